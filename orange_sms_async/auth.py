@@ -1,0 +1,124 @@
+"""Access tokens: fetched once, shared by every request, replaced when refused."""
+
+import asyncio
+import base64
+import math
+from collections.abc import Awaitable, Callable
+
+import anyio
+import attrs
+
+from orange_sms_async.errors import OrangeSMSError
+
+
+@attrs.frozen
+class ClientCredentials:
+    """
+    The client id and secret of an application, as Orange's portal shows them under "MyApps".
+
+    No repr shows them.
+    """
+
+    id: str = attrs.field(repr=False)
+    secret: str = attrs.field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.id or not self.secret:
+            raise ValueError("client credentials: neither the id nor the secret may be empty")
+
+    @classmethod
+    def from_header(cls, header: str) -> "ClientCredentials":
+        """
+        Take the ready-made "Authorization header" of the portal: "Basic " and base64.
+
+        Raises:
+            ValueError: it is not of that form; the error does not show it.
+        """
+        scheme, _, encoded = header.strip().partition(" ")
+        try:
+            decoded = base64.b64decode(encoded, validate=True).decode()
+        except ValueError:
+            decoded = ""
+        id_, colon, secret = decoded.partition(":")
+        if scheme.lower() != "basic" or not colon:
+            raise ValueError(
+                'client credentials: the header is "Basic " and the base64 of id:secret'
+            )
+        return cls(id_, secret)
+
+    @property
+    def header(self) -> str:
+        """The same as an Authorization header: as secret as the secret."""
+        return "Basic " + base64.b64encode(f"{self.id}:{self.secret}".encode()).decode()
+
+
+@attrs.define(eq=False)
+class AccessToken:
+    """
+    One token.
+
+    Attributes:
+        ends_at: the loop's time at which Orange ends it; infinite where Orange did not say.
+        lifetime: seconds it was given for.
+        proven: Orange has accepted it once. A token refused before that will never be accepted.
+    """
+
+    value: str = attrs.field(repr=False)
+    lifetime: float = math.inf
+    proven: bool = False
+    ends_at: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ends_at = asyncio.get_running_loop().time() + self.lifetime
+
+    def lives(self, margin: float) -> bool:
+        """Tell whether it ends later than `margin` seconds from now."""
+        # A token that lives for two minutes or less is renewed after half its life.
+        return asyncio.get_running_loop().time() < self.ends_at - min(margin, self.lifetime / 2)
+
+
+class SharedToken:
+    """
+    One token behind one lock: however many ask at once, one fetches and all get what it got.
+
+    fetch: asks Orange for a token.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[AccessToken]]) -> None:
+        self._fetch = fetch
+        self._lock = anyio.Lock()
+        self._token: AccessToken | None = None
+        self._failure: OrangeSMSError | None = None
+
+    async def get(self, margin: float = 0.0) -> AccessToken:
+        """
+        Return a token that does not end within `margin` seconds.
+
+        Raises:
+            NotSent: none could be had now.
+            Refused: Orange refuses the credentials or the application.
+        """
+        if self._token and self._token.lives(margin):
+            return self._token
+        before = self._failure
+        async with self._lock:
+            if self._token and self._token.lives(margin):
+                return self._token
+            # Whoever waited while a fetch failed shares its failure, or a thousand sends would
+            # ask a dead endpoint a thousand times, one after the other.
+            if self._failure and self._failure is not before:
+                raise self._failure.with_traceback(None)
+            return await self._renew()
+
+    async def _renew(self) -> AccessToken:
+        try:
+            self._token = await self._fetch()
+        except OrangeSMSError as error:
+            self._failure = error
+            raise
+        return self._token
+
+    def refused(self, token: AccessToken) -> None:
+        """Forget a token that Orange refused, unless another has replaced it already."""
+        if self._token is token:
+            self._token = None

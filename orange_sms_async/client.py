@@ -1,0 +1,339 @@
+"""Orange's API as documented: one method an operation."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+
+from orange_sms_async import _wire
+from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
+from orange_sms_async.auth import AccessToken, ClientCredentials, SharedToken
+from orange_sms_async.errors import (
+    ConnectionFailed,
+    OrangeSMSError,
+    OutcomeUnknown,
+    TokenExpired,
+)
+from orange_sms_async.messages import OutboundMessage, SentMessage
+
+_BASE_URL = "https://api.orange.com"
+_ENVIRONMENT = "ORANGE_SMS_"
+# httpx's own 5 seconds of keep-alive: a connection kept longer may be closed by Orange just as a
+# message leaves on it, and that message's outcome is unknown.
+_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=5.0)
+_MARGIN = 60.0  # seconds before its end in which a token is renewed
+_NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+class Client:
+    """
+    Orange's operations, one HTTP request each. Use it in `async with`, as often as you like.
+
+    credentials: of the application; every request shares its one token.
+    base_url: where Orange is; a sandbox's address to develop against.
+    timeout: seconds for a whole request, or an `httpx.Timeout` for its parts.
+    transport: any `httpx.AsyncBaseTransport`, for tests, proxies, other engines. It stays yours:
+        the client never closes it.
+
+    Raises:
+        ValueError: base_url is no http or https address.
+    """
+
+    def __init__(
+        self,
+        credentials: ClientCredentials,
+        *,
+        base_url: str = _BASE_URL,
+        timeout: float | httpx.Timeout = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ValueError("base_url: an http:// or https:// address")
+        self._credentials = credentials
+        self._base_url = base_url
+        self._timeout = timeout
+        self._transport = transport
+        self._token = SharedToken(self._fetch_token)
+        self._http: httpx.AsyncClient | None = None
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """
+        Make a client from the environment.
+
+        ORANGE_SMS_AUTHORIZATION ("Basic …"), or ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET;
+        ORANGE_SMS_BASE_URL where it is not Orange's own.
+
+        Raises:
+            ValueError: names the variable that is missing or wrong.
+        """
+        env = {
+            name.removeprefix(_ENVIRONMENT): value
+            for name, value in os.environ.items()
+            if name.startswith(_ENVIRONMENT) and value
+        }
+        return cls(_credentials(env), base_url=env.get("BASE_URL", _BASE_URL))
+
+    def __repr__(self) -> str:
+        return f"<Client {self._base_url}>"
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a request takes at most; infinite where a part has no limit."""
+        if not isinstance(self._timeout, httpx.Timeout):
+            return self._timeout
+        parts = self._timeout.as_dict().values()
+        return sum(float("inf") if part is None else part for part in parts)
+
+    async def __aenter__(self) -> Self:
+        if self._http is not None:
+            raise RuntimeError("this Client is inside an `async with` already")
+        self._http = httpx.AsyncClient(
+            base_url=self._base_url,
+            headers={"Accept": "application/json"},
+            timeout=self._timeout,
+            limits=_LIMITS,
+            transport=_Borrowed(self._transport) if self._transport else None,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    # -- messages -------------------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """
+        Hold a token that does not end within a minute.
+
+        The request for it leaves its connection open to the next one, for five seconds.
+
+        Raises:
+            NotSent: no token could be had now.
+            Refused: Orange refuses the credentials or the application.
+        """
+        await self._token.get(_MARGIN)
+
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        """
+        Post a message once, whatever comes of it. `SendQueue` is made of these.
+
+        Raises:
+            NotSent: Orange certainly did not take it: attempt it again.
+            Refused: it will be refused again.
+            OutcomeUnknown: it may have been sent; another attempt may double it.
+        """
+        token = await self._token.get()
+        body = _Body(_wire.send_request(message))
+        answer = await self._request(
+            "POST",
+            f"/smsmessaging/v1/outbound/{quote(message.sender_address, safe='')}/requests",
+            headers={"Authorization": f"Bearer {token.value}", "Content-Type": "application/json"},
+            # Orange, Getting started, 3.3
+            params={"resource_type_parameter_management": "SMS_OCB2"} if message.on_net else None,
+            body=body,
+            lost=OutcomeUnknown,
+        )
+        if answer.status == 201:
+            token.proven = True
+            return _wire.sent_message(answer, left_at=body.left_at)
+        private = (message.text, message.to.removeprefix("+"), token.value)
+        raise self._refusal(answer, token, private=private, repeatable=False)
+
+    async def send(self, message: OutboundMessage) -> SentMessage:
+        """
+        Send one message now, not paced: more than 5 a second are `Throttled`, so use `SendQueue`.
+
+        It is posted a second time only when Orange refused the token, never otherwise.
+
+        Raises:
+            NotSent: Orange certainly did not take it: send it again, later.
+            Refused: it will be refused again.
+            OutcomeUnknown: it may have been sent; sending again may double it.
+        """
+        await self.ready()
+        try:
+            return await self.attempt(message)
+        except TokenExpired:
+            return await self.attempt(message)
+
+    # -- account --------------------------------------------------------------------------------
+
+    async def contracts(self, *, country: str | None = None) -> list[Contract]:
+        """
+        Tell the balance of each country and offer (Getting started, 5.1).
+
+        country: ISO-3166 alpha-3, such as "CIV".
+
+        Raises:
+            NotSent: no answer could be had: ask again.
+            Refused: Orange refuses the credentials or the application.
+        """
+        return _wire.contracts(await self._read("contracts", {"country": country}))
+
+    async def statistics(
+        self, *, country: str | None = None, app_id: str | None = None
+    ) -> list[UsageStatistics]:
+        """
+        Tell the SMS used, one row per service, country and application (Getting started, 5.3).
+
+        Raises: as `contracts`.
+        """
+        filters = {"country": country, "appid": app_id}
+        return _wire.usage_statistics(await self._read("statistics", filters))
+
+    async def purchase_orders(self, *, country: str | None = None) -> list[PurchaseOrder]:
+        """
+        Tell the bundles bought, in the order Orange gives them (Getting started, 5.2).
+
+        Raises: as `contracts`.
+        """
+        return _wire.purchase_orders(await self._read("purchaseorders", {"country": country}))
+
+    # -- under them -----------------------------------------------------------------------------
+
+    async def _read(self, name: str, filters: Mapping[str, str | None]) -> _wire.Answer:
+        await self.ready()
+        try:
+            return await self._read_once(name, filters)
+        except TokenExpired:
+            return await self._read_once(name, filters)
+
+    async def _read_once(self, name: str, filters: Mapping[str, str | None]) -> _wire.Answer:
+        token = await self._token.get()
+        answer = await self._request(
+            "GET",
+            f"/sms/admin/v1/{name}",
+            headers={"Authorization": f"Bearer {token.value}"},
+            params={key: value for key, value in filters.items() if value is not None},
+        )
+        if answer.status == 200:
+            token.proven = True
+            return answer
+        raise self._refusal(answer, token, private=(token.value,), repeatable=True)
+
+    def _refusal(
+        self,
+        answer: _wire.Answer,
+        token: AccessToken,
+        *,
+        private: tuple[str, ...],
+        repeatable: bool,
+    ) -> OrangeSMSError:
+        error = _wire.refusal(
+            answer, repeatable=repeatable, fresh_token=not token.proven, private=private
+        )
+        if answer.status == 401:
+            self._token.refused(token)
+        elif answer.status < 500:
+            token.proven = True  # the gateway looks at the token first and had nothing against it
+        return error
+
+    async def _fetch_token(self) -> AccessToken:
+        answer = await self._request(
+            "POST",
+            "/oauth/v3/token",
+            headers={
+                "Authorization": self._credentials.header,
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            body=_Body(b"grant_type=client_credentials"),
+        )
+        if answer.status == 200:
+            return AccessToken(*_wire.access_token(answer))
+        _, _, basic = self._credentials.header.partition(" ")
+        private = (self._credentials.id, self._credentials.secret, basic)
+        raise _wire.token_refusal(answer, private=private)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str],
+        params: dict[str, str] | None = None,
+        body: "_Body | None" = None,
+        lost: type[OrangeSMSError] = ConnectionFailed,
+    ) -> _wire.Answer:
+        """Raise `lost` when the request left and no answer came."""
+        if self._http is None:
+            raise RuntimeError("use a Client inside `async with Client(…) as client:`")
+        if body:
+            headers["Content-Length"] = str(len(body.content))
+        request = self._http.build_request(
+            method, path, params=params or None, headers=headers, content=body
+        )
+        try:
+            return await self._exchange(self._http, request)
+        except _NEVER_LEFT as error:
+            raise ConnectionFailed(f"no connection to {self._base_url}") from error
+        except TimeoutError:
+            left = body is not None and body.left_at is not None
+            raise (lost if left else ConnectionFailed)("no answer in time") from None
+        except httpx.RequestError as error:
+            # Not its own words: they may hold what the server sent, and so what we sent.
+            raise lost(f"the connection was lost ({type(error).__name__})") from None
+
+    async def _exchange(self, http: httpx.AsyncClient, request: httpx.Request) -> _wire.Answer:
+        response = None
+        # A number limits the whole; an httpx.Timeout limits each part by itself.
+        whole = None if isinstance(self._timeout, httpx.Timeout) else self._timeout
+        try:
+            async with asyncio.timeout(whole):
+                response = await http.send(request, stream=True)
+                await response.aread()
+        except (TimeoutError, httpx.RequestError):
+            # What came before the line broke still counts: a 201 is a 201.
+            if response is None:
+                raise
+            await response.aclose()
+            return _wire.Answer(response.status_code, response.headers, b"")
+        return _wire.Answer(response.status_code, response.headers, response.content)
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body that knows when the transport began to send it, if it did."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.left_at: float | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.left_at = asyncio.get_running_loop().time()
+        yield self.content
+
+
+class _Borrowed(httpx.AsyncBaseTransport):
+    """Somebody else's transport: used, not closed."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._transport.handle_async_request(request)
+
+
+def _credentials(env: Mapping[str, str]) -> ClientCredentials:
+    if header := env.get("AUTHORIZATION"):
+        return ClientCredentials.from_header(header)
+    for name in ("CLIENT_ID", "CLIENT_SECRET"):
+        if name not in env:
+            raise ValueError(f"{_ENVIRONMENT}{name} is not set, nor {_ENVIRONMENT}AUTHORIZATION")
+    return ClientCredentials(env["CLIENT_ID"], env["CLIENT_SECRET"])

@@ -1,0 +1,118 @@
+"""What is sent: a message, and what Orange answers when it takes it."""
+
+import re
+import uuid
+from typing import NewType
+
+import attrs
+
+from orange_sms_async.countries import Country
+from orange_sms_async.errors import InvalidMessage
+
+ResourceId = NewType("ResourceId", str)
+"""What Orange calls a message it took; its delivery receipt names it again. Opaque."""
+
+
+def mask(number: str) -> str:
+    """Show a number so that a person recognises it and a stranger cannot call it: +225******04."""
+    digits = number.removeprefix("tel:")
+    return f"{digits[:4]}******{digits[-2:]}"
+
+
+def _number(value: str) -> str:
+    # E.164: at most fifteen digits with the calling code; none begins with 0. A converter, not a
+    # validator, because the sender address follows from it before validators run.
+    if not isinstance(value, str) or not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
+        raise InvalidMessage(
+            "to: a number in international form (E.164) is + and 7 to 15 digits, "
+            "as in +225 and the ten digits of a number in Côte d'Ivoire"
+        )
+    return value
+
+
+def _check_text(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InvalidMessage(f"{attribute.name}: a str that is not empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidMessage(f"{attribute.name}: holds half of a character (a surrogate)") from None
+
+
+def _check_sender_name(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    # "limited to 11 alphanumeric characters or spaces; special characters are not allowed"
+    # -- Orange, Getting started, 3.2
+    if value is None:
+        return
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ]{1,11}", value):
+        raise InvalidMessage(f"{attribute.name}: 1 to 11 letters without accents, digits or spaces")
+
+
+def _check_sender_address(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"tel:\+[0-9]{3,15}", value):
+        raise InvalidMessage(f"{attribute.name}: tel:+ and 3 to 15 digits, as in tel:+2250000")
+
+
+def _check_reference(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InvalidMessage(f"{attribute.name}: a str that is not empty")
+
+
+def _country_sender(message: "OutboundMessage") -> str:
+    try:
+        return Country.from_number(message.to).sender_address
+    except LookupError:
+        raise InvalidMessage(
+            "to: not in one of the 13 countries Orange sends to; "
+            "if your account does, give its sender_address"
+        ) from None
+
+
+@attrs.frozen
+class OutboundMessage:
+    """
+    One SMS to one person.
+
+    Attributes:
+        to: the recipient in international form (E.164): "+2250701020304".
+        text: what the recipient reads; `count_segments` tells what it costs.
+        sender_name: one that Orange approved for your account, 1 to 11 letters, digits or spaces;
+            None for the account's default ("SMS 123456").
+        sender_address: "tel:+2250000"; follows from the recipient's country unless given.
+        on_net: pay with the "Orange only" offer. Such a message reaches Orange's own network only,
+            and Orange does not say when it does not arrive.
+        reference: your own key for this message; made up if not given.
+
+    Raises:
+        InvalidMessage: names the field and the rule; never shows the value.
+    """
+
+    to: str = attrs.field(converter=_number, repr=mask)
+    text: str = attrs.field(validator=_check_text, repr=False)
+    sender_name: str | None = attrs.field(default=None, kw_only=True, validator=_check_sender_name)
+    sender_address: str = attrs.field(
+        default=attrs.Factory(_country_sender, takes_self=True),
+        kw_only=True,
+        validator=_check_sender_address,
+    )
+    on_net: bool = attrs.field(default=False, kw_only=True)
+    reference: str = attrs.field(
+        factory=lambda: uuid.uuid4().hex, kw_only=True, validator=_check_reference
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SentMessage:
+    """
+    Orange's 201: it took the message, which is not yet delivered.
+
+    Attributes:
+        resource_id: the delivery receipt will name it.
+        request_id: X-OAPI-Request-Id, which Orange's support asks for.
+        left_at: the event loop's time at which the request left, by which `SendQueue` keeps its
+            distance to the next ones.
+    """
+
+    resource_id: ResourceId
+    request_id: str | None = None
+    left_at: float | None = attrs.field(default=None, eq=False, repr=False)

@@ -1,0 +1,73 @@
+"""What comes back: delivery receipts, and replies."""
+
+import enum
+from datetime import datetime
+
+import attrs
+
+from orange_sms_async.messages import ResourceId, mask
+
+
+class DeliveryStatus(enum.StrEnum):
+    """The five statuses Orange documents; receipts keep others as plain strings."""
+
+    DELIVERED_TO_TERMINAL = "DeliveredToTerminal"
+    DELIVERED_TO_NETWORK = "DeliveredToNetwork"
+    DELIVERY_UNCERTAIN = "DeliveryUncertain"
+    DELIVERY_IMPOSSIBLE = "DeliveryImpossible"
+    MESSAGE_WAITING = "MessageWaiting"
+
+
+_FINAL = {
+    DeliveryStatus.DELIVERED_TO_TERMINAL,
+    DeliveryStatus.DELIVERY_UNCERTAIN,
+    DeliveryStatus.DELIVERY_IMPOSSIBLE,
+}
+
+
+@attrs.frozen(kw_only=True)
+class DeliveryReceipt:
+    """
+    Orange's word on what became of a message, within 24 hours; it may come twice, or out of order.
+
+    Attributes:
+        resource_id: of the message, as its send returned it; "" on some old accounts.
+        status: one of the five, or another string as Orange wrote it.
+        address: the recipient, "tel:+2250701020304".
+    """
+
+    resource_id: ResourceId
+    status: DeliveryStatus | str
+    address: str = attrs.field(repr=mask)
+
+    @property
+    def is_final(self) -> bool:
+        """
+        Whether Orange normally says no more after this.
+
+        A message can still arrive after DeliveryImpossible, when the phone comes back.
+        """
+        return self.status in _FINAL
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the phone has the message."""
+        return self.status == DeliveryStatus.DELIVERED_TO_TERMINAL
+
+
+@attrs.frozen(kw_only=True)
+class InboundMessage:
+    """
+    A reply (MO) that Orange passes on, where the account has that.
+
+    Attributes:
+        sender_address: who wrote, "tel:+267…".
+        destination_address: the short number written to, as Orange gives it.
+        date_time: when, with its time zone; None where Orange gave none.
+    """
+
+    sender_address: str = attrs.field(repr=mask)
+    destination_address: str
+    message: str = attrs.field(repr=False)
+    date_time: datetime | None = None
+    message_id: str | None = None

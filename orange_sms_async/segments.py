@@ -1,0 +1,79 @@
+"""How many SMS a text costs, and which characters make it cost more."""
+
+import enum
+from collections.abc import Iterable
+
+import attrs
+
+# 3GPP TS 23.038, 6.2.1: the default alphabet, without the escape at 0x1B...
+_GSM_7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+# ...and 6.2.1.1: its extension table, each character an escape and a second septet.
+_GSM_7_EXTENSION = frozenset("\f^{}\\[~]|€")
+
+
+class Encoding(enum.StrEnum):
+    """How a text travels: seven bits a character where the alphabet allows it, else sixteen."""
+
+    GSM_7 = "GSM-7"
+    UCS_2 = "UCS-2"
+
+
+# 3GPP TS 23.040: 140 bytes a message, 6 of them for the header that joins several.
+_ALONE = {Encoding.GSM_7: 160, Encoding.UCS_2: 70}
+_JOINED = {Encoding.GSM_7: 153, Encoding.UCS_2: 67}
+
+
+@attrs.frozen
+class SegmentCount:
+    """
+    What a text costs. Orange does not document its units per text: this is 3GPP's practice.
+
+    Attributes:
+        segments: how many SMS the text takes.
+        room: how many plain characters more the last of them has room for.
+        costly: the characters, each once, that made it cost more: those that force UCS-2, or in
+            GSM-7 those that count double.
+    """
+
+    encoding: Encoding
+    segments: int
+    room: int
+    costly: str
+
+
+def count_segments(text: str) -> SegmentCount:
+    """Count the SMS that a text takes (3GPP TS 23.038 and 23.040)."""
+    foreign = _unique(c for c in text if c not in _GSM_7 and c not in _GSM_7_EXTENSION)
+    if foreign:
+        # An emoji is two units of UTF-16, which handsets read where UCS-2 is meant.
+        widths = [2 if c > "\uffff" else 1 for c in text]
+        return _count(Encoding.UCS_2, widths, foreign)
+    widths = [2 if c in _GSM_7_EXTENSION else 1 for c in text]
+    return _count(Encoding.GSM_7, widths, _unique(c for c in text if c in _GSM_7_EXTENSION))
+
+
+def _unique(characters: Iterable[str]) -> str:
+    return "".join(dict.fromkeys(characters))
+
+
+def _count(encoding: Encoding, widths: list[int], costly: str) -> SegmentCount:
+    size = _ALONE[encoding]
+    segments, used = 1, sum(widths)
+    if used > size:
+        size = _JOINED[encoding]
+        segments, used = _fill(widths, size)
+    return SegmentCount(encoding, segments, size - used, costly)
+
+
+def _fill(widths: list[int], size: int) -> tuple[int, int]:
+    # An escape and its septet, or the two halves of an emoji, are never parted: the segment
+    # before them stays one short.
+    segments, used = 1, 0
+    for width in widths:
+        if used + width > size:
+            segments, used = segments + 1, 0
+        used += width
+    return segments, used
