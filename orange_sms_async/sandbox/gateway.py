@@ -1,0 +1,164 @@
+"""From the gateway to the backend: what a request is checked for, in Orange's order."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from orange_sms_async.sandbox import segments
+from orange_sms_async.sandbox.account import Account
+from orange_sms_async.sandbox.answers import Answer, RefusalError, gateway_error, in_json
+from orange_sms_async.sandbox.evidence import Sent
+from orange_sms_async.sandbox.faults import On
+from orange_sms_async.sandbox.incoming import Incoming
+from orange_sms_async.sandbox.limits import Limit
+from orange_sms_async.sandbox.messages import Outbound, read_outbound
+from orange_sms_async.sandbox.receipts import statuses_for
+from orange_sms_async.sandbox.subscriptions import Subscriptions
+from orange_sms_async.sandbox.tokens import Tokens
+
+
+@attrs.frozen
+class Route:
+    """
+    One documented operation.
+
+    Attributes:
+        on: what kind of operation it is, for faults.
+        parts: what the path holds, by name.
+    """
+
+    on: On
+    answer: Callable[..., Answer]
+    parts: dict[str, str]
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Gateway:
+    """
+    Orange's operations. Nothing here waits, so requests are served in order of arrival.
+
+    Attributes:
+        take: told of every message that is accepted.
+    """
+
+    tokens: Tokens
+    account: Account
+    limit: Limit | None
+    throttle_status: int
+    approved: frozenset[str]
+    make_up_id: Callable[[], str]
+    take: Callable[[Sent], None]
+    throttled: int = attrs.field(default=0, init=False)
+    refused: int = attrs.field(default=0, init=False)
+    _subscriptions: Subscriptions = attrs.field(factory=Subscriptions, init=False)
+    _operations: tuple[tuple[str, re.Pattern[str], On, Callable[..., Answer]], ...] = attrs.field(
+        init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        outbound = "/smsmessaging/v1/outbound"
+        sender, key = "(?P<sender>[^/]+)", "(?P<key>[^/]+)"
+        operations: list[tuple[str, str, On, Callable[..., Answer]]] = [
+            ("POST", f"{outbound}/{sender}/requests", "message", self._send),
+            # Old clients still call v2, the older twin (seen).
+            ("POST", "/oauth/v[23]/token", "token", self._token),
+            ("GET", "/sms/admin/v1/contracts", "account", self._contracts),
+            ("GET", "/sms/admin/v1/statistics", "account", self._statistics),
+            ("GET", "/sms/admin/v1/purchaseorders", "account", self._purchase_orders),
+            ("POST", f"{outbound}/{sender}/subscriptions", "account", self._subscribe),
+            ("GET", f"{outbound}/subscriptions/{key}", "account", self._subscription),
+            ("DELETE", f"{outbound}/{sender}/subscriptions/{key}", "account", self._unsubscribe),
+        ]
+        self._operations = tuple(
+            (method, re.compile(path), on, answer) for method, path, on, answer in operations
+        )
+
+    def find(self, incoming: Incoming) -> Route:
+        known = False
+        for method, path, on, answer in self._operations:
+            match = path.fullmatch(incoming.path)
+            known = known or match is not None
+            if match is not None and method == incoming.method:
+                return Route(on, answer, match.groupdict())
+        raise RefusalError(gateway_error(61 if known else 60))
+
+    def _send(self, incoming: Incoming, now: float, sender: str) -> Answer:
+        try:
+            self.tokens.check(incoming, now)
+            self._check_rate(now)
+            content = incoming.json_object()
+            outbound = read_outbound(sender, incoming.query, content, self.approved)
+            units = segments.count(outbound.text)
+            self.account.charge(outbound.address, units, on_net=outbound.on_net)
+        except RefusalError:
+            self.refused += 1
+            raise
+        sent = self._sent(outbound, now, units)
+        self.take(sent)
+        return _accepted(sent, incoming.base)
+
+    def _check_rate(self, now: float) -> None:
+        """
+        Count the request before anyone has looked at its body.
+
+        A choice: whether Orange counts what it then refuses is not documented; a gateway does.
+        """
+        if self.limit is not None and not self.limit.admit(now):
+            self.throttled += 1
+            raise RefusalError(gateway_error(53, status=self.throttle_status))
+
+    def _sent(self, outbound: Outbound, now: float, units: int) -> Sent:
+        return Sent(
+            resource_id=self.make_up_id(),
+            address=outbound.address,
+            sender_address=outbound.sender_address,
+            sender_name=outbound.sender_name,
+            text=outbound.text,
+            segments=units,
+            time=now,
+            on_net=outbound.on_net,
+            status=statuses_for(outbound.address)[-1],
+        )
+
+    def _token(self, incoming: Incoming, now: float) -> Answer:
+        return self.tokens.answer(incoming, now)
+
+    def _contracts(self, incoming: Incoming, now: float) -> Answer:
+        self.tokens.check(incoming, now)
+        return in_json(200, self.account.contracts_answer(incoming.query.get("country")))
+
+    def _statistics(self, incoming: Incoming, now: float) -> Answer:
+        self.tokens.check(incoming, now)
+        country, appid = incoming.query.get("country"), incoming.query.get("appid")
+        return in_json(200, self.account.statistics_answer(country, appid))
+
+    def _purchase_orders(self, incoming: Incoming, now: float) -> Answer:
+        self.tokens.check(incoming, now)
+        return in_json(200, self.account.purchase_orders_answer(incoming.query.get("country")))
+
+    def _subscribe(self, incoming: Incoming, now: float, sender: str) -> Answer:
+        self.tokens.check(incoming, now)
+        return self._subscriptions.create(incoming, sender)
+
+    def _subscription(self, incoming: Incoming, now: float, key: str) -> Answer:
+        self.tokens.check(incoming, now)
+        return self._subscriptions.read(key)
+
+    def _unsubscribe(self, incoming: Incoming, now: float, key: str, **_: str) -> Answer:
+        self.tokens.check(incoming, now)
+        return self._subscriptions.delete(key)
+
+
+def _accepted(sent: Sent, base: str) -> Answer:
+    """Orange's 201, as captured: a list of addresses, a name only if one was sent."""
+    sender = sent.sender_address
+    url = f"{base}/smsmessaging/v1/outbound/{sender}/requests/{sent.resource_id}"
+    request: dict[str, Any] = {"address": [sent.address], "senderAddress": sender}
+    if sent.sender_name is not None:
+        request["senderName"] = sent.sender_name
+    request["outboundSMSTextMessage"] = {"message": sent.text}
+    request["resourceURL"] = url
+    # "Location repeats resourceURL" (D).
+    return in_json(201, {"outboundSMSMessageRequest": request}, (("Location", url),))

@@ -1,0 +1,104 @@
+"""A request as it reached Orange, read whole before anyone looks at it."""
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import attrs
+from starlette.requests import Request
+
+from orange_sms_async.sandbox.answers import RefusalError, gateway_error
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.types import Receive, Scope
+
+# A choice: Orange documents error 66 and not what is too large.
+LARGEST_BODY = 64 * 1024
+
+
+@attrs.frozen(eq=False)
+class Incoming:
+    """
+    What a request said.
+
+    Attributes:
+        path: as it was sent, still percent-encoded: `+` in a sender address is a plus.
+        base: the scheme and host this client called Orange by.
+        body: None when it was larger than Orange reads.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: "Headers"
+    client: str
+    base: str
+    body: bytes | None
+
+    @property
+    def media_type(self) -> str:
+        # Existing clients send "Application/json" and "application/json;charset=UTF-8".
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def sized_body(self) -> bytes:
+        if self.body is None:
+            raise RefusalError(gateway_error(66))
+        return self.body
+
+    def json_object(self) -> dict[str, Any]:
+        if self.media_type != "application/json":
+            raise RefusalError(gateway_error(68))
+        body = self.sized_body()
+        if not body.strip():
+            raise RefusalError(gateway_error(21))
+        try:
+            content = json.loads(body.decode())
+        except (ValueError, RecursionError):
+            raise RefusalError(gateway_error(22)) from None
+        if not isinstance(content, dict):
+            raise RefusalError(gateway_error(22))
+        return content
+
+    def form(self) -> dict[str, str]:
+        if self.media_type != "application/x-www-form-urlencoded":
+            raise RefusalError(gateway_error(68))
+        return _pairs(self.sized_body())
+
+
+def _pairs(encoded: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(encoded.decode("latin-1"), max_num_fields=100))
+    except ValueError:  # too many fields
+        return {}
+
+
+async def read(scope: "Scope", receive: "Receive") -> Incoming:
+    """
+    Read a request to the end of its body.
+
+    Raises:
+        ClientDisconnect: the client went away in the middle of its body.
+    """
+    request = Request(scope, receive)
+    host = request.headers.get("host", "api.orange.com")
+    peer = request.client
+    return Incoming(
+        method=request.method,
+        path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
+        query=_pairs(scope["query_string"]),
+        headers=request.headers,
+        client=f"{peer.host}:{peer.port}" if peer else "",
+        base=f"{scope['scheme']}://{host}",
+        body=await _body(request),
+    )
+
+
+async def _body(request: Request) -> bytes | None:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        # What is too much is read and thrown away, so that the client gets to read the answer.
+        if size <= LARGEST_BODY:
+            chunks.append(chunk)
+    return b"".join(chunks) if size <= LARGEST_BODY else None

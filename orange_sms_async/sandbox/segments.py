@@ -1,0 +1,28 @@
+"""How many SMS, and so how many units, a text costs.
+
+Orange does not document it; this is the practice of 3GPP TS 23.038 and 23.040.
+"""
+
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM = _BASIC | _EXTENSION
+
+
+def count(text: str) -> int:
+    if _GSM.issuperset(text):
+        return _pack([2 if character in _EXTENSION else 1 for character in text], 160, 153)
+    return _pack([2 if character > "\uffff" else 1 for character in text], 70, 67)
+
+
+def _pack(costs: list[int], alone: int, in_part: int) -> int:
+    if sum(costs) <= alone:
+        return 1
+    parts, room = 1, in_part
+    for cost in costs:
+        if cost > room:  # an escaped character and a surrogate pair are never cut in two
+            parts, room = parts + 1, in_part
+        room -= cost
+    return parts
