@@ -1,0 +1,142 @@
+"""Many messages in, a report for each out, in bounded memory."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
+from functools import partial
+from types import TracebackType
+from typing import Self, cast
+
+import anyio
+import attrs
+
+from orange_sms_async.errors import MessageWithdrawn, OrangeSMSError
+from orange_sms_async.messages import OutboundMessage, ResourceId
+
+Messages = Iterable[OutboundMessage] | AsyncIterable[OutboundMessage]
+Submit = Callable[[OutboundMessage], Awaitable[asyncio.Future[ResourceId]]]
+
+
+@attrs.frozen
+class SendReport:
+    """What became of one message of a bulk: a resource id or an error, never both."""
+
+    message: OutboundMessage
+    resource_id: ResourceId | None = None
+    error: OrangeSMSError | None = None
+
+
+class Bulk:
+    """
+    The reports of a bulk, in order of completion: `async with` it, then `async for` over it.
+
+    At most `window` messages are between the source and the reader at any time. Leaving early
+    withdraws what waits; what is on the wire finishes.
+    """
+
+    # Not an async generator: one that owns a task breaks its caller when left by `break`.
+
+    def __init__(
+        self,
+        messages: Messages,
+        window: int,
+        submit: Submit,
+        withdraw: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        self._messages = messages
+        self._window = anyio.Semaphore(window, fast_acquire=True)
+        self._submit = submit
+        self._withdraw = withdraw
+        self._unreported: dict[int, OutboundMessage] = {}
+        self._fed = False
+        self._source_error: Exception | None = None
+        self._reports = asyncio.Queue[SendReport | None]()
+
+    async def __aenter__(self) -> Self:
+        self._feeder = asyncio.create_task(self._feed(), name="orange-sms bulk")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._feeder.cancel()
+        await asyncio.wait({self._feeder})
+        for message in list(self._unreported.values()):
+            await self._withdraw(message.reference)
+
+    def __aiter__(self) -> AsyncIterator[SendReport]:
+        return self
+
+    async def __anext__(self) -> SendReport:
+        """After the last report, raise what the source of the messages raised, if it did."""
+        report = await self._reports.get()
+        if report is None:
+            self._reports.put_nowait(None)
+            raise self._source_error or StopAsyncIteration
+        self._window.release()
+        return report
+
+    async def _feed(self) -> None:
+        number = itertools.count()
+        try:
+            async with contextlib.aclosing(_each(self._messages)) as messages:
+                async for message in messages:
+                    await self._window.acquire()
+                    await self._feed_one(next(number), message)
+        except Exception as error:  # noqa: BLE001 -- a source may raise anything: the reader gets it
+            self._source_error = error
+        finally:
+            self._fed = True
+            self._end_when_reported()
+
+    async def _feed_one(self, number: int, message: OutboundMessage) -> None:
+        self._unreported[number] = message
+        try:
+            future = await self._submit(message)
+        except OrangeSMSError as error:
+            self._report(number, error=error)
+        else:
+            future.add_done_callback(partial(self._settled, number))
+
+    def _settled(self, number: int, future: asyncio.Future[ResourceId]) -> None:
+        if future.cancelled():
+            self._report(number, error=MessageWithdrawn("withdrawn: its future was cancelled"))
+        elif error := future.exception():
+            self._report(number, error=cast("OrangeSMSError", error))
+        else:
+            self._report(number, resource_id=future.result())
+
+    def _report(
+        self,
+        number: int,
+        *,
+        resource_id: ResourceId | None = None,
+        error: OrangeSMSError | None = None,
+    ) -> None:
+        message = self._unreported.pop(number)
+        self._reports.put_nowait(SendReport(message, resource_id, error))
+        self._end_when_reported()
+
+    def _end_when_reported(self) -> None:
+        if self._fed and not self._unreported:
+            self._reports.put_nowait(None)
+
+
+async def _each(messages: Messages) -> AsyncGenerator[OutboundMessage, None]:
+    if isinstance(messages, AsyncIterable):
+        async for message in messages:
+            yield message
+    else:
+        for message in messages:
+            yield message

@@ -1,0 +1,71 @@
+"""An outbox in memory: it forgets what is finished, and everything when the process ends."""
+
+import heapq
+import itertools
+from collections import Counter, OrderedDict
+
+from orange_sms_async.outbox import Entry, Outcome, Priority, State
+
+
+class MemoryOutbox:
+    """An ordered lane per priority, and a heap of what is for later."""
+
+    def __init__(self) -> None:
+        self._lanes = {priority: OrderedDict[str, Entry]() for priority in Priority}
+        self._later: list[tuple[float, int, Entry]] = []
+        self._scheduled = Counter[Priority]()
+        self._arrivals = itertools.count()
+
+    def add(self, entry: Entry) -> None:
+        if entry.not_before:
+            entry.state = State.SCHEDULED
+            self._scheduled[entry.priority] += 1
+            heapq.heappush(self._later, (entry.not_before, next(self._arrivals), entry))
+        else:
+            self._queue(entry)
+
+    def _queue(self, entry: Entry) -> None:
+        entry.state = State.QUEUED
+        self._lanes[entry.priority][entry.message.reference] = entry
+
+    def waiting(self, priority: Priority) -> int:
+        return len(self._lanes[priority]) + self._scheduled[priority]
+
+    async def ready_at(self) -> float | None:
+        if any(self._lanes.values()):
+            return 0.0
+        self._drop_withdrawn()
+        return self._later[0][0] if self._later else None
+
+    async def take(self, now: float) -> Entry | None:
+        self._promote(now)
+        for lane in self._lanes.values():
+            if lane:
+                _, entry = lane.popitem(last=False)
+                entry.state = State.SENDING
+                entry.attempts += 1
+                return entry
+        return None
+
+    def _promote(self, now: float) -> None:
+        self._drop_withdrawn()
+        while self._later and self._later[0][0] <= now:
+            _, _, entry = heapq.heappop(self._later)
+            self._scheduled[entry.priority] -= 1
+            self._queue(entry)
+            self._drop_withdrawn()
+
+    def _drop_withdrawn(self) -> None:
+        # A heap cannot give up what is in its middle: the withdrawn go when they reach the top.
+        while self._later and self._later[0][2].state is not State.SCHEDULED:
+            heapq.heappop(self._later)
+
+    async def put_back(self, entry: Entry) -> None:
+        self._queue(entry)
+        self._lanes[entry.priority].move_to_end(entry.message.reference, last=False)
+
+    async def settle(self, entry: Entry, outcome: Outcome) -> None:
+        if entry.state is State.SCHEDULED:
+            self._scheduled[entry.priority] -= 1
+        self._lanes[entry.priority].pop(outcome.reference, None)
+        entry.state = outcome.state

@@ -1,0 +1,126 @@
+"""When the next request may leave."""
+
+import asyncio
+import math
+from collections import deque
+
+from aiolimiter import AsyncLimiter
+
+# How much further apart than the bare rate slots are, as a share. On the wire two requests drift
+# against each other; the guard is what keeps a sixth out of the server's second.
+_START, _FLOOR, _CAP = 0.01, 0.003, 0.12
+_RISE, _FALL = 0.01, 2e-5
+# A server that admits one request per 1/rate (a "spike arrest") refuses on every bit of drift: at
+# the cap it still throttles, and only a much wider spacing helps.
+_SPIKE_CAP, _SPIKE_FALL = 0.60, 5e-5
+_SPIKE_SIGN, _REMEMBERED = 5, 100
+_HOLD = 0.25  # seconds without a request after a throttled one
+_FAST = 50.0  # requests a second beyond which a late timer is made up for
+_LATENESS = 0.005  # seconds late that are made up for
+
+
+class Pacer:
+    """
+    Spaces requests so that no rolling second holds more than `rate` of them.
+
+    Slots come evenly, not in bursts, because Orange says "5 SMS per second" and not how it counts:
+    even spacing is right for a rolling second, a calendar second, a bucket and a spike arrest.
+    Each throttled answer widens the spacing a little, each accepted one narrows it again.
+
+    rate: requests a second; `math.inf` paces nothing.
+    """
+
+    def __init__(self, rate: float = 5.0) -> None:
+        if not rate > 0:
+            raise ValueError("rate: requests a second, above 0")
+        self.rate = rate
+        self._guard = _START
+        self._cap, self._fall = _CAP, _FALL
+        self._throttled = deque[bool](maxlen=_REMEMBERED)
+        self._left_at = deque[float](maxlen=1 if math.isinf(rate) else math.ceil(rate))
+        self._held_until = self._widened_at = -math.inf
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def guard(self) -> float:
+        """The share by which slots are further apart now than the bare rate asks."""
+        return self._guard
+
+    @property
+    def pace(self) -> float:
+        """Slots a second, as spaced now."""
+        return (self.rate - self._slack) / (1 + self._guard)
+
+    @property
+    def _slack(self) -> float:
+        # A bucket of 1 + slack that drains at the pace lets less than 1 + rate into any rolling
+        # second: a timer that was late is made up for, the limit is kept. At a slow rate a late
+        # timer costs nothing worth a slot that comes too early for a spike arrest.
+        return self.rate * _LATENESS if _FAST < self.rate < math.inf else 0.0
+
+    async def slot(self) -> float:
+        """Wait for the next slot, which is never given back; return the loop's time then."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._move_to(loop)
+        # Only one waits in the limiter, and it alone changes the pace, at the instant it holds a
+        # slot: to swap limiters while somebody waits lets a burst through.
+        async with self._turn:
+            await self._acquire()
+            while (wait := self._not_before() - loop.time()) > 0:
+                await asyncio.sleep(wait)
+                await self._acquire()
+            if self._spaced_by != self.pace:
+                self._space()
+                await self._acquire(1 + self._slack)
+        return loop.time()
+
+    def _not_before(self) -> float:
+        # A slot is when a request may leave; a busy process may let it leave later, and then it
+        # is its leaving that the request `rate` slots on must be a second away from.
+        if math.isinf(self.rate) or len(self._left_at) < math.ceil(self.rate):
+            return self._held_until
+        return max(self._held_until, self._left_at[0] + 1 + self._guard)
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A second `asyncio.run` keeps its distance from the last slot of the first.
+        distance = 0.0 if self._loop is None else 1 / self.pace
+        self._held_until, self._widened_at = loop.time() + distance, -math.inf
+        self._loop, self._turn = loop, asyncio.Lock()
+        self._left_at.clear()
+        self._space()
+
+    def _space(self) -> None:
+        self._spaced_by = self.pace
+        if not math.isinf(self.rate):
+            bucket = 1 + self._slack
+            self._limiter = AsyncLimiter(bucket, bucket / self.pace)
+
+    async def _acquire(self, amount: float = 1) -> None:
+        if math.isinf(self.rate):
+            await asyncio.sleep(0)
+        else:
+            await self._limiter.acquire(amount)
+
+    def accepted(self, left_at: float | None = None) -> None:
+        """
+        Orange took a request: come a little closer together again.
+
+        left_at: the loop's time at which it really left, where that is known.
+        """
+        if left_at is not None:
+            self._left_at.append(left_at)
+        self._throttled.append(False)
+        self._guard = max(_FLOOR, self._guard - self._fall)
+
+    def throttled(self, slot: float) -> None:
+        """Orange refused the request of this slot as one too many: hold, and spread out."""
+        now = asyncio.get_running_loop().time()
+        self._throttled.append(True)
+        self._held_until = now + _HOLD
+        if slot < self._widened_at:
+            return  # it left before the last widening and says nothing about it
+        self._widened_at = now
+        if self._guard + _RISE >= self._cap and sum(self._throttled) > _SPIKE_SIGN:
+            self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL
+        self._guard = min(self._cap, self._guard + _RISE)

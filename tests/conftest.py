@@ -1,0 +1,19 @@
+"""What every test may ask for."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+from autojump import JumpingLoop
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real_time: runs on a loop whose clock does not jump")
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("real_time"):
+        return {"real": asyncio.new_event_loop}
+    return {"jumping": JumpingLoop}

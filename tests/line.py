@@ -1,0 +1,83 @@
+"""A line to a server: what a queue needs of a client, with the answers the test says."""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+
+from orange_sms_async import OrangeSMSError, OutboundMessage, ResourceId, SentMessage, Throttled
+
+Answer = OrangeSMSError | Exception | None
+
+
+class Line:
+    """
+    Takes every message after `delay` seconds, unless told otherwise.
+
+    answers: what the next attempts come to, an error or None for accepted; then all are accepted.
+    readiness: the same for the next calls of `ready`.
+    admit: the server's limit; jitter: seconds, at random, that each way takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        delay: float = 0.0,
+        jitter: float = 0.0,
+        token_delay: float = 0.0,
+        admit: Callable[[float], bool] = lambda now: True,
+    ) -> None:
+        self.delay, self.jitter, self.token_delay, self.admit = delay, jitter, token_delay, admit
+        self.answers = deque[Answer]()
+        self.readiness = deque[Answer]()
+        self.left: list[tuple[float, str]] = []
+        self.accepted: list[str] = []
+        self.throttled = 0
+        self._chance = random.Random(7)
+
+    @property
+    def times(self) -> list[float]:
+        return [time for time, _ in self.left]
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for _, text in self.left]
+
+    async def ready(self) -> None:
+        if self.token_delay:
+            await asyncio.sleep(self.token_delay)
+        if self.readiness and (error := self.readiness.popleft()):
+            raise error
+
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        now = asyncio.get_running_loop().time
+        self.left.append((now(), message.text))
+        error = self.answers.popleft() if self.answers else None
+        await self._travel()
+        if error is None and not self.admit(now()):
+            self.throttled += 1
+            error = Throttled()
+        await self._travel()
+        if error:
+            raise error
+        self.accepted.append(message.text)
+        return SentMessage(resource_id=ResourceId(f"id-{message.text}"))
+
+    async def _travel(self) -> None:
+        if seconds := self.delay / 2 + self._chance.uniform(0, self.jitter):
+            await asyncio.sleep(seconds)
+
+
+def sms(text: str = "Bonjour", **options: str) -> OutboundMessage:
+    return OutboundMessage("+2250701020304", text, **options)  # type: ignore[arg-type]
+
+
+def most_in_a_second(times: list[float]) -> int:
+    """The most in any rolling second, its end excluded."""
+    times = sorted(times)
+    most, first = 0, 0
+    for last, time in enumerate(times):
+        while times[first] <= time - 1:
+            first += 1
+        most = max(most, last - first + 1)
+    return most

@@ -1,0 +1,193 @@
+"""The pacer: the whole allowance, and never more."""
+
+import asyncio
+import math
+import random
+
+import pytest
+from autojump import JumpingLoop
+from line import Line, most_in_a_second, sms
+
+from orange_sms_async import Pacer, SendQueue
+from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
+
+
+class LateLoop(JumpingLoop):
+    """A real machine: every timer fires up to a millisecond late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        chance, select = random.Random(3), self._jumping.select
+
+        def late(timeout: float | None = None) -> object:
+            return select(timeout + chance.uniform(0, 0.001) if timeout else timeout)
+
+        self._jumping.select = late  # type: ignore[method-assign]
+
+
+async def slots(pacer: Pacer, seconds: float) -> list[float]:
+    loop = asyncio.get_running_loop()
+    end, times = loop.time() + seconds, []
+    while (time := await pacer.slot()) < end:
+        times.append(time)
+        pacer.accepted()
+    return times
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "share"),
+    [
+        (1, 400, 0.985),
+        (5, 400, 0.985),
+        (20, 400, 0.985),
+        (50, 100, 0.97),
+        (200, 40, 0.98),
+        (500, 20, 0.98),
+    ],
+)
+def test_a_late_loop_gets_its_share_and_no_rolling_second_holds_one_too_many(rate, seconds, share):
+    """
+    However late timers are, the rate is kept, and nearly all of it is used.
+    """
+    with asyncio.Runner(loop_factory=LateLoop) as runner:
+        times = runner.run(slots(Pacer(rate), seconds))
+
+    settled = [time for time in times if time > seconds / 4]
+    assert rate >= most_in_a_second(times)
+    assert len(settled) >= share * rate * seconds * 3 / 4
+
+
+@pytest.mark.parametrize(
+    ("limit", "jitter", "goodput", "throttled"),
+    [
+        (Rolling, 0.0, 0.99, 0.0),
+        (Rolling, 0.1, 0.90, 0.005),
+        (Spike, 0.0, 0.99, 0.0),
+        (Spike, 0.1, 0.65, 0.02),
+        (CalendarSecond, 0.1, 0.94, 0.005),
+        (Bucket, 0.1, 0.99, 0.0),
+    ],
+)
+async def test_goodput_behind_every_rule_and_jitter(limit, jitter, goodput, throttled):
+    """
+    10,000 messages over a drifting line to a strict server: few are throttled, none is lost.
+    """
+    line = Line(jitter=jitter, admit=limit(5).admit)
+    loop = asyncio.get_running_loop()
+    async with SendQueue(line) as queue, queue.bulk(sms(str(n)) for n in range(10_000)) as reports:
+        start = loop.time()
+        errors = [report.error async for report in reports]
+
+    assert [None] * 10_000 == errors
+    assert 10_000 == len(set(line.accepted)) == len(line.accepted)
+    assert goodput <= 10_000 / 5 / (loop.time() - start)
+    assert throttled * len(line.left) >= line.throttled
+
+
+async def test_slots_are_apart_by_the_pace_whenever_it_changes():
+    """
+    Widening and narrowing never lets two slots come closer than the rate.
+    """
+    pacer, chance, last = Pacer(5), random.Random(1), -1.0
+    for _ in range(2_000):
+        slot = await pacer.slot()
+        assert slot - last >= 0.2
+        last = slot
+        pacer.throttled(slot) if chance.random() < 0.1 else pacer.accepted()
+
+
+async def test_a_throttled_answer_holds_the_next_slot():
+    """
+    Nothing leaves for a quarter of a second after a refusal.
+    """
+    pacer = Pacer(5)
+    slot = await pacer.slot()
+    await asyncio.sleep(0.15)
+    pacer.throttled(slot)
+
+    assert (await pacer.slot()) - slot == pytest.approx(0.4, abs=0.01)
+
+
+async def test_the_guard_widens_once_for_all_that_left_before_it():
+    """
+    Ten requests refused in one round trip are one reason to spread out, not ten.
+    """
+    pacer = Pacer(50)
+    departures = [await pacer.slot() for _ in range(10)]
+    for slot in departures:
+        pacer.throttled(slot)
+
+    assert 0.02 == pytest.approx(pacer.guard)
+    pacer.throttled(await pacer.slot())
+    assert 0.03 == pytest.approx(pacer.guard)
+
+
+async def test_a_request_that_left_late_keeps_the_sixth_away():
+    """
+    It is the second after its leaving that counts, not the one after its slot.
+    """
+    pacer = Pacer(5)
+    for _ in range(5):
+        left_at = await pacer.slot() + 0.1
+        pacer.accepted(left_at)
+    first_left = left_at - 4 / pacer.pace
+
+    assert (await pacer.slot()) - first_left >= 1 - 0.01
+
+
+async def test_the_guard_falls_to_its_floor_and_no_further():
+    """
+    Success brings the pace back to almost the whole rate.
+    """
+    pacer = Pacer(5)
+    for _ in range(1_000):
+        pacer.accepted()
+
+    assert 0.003 == pacer.guard
+    assert 4.97 < pacer.pace < 5
+
+
+async def test_two_queues_on_one_pacer_take_turns():
+    """
+    The limit holds for both together.
+    """
+    pacer = Pacer(5)
+    both = await asyncio.gather(slots(pacer, 20), slots(pacer, 20))
+
+    assert 5 >= most_in_a_second(both[0] + both[1])
+    assert abs(len(both[0]) - len(both[1])) <= 2
+
+
+def test_a_second_event_loop_keeps_its_distance_from_the_first():
+    """
+    Two `asyncio.run`s in a row, as command-line programs do, do not make a burst.
+    """
+    pacer = Pacer(5)
+    times = []
+    for _ in range(6):
+        with asyncio.Runner() as runner:
+            times.append(runner.run(pacer.slot()))
+
+    assert 5 >= most_in_a_second(times)
+
+
+async def test_no_pace_at_all():
+    """
+    An infinite rate waits for nothing, and says so.
+    """
+    pacer = Pacer(math.inf)
+    start = asyncio.get_running_loop().time()
+    for _ in range(100):
+        await pacer.slot()
+
+    assert 0 == pytest.approx(asyncio.get_running_loop().time() - start, abs=1e-3)
+    assert math.inf == pacer.pace
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.nan])
+def test_a_rate_is_above_zero(rate):
+    """
+    A pace that never sends is a mistake, found at once.
+    """
+    with pytest.raises(ValueError, match="rate"):
+        Pacer(rate)
