@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import anyio
 import attrs
 
+from orange_sms_async.backoff import Backoff
 from orange_sms_async.bulk import Bulk, Messages
 from orange_sms_async.errors import (
     AccessDenied,
@@ -37,7 +38,6 @@ from orange_sms_async.pacing import Pacer
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds, doubling between them
 _DRAIN = 60.0  # seconds a drain goes on without a message accepted
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
 _MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
@@ -136,8 +136,7 @@ class SendQueue:
         self._draining: anyio.CancelScope | None = None
         self._admits, self._closed = True, False
         self._cause: BaseException | None = None
-        self._pause = self._paused_until = 0.0
-        self._token_refused_at, self._token_worked = -math.inf, True
+        self._backoff = Backoff()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -408,18 +407,18 @@ class SendQueue:
 
     async def _slot(self) -> float:
         while True:
-            if (pause := self._paused_until - self._loop.time()) > 0:
+            if (pause := self._backoff.until - self._loop.time()) > 0:
                 await asyncio.sleep(pause)
             try:
                 await self._client.ready()
             except NotSent:
-                self._back_off()
+                self._backoff.failed(self._loop.time())
                 continue
             ready_at = self._loop.time()
             slot = await self._pacer.slot()
             # A token refused while this waited would keep the message back, and it would leave
             # beside the next one: rather let this slot go.
-            if ready_at >= max(self._token_refused_at, self._paused_until):
+            if self._backoff.undisturbed_since(ready_at):
                 return slot
 
     async def _hand_out(self, slot: float) -> None:
@@ -457,12 +456,14 @@ class SendQueue:
         reference = message.reference
         try:
             sent = await self._client.attempt(message)
+            self._pacer.accepted(sent.left_at)
         except NotSent as error:
-            self._wait_after(error, slot)
+            self._not_sent(error, slot)
             return None
         except OutcomeUnknown as error:
             return Outcome(reference, State.UNKNOWN, error=error)
         except OrangeSMSError as error:
+            self._backoff.answered()
             if isinstance(error, AuthenticationFailed | AccessDenied):
                 self._stop(error)
             return Outcome(reference, State.FAILED, error=error)
@@ -470,33 +471,20 @@ class SendQueue:
             unknown = OutcomeUnknown(f"the client raised {type(error).__name__}")
             unknown.__cause__ = error
             return Outcome(reference, State.UNKNOWN, error=unknown)
-        self._accepted(sent)
-        return Outcome(reference, State.SENT, sent.resource_id)
-
-    def _accepted(self, sent: SentMessage) -> None:
-        self._pacer.accepted(sent.left_at)
-        self._pause, self._token_worked = 0.0, True
+        self._backoff.answered()
         if self._draining:
             self._draining.deadline = anyio.current_time() + _DRAIN
+        return Outcome(reference, State.SENT, sent.resource_id)
 
-    def _wait_after(self, error: NotSent, slot: float) -> None:
-        if isinstance(error, Throttled):
-            self._pacer.throttled(slot)
-        elif not isinstance(error, TokenExpired):
-            self._back_off()
-        elif slot > self._token_refused_at:  # else it left with the token refused then
-            # A new token is taken at once; but when nothing was accepted with the last one
-            # either, to ask faster does not help.
-            if not self._token_worked:
-                self._back_off()
-            self._token_refused_at, self._token_worked = self._loop.time(), False
-
-    def _back_off(self) -> None:
-        # All of a queue goes through one line to one server: what stops one message stops all.
-        # What fails during a pause left before it, and makes it no longer.
-        if self._loop.time() >= self._paused_until:
-            self._pause = min(max(_FIRST_PAUSE, self._pause * 2), _LONGEST_PAUSE)
-            self._paused_until = self._loop.time() + self._pause
+    def _not_sent(self, error: NotSent, slot: float) -> None:
+        now = self._loop.time()
+        match error:
+            case Throttled():
+                self._pacer.throttled(slot)
+            case TokenExpired():
+                self._backoff.token_refused(now, slot)
+            case _:
+                self._backoff.failed(now)
 
     # -- outcomes -------------------------------------------------------------------------------
 

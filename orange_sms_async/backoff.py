@@ -1,0 +1,45 @@
+"""How long to wait while nothing can be sent."""
+
+import math
+
+_FIRST, _LONGEST = 1.0, 60.0  # seconds
+
+
+class Backoff:
+    """
+    A pause that doubles, from 1 second to 60, each time nothing could be sent after it.
+
+    One for a whole queue: all of it goes over one line to one server, and what stops one message
+    stops all. Times are the event loop's.
+
+    Attributes:
+        until: when the pause ends.
+    """
+
+    def __init__(self) -> None:
+        self.until = -math.inf
+        self._pause = 0.0
+        self._token_refused_at = -math.inf
+        self._token_worked = True
+
+    def failed(self, now: float) -> None:
+        """Pause; what fails during a pause left before it and makes it no longer."""
+        if now >= self.until:
+            self._pause = min(max(_FIRST, self._pause * 2), _LONGEST)
+            self.until = now + self._pause
+
+    def token_refused(self, now: float, slot: float) -> None:
+        """Go on at once with a new token, but pause if the one before never worked either."""
+        if slot < self._token_refused_at:
+            return  # it left with the token that was refused then
+        if not self._token_worked:
+            self.failed(now)
+        self._token_refused_at, self._token_worked = now, False
+
+    def answered(self) -> None:
+        """Orange took or refused a message: the line and the token work."""
+        self._pause, self._token_worked = 0.0, True
+
+    def undisturbed_since(self, time: float) -> bool:
+        """Tell whether a request that was ready at `time` still is."""
+        return time >= max(self.until, self._token_refused_at)
