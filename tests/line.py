@@ -68,7 +68,7 @@ class Line:
             await asyncio.sleep(seconds)
 
 
-def sms(text: str = "Bonjour", **options: str) -> OutboundMessage:
+def sms(text: str = "Bonjour", **options: object) -> OutboundMessage:
     return OutboundMessage("+2250701020304", text, **options)  # type: ignore[arg-type]
 
 

@@ -1,13 +1,10 @@
 """A sandbox, a client that has a token, and a way to send: raw httpx, nothing of our own client."""
 
 import contextlib
-import socket
-import threading
-import time
 
 import httpx
 import pytest
-import uvicorn
+from loopback import Served
 
 from orange_sms_async.sandbox import Sandbox
 
@@ -73,32 +70,6 @@ def send(request_for):
         return await client.post(url, json=request_for(text, **parts))
 
     return send
-
-
-class Served(uvicorn.Server):
-    """A sandbox behind uvicorn on a free port of this machine, in a thread of its own."""
-
-    def __init__(self, sandbox):
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        settings = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 1}
-        super().__init__(uvicorn.Config(sandbox, **settings))
-        self.thread = threading.Thread(target=self.run, args=([self.socket],), daemon=True)
-
-    @property
-    def base_url(self):
-        return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-
-    def __enter__(self):
-        self.thread.start()
-        deadline = time.monotonic() + 5
-        while not self.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *_):
-        self.should_exit = True
-        self.thread.join(timeout=5)
-        self.socket.close()
 
 
 @pytest.fixture
