@@ -57,10 +57,8 @@ class Client:
         timeout: float | httpx.Timeout = 30.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise ValueError("base_url: an http:// or https:// address")
         self._credentials = credentials
-        self._base_url = base_url
+        self._base_url = _checked(base_url)
         self._timeout = timeout
         self._transport = transport
         self._token = SharedToken(self._fetch_token)
@@ -82,7 +80,11 @@ class Client:
             for name, value in os.environ.items()
             if name.startswith(_ENVIRONMENT) and value
         }
-        return cls(_credentials(env), base_url=env.get("BASE_URL", _BASE_URL))
+        credentials = _credentials(env)
+        try:
+            return cls(credentials, base_url=env.get("BASE_URL", _BASE_URL))
+        except ValueError as error:
+            raise ValueError(f"{_ENVIRONMENT}BASE_URL: {error}") from None
 
     def __repr__(self) -> str:
         return f"<Client {self._base_url}>"
@@ -330,9 +332,23 @@ class _Borrowed(httpx.AsyncBaseTransport):
         return await self._transport.handle_async_request(request)
 
 
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    # A name or password in it would stand in reprs and errors.
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        raise ValueError("base_url: an http:// or https:// address without name and password")
+    return base_url
+
+
 def _credentials(env: Mapping[str, str]) -> ClientCredentials:
     if header := env.get("AUTHORIZATION"):
-        return ClientCredentials.from_header(header)
+        try:
+            return ClientCredentials.from_header(header)
+        except ValueError as error:
+            raise ValueError(f"{_ENVIRONMENT}AUTHORIZATION: {error}") from None
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
         if name not in env:
             raise ValueError(f"{_ENVIRONMENT}{name} is not set, nor {_ENVIRONMENT}AUTHORIZATION")

@@ -16,18 +16,16 @@ ResourceId = NewType("ResourceId", str)
 def mask(number: str) -> str:
     """Show a number so that a person recognises it and a stranger cannot call it: +225******04."""
     digits = number.removeprefix("tel:")
-    return f"{digits[:4]}******{digits[-2:]}"
+    return f"{digits[:4]}******{digits[-2:]}" if len(digits) >= 10 else "******"
 
 
-def _number(value: str) -> str:
-    # E.164: at most fifteen digits with the calling code; none begins with 0. A converter, not a
-    # validator, because the sender address follows from it before validators run.
+def _check_number(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
+    # E.164: at most fifteen digits with the calling code; none begins with 0.
     if not isinstance(value, str) or not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
         raise InvalidMessage(
-            "to: a number in international form (E.164) is + and 7 to 15 digits, "
+            f"{attribute.name}: a number in international form (E.164) is + and 7 to 15 digits, "
             "as in +225 and the ten digits of a number in Côte d'Ivoire"
         )
-    return value
 
 
 def _check_text(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
@@ -48,9 +46,13 @@ def _check_sender_name(_: object, attribute: "attrs.Attribute[str]", value: obje
         raise InvalidMessage(f"{attribute.name}: 1 to 11 letters without accents, digits or spaces")
 
 
-def _check_sender_address(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r"tel:\+[0-9]{3,15}", value):
-        raise InvalidMessage(f"{attribute.name}: tel:+ and 3 to 15 digits, as in tel:+2250000")
+def _check_sender_address(
+    message: "OutboundMessage", _: "attrs.Attribute[str | None]", value: object
+) -> None:
+    if value is None:
+        _country_sender(message.to)
+    elif not isinstance(value, str) or not re.fullmatch(r"tel:\+[0-9]{3,15}", value):
+        raise InvalidMessage("sender_address: tel:+ and 3 to 15 digits, as in tel:+2250000")
 
 
 def _check_reference(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
@@ -58,9 +60,9 @@ def _check_reference(_: object, attribute: "attrs.Attribute[str]", value: object
         raise InvalidMessage(f"{attribute.name}: a str that is not empty")
 
 
-def _country_sender(message: "OutboundMessage") -> str:
+def _country_sender(to: str) -> str:
     try:
-        return Country.from_number(message.to).sender_address
+        return Country.from_number(to).sender_address
     except LookupError:
         raise InvalidMessage(
             "to: not in one of the 13 countries Orange sends to; "
@@ -78,7 +80,7 @@ class OutboundMessage:
         text: what the recipient reads; `count_segments` tells what it costs.
         sender_name: one that Orange approved for your account, 1 to 11 letters, digits or spaces;
             None for the account's default ("SMS 123456").
-        sender_address: "tel:+2250000"; follows from the recipient's country unless given.
+        sender_address: as given, or that of the recipient's country: "tel:+2250000".
         on_net: pay with the "Orange only" offer. Such a message reaches Orange's own network only,
             and Orange does not say when it does not arrive.
         reference: your own key for this message; made up if not given.
@@ -87,18 +89,21 @@ class OutboundMessage:
         InvalidMessage: names the field and the rule; never shows the value.
     """
 
-    to: str = attrs.field(converter=_number, repr=mask)
+    to: str = attrs.field(validator=_check_number, repr=mask)
     text: str = attrs.field(validator=_check_text, repr=False)
     sender_name: str | None = attrs.field(default=None, kw_only=True, validator=_check_sender_name)
-    sender_address: str = attrs.field(
-        default=attrs.Factory(_country_sender, takes_self=True),
-        kw_only=True,
-        validator=_check_sender_address,
+    _sender_address: str | None = attrs.field(
+        default=None, kw_only=True, alias="sender_address", validator=_check_sender_address
     )
     on_net: bool = attrs.field(default=False, kw_only=True)
     reference: str = attrs.field(
         factory=lambda: uuid.uuid4().hex, kw_only=True, validator=_check_reference
     )
+
+    @property
+    def sender_address(self) -> str:
+        """The address it is sent from."""
+        return self._sender_address or _country_sender(self.to)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,125 @@
+"""What a user can import, and who imports whom."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import orange_sms_async
+
+PACKAGE = Path(orange_sms_async.__file__).parent
+
+# Imports go up this list only; within a line they make no circle.
+LAYERS = [
+    "errors messages countries segments account receipts pacing backoff",
+    "_wire",
+    "auth outbox",
+    "client receiver",
+    "bulk sendqueue",
+    "__init__ sandbox",
+    "cli pytest_plugin",
+]
+TOP = {"", "__version__", *orange_sms_async.__all__}
+LAYER = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
+
+
+def imported_by(path):
+    """Name the modules of ours, one level deep, that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            root, _, rest = module.partition(".")
+            if root == "orange_sms_async":
+                name = rest.partition(".")[0]
+                yield "__init__" if name in TOP else name
+
+
+def module_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_all():
+    """
+    The names a user imports from the top, in alphabetical order and all of them there.
+    """
+    names = """
+        AccessDenied AuthenticationFailed Client ClientCredentials ConnectionFailed Contract
+        ContractRefused Country DeliveryReceipt DeliveryStatus InboundMessage InvalidMessage
+        InvalidReceipt MessageExpired MessageWithdrawn NotSent OrangeSMSError OutboundMessage
+        Outcome OutcomeUnknown Pacer Priority PurchaseOrder QueueClosed QueueFull Refused
+        RequestRejected ResourceId SendQueue SendReport SentMessage ServiceUnavailable Throttled
+        TokenExpired UsageStatistics count_segments decode_inbound decode_receipt
+    """
+
+    assert names.split() == orange_sms_async.__all__
+    assert all(hasattr(orange_sms_async, name) for name in orange_sms_async.__all__)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_layers(path):
+    """
+    A module imports its own layer and those above it; only commands import from the top.
+    """
+    imported = set(imported_by(path))
+
+    assert imported | {module_of(path)} <= LAYER.keys()
+    assert all(LAYER[name] <= LAYER[module_of(path)] for name in imported)
+
+
+def test_no_circles():
+    """
+    However lazily a module is imported, none waits for itself.
+    """
+    graph = {}
+    for path in MODULES:
+        module = module_of(path)
+        graph.setdefault(module, set()).update(set(imported_by(path)) - {module})
+
+    assert [*TopologicalSorter(graph).static_order()]
+
+
+def test_the_sandbox_stands_alone():
+    """
+    It is written from Orange's documentation, so that a misreading of ours makes a test fail.
+    """
+    files = [path for path in MODULES if module_of(path) == "sandbox"]
+
+    assert files
+    assert {"sandbox"} >= {name for path in files for name in imported_by(path)}
+
+
+def test_no_extra_is_imported():
+    """
+    Who only sends needs no web server, no command line and no database.
+    """
+    extras = {"starlette", "uvicorn", "typer", "rich", "sqlite3", "orange_sms_async.sandbox"}
+    # httpx imports rich for its own command where that is installed; that is not ours to avoid.
+    program = f"""
+import sys, aiolimiter, anyio, attrs, cattrs, httpx
+before = set(sys.modules)
+import orange_sms_async
+print(*({extras} & (set(sys.modules) - before)))
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert b"" == done.stdout.strip()
+
+
+def test_types_are_delivered():
+    """
+    Type checkers read ours.
+    """
+    assert (PACKAGE / "py.typed").exists()

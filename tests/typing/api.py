@@ -1,0 +1,92 @@
+"""What a user writes, as the type checkers read it. Nobody runs this file."""
+
+from collections.abc import Iterable
+from datetime import datetime  # noqa: TC003 -- as a user writes it
+from decimal import Decimal
+
+import httpx
+
+from orange_sms_async import (
+    Client,
+    ClientCredentials,
+    ContractRefused,
+    Country,
+    DeliveryStatus,
+    NotSent,
+    OrangeSMSError,
+    OutboundMessage,
+    OutcomeUnknown,
+    Priority,
+    Refused,
+    ResourceId,
+    SendQueue,
+    count_segments,
+    decode_inbound,
+    decode_receipt,
+)
+
+
+def show(*values: object) -> None: ...
+
+
+async def send(client: Client) -> ResourceId | None:
+    message = OutboundMessage("+2250701020304", "Bonjour", sender_name="MonService", on_net=True)
+    try:
+        sent = await client.send(message)
+    except ContractRefused as refused:
+        reason: str = refused.reason
+        raise RuntimeError(reason) from refused
+    except (NotSent, Refused) as error:
+        status: int | None = error.status_code
+        code: int | str | None = error.code
+        raise RuntimeError(f"{status} {code} {error.request_id}") from error
+    except OutcomeUnknown as unknown:
+        accepted: bool = unknown.accepted
+        return None if accepted else ResourceId("")
+    request_id: str | None = sent.request_id
+    return sent.resource_id if request_id else None
+
+
+async def account(client: Client) -> Decimal:
+    for contract in await client.contracts(country="CIV"):
+        units: int = contract.available_units
+        end: datetime | None = contract.expiration_date
+        show(units, end)
+    for row in await client.statistics(country="CIV", app_id="…"):
+        app: str | None = row.appid
+        show(app, row.usage, row.nb_enforcements)
+    return sum((order.price for order in await client.purchase_orders()), Decimal())
+
+
+async def clients() -> None:
+    credentials = ClientCredentials.from_header("Basic …")
+    async with Client(credentials, base_url="http://localhost:8000", timeout=5) as client:
+        await client.ready()
+    transport = httpx.AsyncHTTPTransport(retries=1)
+    async with Client(credentials, timeout=httpx.Timeout(5), transport=transport) as client:
+        await client.attempt(OutboundMessage(to="+2250701020304", text="Bonjour"))
+
+
+async def queue(messages: Iterable[OutboundMessage]) -> None:
+    async with Client.from_env() as client, SendQueue(client, rate=5.0) as queue:
+        urgent = OutboundMessage("+2250701020304", "1234")
+        future = await queue.submit(urgent, priority=Priority.URGENT)
+        resource_id: ResourceId = await future
+        show(resource_id)
+        async with queue.bulk(messages, window=500) as reports:
+            async for report in reports:
+                error: OrangeSMSError | None = report.error
+                taken: ResourceId | None = report.resource_id
+                show(report.message.reference, error, taken)
+
+
+def values(body: bytes) -> bool:
+    sender: str = Country.from_number("+2250701020304").sender_address
+    counted = count_segments("Bonjour")
+    numbers: tuple[int, int] = (counted.segments, counted.room)
+    receipt = decode_receipt(body)
+    status: DeliveryStatus | str = receipt.status
+    written: datetime | None = decode_inbound(body.decode()).date_time
+    return (
+        receipt.is_final and receipt.delivered and bool(sender and numbers and status and written)
+    )
