@@ -81,7 +81,7 @@ def test_sender_names_that_orange_may_approve(name):
         ("sender_address", "MonService", "tel:\\+"),
         ("sender_address", "tel:+99", "3 to 15 digits"),
         ("sender_address", "tel:+2250701020304055", "3 to 15 digits"),
-        ("sender_address", 2250000, "tel:\\+"),
+        ("sender_address", 7654321, "tel:\\+"),
         ("reference", "", "empty"),
         ("reference", 7654321, "empty"),
     ],
