@@ -67,10 +67,11 @@ class Pacer:
         # slot: to swap limiters while somebody waits lets a burst through.
         async with self._turn:
             await self._acquire()
+            moved = False
             while (wait := self._not_before() - loop.time()) > 0:
                 await asyncio.sleep(wait)
-                await self._acquire()
-            if self._spaced_by != self.pace:
+                moved = True
+            if moved or self._spaced_by != self.pace:
                 self._space()
                 await self._acquire(1 + self._slack)
         return loop.time()

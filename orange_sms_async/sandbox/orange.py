@@ -254,6 +254,7 @@ class Sandbox:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self._receipts.prepare()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import anyio
 import attrs
 import httpx
 
@@ -40,6 +41,12 @@ class Receipts:
     posted: list[Receipt] = attrs.field(factory=list, init=False)
     _client: httpx.AsyncClient | None = attrs.field(default=None, init=False)
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+
+    async def prepare(self) -> None:
+        """Load what the first receipt needs: later it would hold up a message that arrives."""
+        if self.url is not None:
+            self._connected()
+            await anyio.sleep(0)
 
     async def follow(self, sent: Sent) -> None:
         """Post all receipts of a message, each after the delay."""

@@ -1,0 +1,87 @@
+"""
+A web application that sends one-time codes.
+
+Run it with `uvicorn fastapi_app:app`; the environment names the account, ORANGE_SMS_CLIENT_ID and
+ORANGE_SMS_CLIENT_SECRET, or what `orange-sms sandbox` prints.
+
+Orange allows 5 messages a second to an account, and each process paces itself: N worker
+processes, each with a queue of its own, are N x 5 a second. Run one worker, or give each queue
+`rate=5 / N`.
+
+Whoever can call `POST /codes` spends your units: put a sign-in or a limit by address before it.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from orange_sms_async import (
+    Client,
+    InvalidMessage,
+    MessageExpired,
+    OrangeSMSError,
+    OutboundMessage,
+    Priority,
+    QueueClosed,
+    QueueFull,
+    RequestRejected,
+    SendQueue,
+)
+
+LIFETIME = timedelta(minutes=2)
+
+
+class State(TypedDict):
+    """What every request finds in `request.state`."""
+
+    queue: SendQueue
+
+
+class Recipient(BaseModel):
+    """The body of `POST /codes`."""
+
+    to: str
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    """Open one queue for the life of the process; leaving it sends what still waits."""
+    async with Client.from_env() as client, SendQueue(client) as queue:
+        yield {"queue": queue}
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/codes", status_code=201)
+async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
+    """Send a code before everything that is less urgent; not at all once it is too old."""
+    queue: SendQueue = request.state.queue
+    code = f"{secrets.randbelow(1_000_000):06}"
+    expires_at = datetime.now(UTC) + LIFETIME
+    message = OutboundMessage(recipient.to, f"Votre code est {code}, valable 2 minutes.")
+    # Keep a hash of the code and `expires_at` with your user here, before it leaves.
+    future = queue.submit_nowait(message, priority=Priority.URGENT, expires_at=expires_at)
+    return {"resource_id": await future}
+
+
+@app.exception_handler(OrangeSMSError)
+async def say_why(_: Request, error: OrangeSMSError) -> JSONResponse:
+    """Answer with what went wrong; no error of the queue holds a number or a text."""
+    match error:
+        case InvalidMessage() | RequestRejected():
+            status = 422  # the number, most likely
+        case QueueFull() | QueueClosed():
+            status = 503
+        case MessageExpired():
+            status = 504
+        case _:  # our account (Refused), or no clear answer (OutcomeUnknown: it may have been sent)
+            status = 502
+    detail = {"error": type(error).__name__, "detail": str(error)}
+    return JSONResponse(detail, status, headers={"Retry-After": "5"} if status == 503 else None)

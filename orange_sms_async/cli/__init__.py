@@ -1,0 +1,21 @@
+"""The command `orange-sms`: a sandbox to develop against, campaigns from a file, and a demo."""
+
+import typer
+
+from orange_sms_async.cli.bulk import bulk
+from orange_sms_async.cli.demo import demo
+from orange_sms_async.cli.sandbox import sandbox
+
+app = typer.Typer(
+    help="Send SMS through Orange's API for Africa and the Middle East.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback that shows locals shows numbers, texts and secrets; plain help and one-line
+    # errors also read the same on every terminal and in a pipe.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+app.command()(sandbox)
+app.command()(bulk)
+app.command()(demo)

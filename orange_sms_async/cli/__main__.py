@@ -1,0 +1,5 @@
+"""`python -m orange_sms_async.cli` is `orange-sms`."""
+
+from orange_sms_async.cli import app
+
+app(prog_name="orange-sms")

@@ -1,0 +1,108 @@
+"""Rows in, results out: a campaign through the queue, in bounded memory."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+import attrs
+
+from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SentMessage
+from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.results import Result, Tally
+from orange_sms_async.cli.rows import Row
+
+
+class WatchedClient:
+    """A client that remembers, for people to read, why nothing gets through just now."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.timeout = client.timeout
+        self.trouble = ""
+
+    async def ready(self) -> None:
+        with self._watched():
+            await self._client.ready()
+
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        with self._watched():
+            return await self._client.attempt(message)
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except NotSent as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+
+
+@attrs.define(eq=False)
+class Campaign:
+    """
+    Sends the messages of rows through a queue.
+
+    Attributes:
+        patience: seconds without a row settled, though there are some, after which it gives up.
+        settled: told what became of each row, once a row.
+        ended: how it was ended before its rows did, and why; None if it was not.
+    """
+
+    rows: Iterable[Row]
+    client: WatchedClient
+    queue: SendQueue
+    patience: float
+    settled: Callable[[Result], None]
+    tally: Tally = attrs.field(factory=Tally, init=False)
+    ended: ExitCode | None = attrs.field(default=None, init=False)
+    why: str = attrs.field(default="", init=False)
+    _under_way: dict[str, Row] = attrs.field(factory=dict, init=False)
+    _stopping: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Send every row; once stopped, list the rest as not sent."""
+        giving_up = asyncio.create_task(self._give_up(), name="orange-sms patience")
+        try:
+            async with self.queue.bulk(self._messages()) as reports:
+                async for report in reports:
+                    row = self._under_way.pop(report.message.reference)
+                    self._settle(Result(row, report.resource_id, report.error, self.why))
+        finally:
+            giving_up.cancel()
+
+    def interrupt(self) -> None:
+        """Send nothing more, because somebody asked for it."""
+        self._stop(ExitCode.INTERRUPTED, "interrupted before it was sent")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What to tell the shell."""
+        return self.tally.exit_code() if self.ended is None else self.ended
+
+    async def _give_up(self) -> None:
+        before = -1
+        while self.tally.rows != before or not self.client.trouble:
+            before = self.tally.rows
+            await asyncio.sleep(self.patience)
+        self._stop(ExitCode.UNREACHABLE, f"gave up: {self.client.trouble}")
+
+    def _stop(self, ended: ExitCode, why: str) -> None:
+        if self.ended is None:
+            self.ended, self.why = ended, why
+            # Its own task: what is on the wire finishes meanwhile, and is reported.
+            self._stopping = asyncio.create_task(self.queue.aclose(drain=False))
+
+    async def _messages(self) -> AsyncIterator[OutboundMessage]:
+        for row in self.rows:
+            if row.message is None:
+                self._settle(Result(row, error=row.error))
+                # A long run of bad rows must not keep the others waiting.
+                await asyncio.sleep(0)
+            else:
+                self._under_way[row.message.reference] = row
+                yield row.message
+
+    def _settle(self, result: Result) -> None:
+        self.tally.add(result)
+        self.settled(result)

@@ -1,0 +1,171 @@
+"""`orange-sms demo`: a campaign as it really runs, against a local Orange in another process."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import attrs
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orange_sms_async import DeliveryStatus, ResourceId
+from orange_sms_async.cli.bulk import send_rows
+from orange_sms_async.cli.campaign import Campaign
+from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.progress import console
+from orange_sms_async.cli.receipts import ReceiptCounter
+from orange_sms_async.cli.results import Result, RowState
+from orange_sms_async.cli.rows import UnreadableFileError, count_rows, open_rows
+from orange_sms_async.cli.sandbox_process import SandboxFailedError, sandbox_process
+from orange_sms_async.cli.serving import bind, serving
+
+_LIST = Path("examples/recipients.csv")
+_RATE = 5
+_PATIENCE = 20.0  # seconds without getting through to a sandbox of our own
+_RECEIPTS = 10.0  # seconds that receipts may take after the last message
+
+
+@attrs.define
+class _Seen:
+    """What this side saw of the campaign."""
+
+    accepted: set[ResourceId] = attrs.field(factory=set)
+    invalid: list[Result] = attrs.field(factory=list)
+    answered_at: list[float] = attrs.field(factory=list)
+
+    def settled(self, result: Result) -> None:
+        if result.state is RowState.INVALID:
+            self.invalid.append(result)
+        elif result.state is not RowState.NOT_SENT:
+            self.answered_at.append(time.monotonic())
+        if result.resource_id is not None:
+            self.accepted.add(result.resource_id)
+
+    @property
+    def rate(self) -> float:
+        """Messages a second from the first answer to the last."""
+        times = self.answered_at
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+
+
+@attrs.frozen
+class _Outcome:
+    """A campaign as both sides saw it: this one, and the sandbox with its own count."""
+
+    campaign: Campaign
+    seen: _Seen
+    receipts: ReceiptCounter
+    counted: dict[str, int]
+    seconds: float
+
+    @property
+    def unaccounted(self) -> int:
+        states = self.campaign.tally.states
+        without_receipt = len(self.seen.accepted - self.receipts.final)
+        not_ours = abs(self.counted["accepted"] - len(self.seen.accepted))
+        return without_receipt + not_ours + states[RowState.UNKNOWN]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.campaign.ended is not None:
+            return self.campaign.ended
+        not_sent = self.campaign.tally.states[RowState.NOT_SENT]
+        wrong = self.unaccounted or not_sent or self.counted["most_in_a_second"] > _RATE
+        return ExitCode.SOME_FAILED if wrong else ExitCode.ALL_ACCEPTED
+
+
+def demo(
+    file: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="Columns as for `orange-sms bulk`.")
+    ] = _LIST,
+) -> None:
+    """
+    Send a list of messages to a local Orange and show what came of it.
+
+    Nothing leaves this machine: it starts a sandbox in another process and an endpoint for
+    delivery receipts in this one, and sends at 5 a second over HTTP. It ends with 0 if every row
+    is accounted for and no second held a sixth message, with 1 if not, with 130 after Ctrl-C.
+    """
+    screen = console()
+    try:
+        outcome = asyncio.run(_demonstrate(file, screen))
+    except UnreadableFileError as error:
+        where = " Run it in the folder of the project's sources, or name a file."
+        stop_with(f"{error}.{where if file == _LIST else ''}")
+    except SandboxFailedError as error:
+        stop_with(f"{error}.", ExitCode.SOME_FAILED)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    _summarise(outcome, screen)
+    raise typer.Exit(outcome.exit_code)
+
+
+async def _demonstrate(file: Path, screen: Console) -> _Outcome:
+    seen, receipts = _Seen(), ReceiptCounter()
+    with open_rows(file) as rows:
+        async with (
+            serving(receipts, bind("127.0.0.1", 0)) as endpoint,
+            sandbox_process("--rate", str(_RATE), "--receipts", endpoint) as sandbox,
+        ):
+            screen.print(f"A sandbox listens on {sandbox.base_url}")
+            screen.print(f"and its receipts go to {endpoint}")
+            began, total = time.monotonic(), count_rows(file)
+            campaign = await send_rows(
+                sandbox.client(),
+                rows,
+                seen.settled,
+                rate=_RATE,
+                patience=_PATIENCE,
+                total=total,
+                screen=screen,
+            )
+            await receipts.wait_for(seen.accepted, _RECEIPTS)
+            seconds = time.monotonic() - began
+            return _Outcome(campaign, seen, receipts, await sandbox.statistics(), seconds)
+
+
+def _summarise(outcome: _Outcome, screen: Console) -> None:
+    table = Table(title="What came of it", title_justify="left", show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in (*_rows(outcome), *_receipts(outcome), *_pace(outcome)):
+        table.add_row(name, value)
+    screen.print()
+    screen.print(table, soft_wrap=False)
+
+
+def _rows(outcome: _Outcome) -> Iterator[tuple[str, str]]:
+    tally = outcome.campaign.tally
+    yield "rows", str(tally.rows)
+    for state in RowState:
+        yield f"  {state}", str(tally.states[state])
+        if state is RowState.REFUSED:
+            for reason, times in tally.reasons.items():
+                yield "", f"{times} x {reason}"
+        if state is RowState.INVALID:
+            for result in outcome.seen.invalid:
+                yield "", f"row {result.row.number}, {result.field}: {result.reason}"
+    yield "unaccounted for", str(outcome.unaccounted)
+
+
+def _receipts(outcome: _Outcome) -> Iterator[tuple[str, str]]:
+    counts = outcome.receipts.counts()
+    delivered = counts.pop(DeliveryStatus.DELIVERED_TO_TERMINAL, 0)
+    yield "receipts", str(delivered + counts.total())
+    yield "  delivered", str(delivered)
+    yield "  not delivered", str(counts.total())
+    for status, times in sorted(counts.items()):
+        yield "", f"{times} x {status}"
+
+
+def _pace(outcome: _Outcome) -> Iterator[tuple[str, str]]:
+    counted = outcome.counted
+    yield "rate", f"{outcome.seen.rate:.2f} a second"
+    most = counted["most_in_a_second"]
+    yield "busiest second", f"{most} requests, as the sandbox counted; {_RATE} are allowed"
+    yield "throttled", str(counted["throttled"])
+    yield "units used", str(counted["units_used"])
+    yield "time", f"{outcome.seconds:.1f} s"

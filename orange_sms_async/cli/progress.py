@@ -1,0 +1,120 @@
+"""How far a campaign is: a bar on a terminal, a line now and then elsewhere."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import attrs
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from orange_sms_async.cli.campaign import Campaign
+from orange_sms_async.cli.results import RowState
+
+_BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
+_RATE_OVER = 10.0  # seconds whose average the rate is
+_STALLED = 2.0  # seconds without a row after which it is said what the trouble is
+
+
+class Display(Protocol):
+    """Something that shows a line of text and, if it can, a share."""
+
+    def show(self, text: str, done: int, total: int | None) -> None: ...
+
+
+class _Lines:
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+
+    def show(self, text: str, done: int, total: int | None) -> None:  # noqa: ARG002
+        self._screen.print(text)
+
+
+class _Bar:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None)
+
+    def show(self, text: str, done: int, total: int | None) -> None:
+        self._progress.update(self._task, description=text, completed=done, total=total)
+        self._progress.refresh()
+
+
+@attrs.define
+class _Course:
+    """What a campaign looks like from one look at it to the next."""
+
+    campaign: Campaign
+    total: int | None
+    _seen: deque[tuple[float, int]] = attrs.field(factory=deque)
+    _rows: int = 0
+    _moved_at: float = attrs.field(factory=time.monotonic)
+    _trouble: str = ""
+
+    def look(self) -> str:
+        """Say how far it is."""
+        tally, now = self.campaign.tally, time.monotonic()
+        if tally.rows != self._rows:
+            self._rows, self._moved_at = tally.rows, now
+        self._seen.append((now, tally.asked))
+        while now - self._seen[0][0] > _RATE_OVER:
+            self._seen.popleft()
+        sent, failed = tally.states[RowState.ACCEPTED], tally.failed
+        of = "" if self.total is None else f"/{self.total}"
+        return f"{tally.done}{of}  {self._rate:.1f}/s  {sent} sent  {failed} failed{self._left}"
+
+    def trouble(self) -> str:
+        """Say what keeps it waiting, once each."""
+        stalled = time.monotonic() - self._moved_at > _STALLED
+        before, self._trouble = self._trouble, self.campaign.client.trouble if stalled else ""
+        return self._trouble if self._trouble != before else ""
+
+    @property
+    def _rate(self) -> float:
+        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
+
+    @property
+    def _left(self) -> str:
+        rows = (self.total or 0) - self.campaign.tally.done
+        if rows <= 0 or not self._rate:
+            return ""
+        return f"  {dt.timedelta(seconds=round(rows / self._rate))} left"
+
+
+def console() -> Console:
+    """Make the screen that all commands write to."""
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.asynccontextmanager
+async def shown(campaign: Campaign, total: int | None, screen: Console) -> AsyncIterator[None]:
+    """Show a campaign while the block runs, and its last state at the end."""
+    course = _Course(campaign, total)
+    with contextlib.ExitStack() as stack:
+        display: Display = _Lines(screen)
+        every = _LINE_EVERY
+        if screen.is_terminal and not screen.is_dumb_terminal:
+            columns = BarColumn(bar_width=None), TextColumn("{task.description}", markup=False)
+            bar = Progress(*columns, console=screen, expand=True, auto_refresh=False)
+            display, every = _Bar(stack.enter_context(bar)), _BAR_EVERY
+        showing = asyncio.create_task(_show(course, display, every, screen))
+        try:
+            yield
+        finally:
+            showing.cancel()
+            await asyncio.wait({showing})
+            display.show(course.look(), campaign.tally.done, course.total)
+
+
+async def _show(course: _Course, display: Display, every: float, screen: Console) -> None:
+    while True:
+        text = course.look()
+        if trouble := course.trouble():
+            screen.print(f"Waiting: {trouble}")
+        display.show(text, course.campaign.tally.done, course.total)
+        await asyncio.sleep(every)

@@ -1,0 +1,145 @@
+"""`orange-sms sandbox`: a local Orange to develop against."""
+
+import asyncio
+import enum
+import ipaddress
+import math
+import os
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.rates import messages_a_second
+from orange_sms_async.cli.serving import bind, serving
+from orange_sms_async.cli.signals import interrupts_call
+from orange_sms_async.sandbox import Sandbox
+
+
+class Throttle(enum.StrEnum):
+    """How the sandbox counts its messages a second."""
+
+    ROLLING = "rolling"
+    CALENDAR = "calendar"
+    BUCKET = "bucket"
+    SPIKE = "spike"
+
+
+class ThrottleStatus(enum.StrEnum):
+    """What one message too many is answered with."""
+
+    FORBIDDEN = "403"
+    TOO_MANY_REQUESTS = "429"
+
+
+def sandbox(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8025,
+    rate: Annotated[
+        float,
+        typer.Option(
+            parser=messages_a_second, metavar="NUMBER|off", help="Messages a second let through."
+        ),
+    ] = 5.0,
+    throttle: Annotated[
+        Throttle,
+        typer.Option(help="How that is counted; Orange does not say, rolling is the strictest."),
+    ] = Throttle.ROLLING,
+    throttle_status: Annotated[
+        ThrottleStatus, typer.Option(help="The answer to one message too many.")
+    ] = ThrottleStatus.FORBIDDEN,
+    receipts: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Post delivery receipts there; without it, none."),
+    ] = None,
+    receipt_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds from a message to its receipt.")
+    ] = 1.0,
+    sender_name: Annotated[
+        list[str] | None,
+        typer.Option(help="An approved sender name; repeat it for several. Default: MonService."),
+    ] = None,
+    latency: Annotated[
+        float, typer.Option(min=0, help="Seconds each request and each answer travels.")
+    ] = 0.0,
+    jitter: Annotated[
+        float, typer.Option(min=0, help="Up to so many more, at random, each way.")
+    ] = 0.0,
+    token_lifetime: Annotated[float, typer.Option(min=0, help="Seconds.")] = 3600.0,
+    until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """
+    Serve a local Orange, and say what to set so that your program uses it.
+
+    Recipients whose number ends in 99 get the receipt DeliveryImpossible, in 98
+    DeliveryUncertain, in 97 MessageWaiting first. What was sent is shown by
+    GET /_sandbox/sent, and in numbers by GET /_sandbox/statistics. Ctrl-C ends it.
+    """
+    _check_receipts(receipts)
+    orange = Sandbox(
+        rate=None if math.isinf(rate) else rate,
+        throttle=throttle.value,
+        throttle_status=int(throttle_status),
+        receipt_url=receipts,
+        receipt_delay=receipt_delay,
+        sender_names=frozenset(sender_name or ["MonService"]),
+        latency=latency,
+        jitter=jitter,
+        token_lifetime=token_lifetime,
+    )
+    _warn_if_open_to_others(host)
+    asyncio.run(_serve(orange, host, port, until_stdin_ends=until_stdin_ends))
+
+
+async def _serve(orange: Sandbox, host: str, port: int, *, until_stdin_ends: bool) -> None:
+    try:
+        listener = bind(host, port)
+    except OSError as error:
+        stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `--port 0` takes a free one.")
+    asked_to_end = asyncio.Event()
+    with interrupts_call(asked_to_end.set):
+        if until_stdin_ends:
+            _at_end_of_stdin(asked_to_end)
+        async with serving(orange, listener) as address:
+            _announce(address, orange.authorization)
+            await asked_to_end.wait()
+
+
+def _announce(address: str, authorization: str) -> None:
+    typer.echo(f"The sandbox listens on {address} (Ctrl-C ends it). Your program finds it with:\n")
+    typer.echo(f"export ORANGE_SMS_BASE_URL={address}")
+    typer.echo(f'export ORANGE_SMS_AUTHORIZATION="{authorization}"')
+    sys.stdout.flush()
+
+
+def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:
+    """Whoever started the sandbox holds the other end of its stdin, and may be killed."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while os.read(0, 4096):  # not sys.stdin, whose lock this thread would take to its grave
+            pass
+        loop.call_soon_threadsafe(asked_to_end.set)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _check_receipts(url: str | None) -> None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise typer.BadParameter("an http:// or https:// address", param_hint="--receipts")
+
+
+def _warn_if_open_to_others(host: str) -> None:
+    try:
+        private = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        private = host == "localhost"
+    if not private:
+        typer.echo(
+            f"Warning: on {host} everyone who reaches this machine can use the sandbox and read "
+            "the numbers and texts sent to it.",
+            err=True,
+        )

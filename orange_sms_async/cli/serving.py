@@ -1,0 +1,57 @@
+"""An ASGI app on a socket of this machine, for as long as a block lasts."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_GRACE = 2  # seconds for answers under way when the block ends
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are the command's: uvicorn would raise them again at its end
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """
+    Take a port; 0 is a free one.
+
+    Raises:
+        OSError: it is taken, not allowed, or the host is not this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
+    """Yield the address once the app really answers there; without an access log."""
+    config = uvicorn.Config(
+        app, access_log=False, log_level="warning", timeout_graceful_shutdown=_GRACE
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve([listener]), name="orange-sms server")
+    try:
+        await server.listens.wait()
+        yield address(listener)
+    finally:
+        server.should_exit = True
+        await running
+
+
+def address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

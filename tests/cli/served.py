@@ -1,0 +1,54 @@
+"""The real command in processes of its own: a sandbox that listens, and commands run to it."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+
+COMMAND = [sys.executable, "-m", "orange_sms_async.cli"]
+SETTING = re.compile(r'export (ORANGE_SMS_\w+)="?([^"\n]+)')
+
+
+class ServedSandbox:
+    """An `orange-sms sandbox`, and the environment it says to set."""
+
+    def __init__(self, process):
+        self.process = process
+        self.environment = {}
+        while len(self.environment) < 2:
+            line = process.stdout.readline()
+            assert line, "the sandbox did not start"
+            self.environment.update(SETTING.findall(line))
+
+    @property
+    def url(self):
+        return self.environment["ORANGE_SMS_BASE_URL"]
+
+    def shown(self, what):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.url}/_sandbox/{what}", timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextlib.contextmanager
+def served_sandbox(*options):
+    process = subprocess.Popen(
+        [*COMMAND, "sandbox", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield ServedSandbox(process)
+        finally:
+            process.terminate()
+
+
+def environment(**settings):
+    """Ours without anybody's account in it and without a proxy to this machine."""
+    ours = {name: value for name, value in os.environ.items() if "ORANGE_SMS" not in name}
+    return ours | {"NO_PROXY": "127.0.0.1"} | settings

@@ -1,0 +1,54 @@
+"""`orange-sms demo`, as a user runs it."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+LIST = Path(__file__).parents[2] / "examples" / "recipients.csv"
+
+
+def test_sixty_messages_go_out_and_their_receipts_come_back(run):
+    """
+    The whole of it, at Orange's pace: every row is accounted for and no second held a sixth.
+    """
+    ended = run("demo", LIST, settings={})
+
+    said = " ".join(ended.stdout.split())
+    assert 0 == ended.returncode, said
+    for line in ("rows 60", "accepted 58", "refused 1", "invalid 1", "delivered 53"):
+        assert line in said
+    assert re.search("unaccounted for 0 .* throttled 0 ", said)
+    assert "\x1b" not in ended.stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_sums_up_and_leaves_nothing_running(start, how):
+    """
+    It says what came of the part that was sent, and its sandbox has gone.
+    """
+    process = start("demo", LIST, settings={})
+    port = re.search(r"http://127.0.0.1:(\d+)", process.stdout.readline())[1]
+    process.stdout.readline()
+    process.stdout.readline()
+    process.send_signal(how)
+    said = process.communicate(timeout=20)[0]
+
+    assert 130 == process.returncode
+    assert "not sent" in said
+    assert not listens(int(port))
+
+
+def listens(port):
+    import socket
+
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_without_its_list_it_says_where_to_run(run):
+    ended = run("demo", settings={})
+
+    assert 2 == ended.returncode
+    assert "name a file" in ended.stderr
