@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-import anyio
+import anyio.lowlevel
 import attrs
 import httpx
 
@@ -46,7 +46,7 @@ class Receipts:
         """Load what the first receipt needs: later it would hold up a message that arrives."""
         if self.url is not None:
             self._connected()
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     async def follow(self, sent: Sent) -> None:
         """Post all receipts of a message, each after the delay."""
