@@ -28,18 +28,19 @@ class Backoff:
             self._pause = min(max(_FIRST, self._pause * 2), _LONGEST)
             self.until = now + self._pause
 
-    def token_refused(self, now: float, slot: float) -> None:
-        """Go on at once with a new token, but pause if the one before never worked either."""
+    def token_refused(self, now: float, slot: float) -> bool:
+        """
+        Go on at once with a new token, but pause if the one before never worked either.
+
+        slot: when the refused request left; False if it left with a token refused before.
+        """
         if slot < self._token_refused_at:
-            return  # it left with the token that was refused then
+            return False
         if not self._token_worked:
             self.failed(now)
         self._token_refused_at, self._token_worked = now, False
+        return True
 
     def answered(self) -> None:
         """Orange took or refused a message: the line and the token work."""
         self._pause, self._token_worked = 0.0, True
-
-    def undisturbed_since(self, time: float) -> bool:
-        """Tell whether a request that was ready at `time` still is."""
-        return time >= max(self.until, self._token_refused_at)

@@ -132,7 +132,7 @@ class SendQueue:
         self._in_flight = 0
         self._arrived, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
-        self._pacing = anyio.CancelScope()
+        self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._draining: anyio.CancelScope | None = None
         self._admits, self._closed = True, False
         self._cause: BaseException | None = None
@@ -414,12 +414,10 @@ class SendQueue:
             except NotSent:
                 self._backoff.failed(self._loop.time())
                 continue
-            ready_at = self._loop.time()
-            slot = await self._pacer.slot()
-            # A token refused while this waited would keep the message back, and it would leave
-            # beside the next one: rather let this slot go.
-            if self._backoff.undisturbed_since(ready_at):
-                return slot
+            # A token refused, or a line lost, while this waits: begin anew at once, or the message
+            # would be kept back until it leaves beside the next one.
+            with anyio.CancelScope() as self._waiting:
+                return await self._pacer.slot()
 
     async def _hand_out(self, slot: float) -> None:
         entry = await self._take()
@@ -477,14 +475,13 @@ class SendQueue:
         return Outcome(reference, State.SENT, sent.resource_id)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
-        now = self._loop.time()
-        match error:
-            case Throttled():
-                self._pacer.throttled(slot)
-            case TokenExpired():
-                self._backoff.token_refused(now, slot)
-            case _:
-                self._backoff.failed(now)
+        if isinstance(error, Throttled):
+            self._pacer.throttled(slot)
+        elif not isinstance(error, TokenExpired):
+            self._backoff.failed(self._loop.time())
+            self._waiting.cancel()
+        elif self._backoff.token_refused(self._loop.time(), slot):
+            self._waiting.cancel()
 
     # -- outcomes -------------------------------------------------------------------------------
 

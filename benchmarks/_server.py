@@ -1,0 +1,110 @@
+"""A sandbox on loopback in a process of its own, and what it says had arrived there."""
+
+import argparse
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from types import TracebackType
+from typing import Self
+
+import attrs
+import httpx
+import uvicorn
+
+from orange_sms_async import Client, ClientCredentials
+from orange_sms_async.sandbox import Sandbox
+
+_END = 10.0  # seconds the process may take to end
+
+
+@attrs.frozen
+class Evidence:
+    """
+    What the server saw.
+
+    Attributes:
+        arrivals: time and status of each message that arrived, on the machine's monotonic clock.
+        accepted: resource ids.
+    """
+
+    arrivals: list[tuple[float, int]]
+    accepted: list[str]
+    token_requests: int
+
+
+class Server:
+    """Listens while the block lasts; `evidence` is there after it."""
+
+    address: str
+    evidence: Evidence
+
+    def __init__(self, *options: str) -> None:
+        self._command = (sys.executable, __file__, *options)
+
+    def __enter__(self) -> Self:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)
+        self.address = self._process.stdout.readline().strip() if self._process.stdout else ""
+        if not self.address:
+            self._process.wait(_END)
+            raise RuntimeError("the sandbox did not start; why is written above")
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            output, _ = self._process.communicate(timeout=_END)  # it ends with its stdin
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        if exc is None:
+            self.evidence = Evidence(**json.loads(output))
+
+    def client(self) -> Client:
+        # A transport of one's own passes by any proxy the environment names.
+        transport = httpx.AsyncHTTPTransport()
+        return Client(
+            ClientCredentials("sandbox", "sandbox"), base_url=self.address, transport=transport
+        )
+
+
+async def _serve(orange: Sandbox, token_dies: float | None) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(orange, access_log=False, log_level="error")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    if token_dies is not None:
+        asyncio.get_running_loop().call_later(token_dies, orange.expire_tokens)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.should_exit = True
+    await serving
+
+
+def _evidence(orange: Sandbox) -> Evidence:
+    arrivals = [r for r in orange.requests if r.path.startswith("/smsmessaging/")]
+    return Evidence(
+        arrivals=[(request.time, request.status or 0) for request in arrivals],
+        accepted=[sent.resource_id for sent in orange.sent],
+        token_requests=orange.statistics().token_requests,
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--token-latency", type=float, default=0.0)
+    options.add_argument("--token-dies", type=float)
+    chosen = options.parse_args()
+    orange = Sandbox(token_latency=chosen.token_latency)
+    asyncio.run(_serve(orange, chosen.token_dies))
+    print(json.dumps(attrs.asdict(_evidence(orange))))
+
+
+if __name__ == "__main__":
+    main()

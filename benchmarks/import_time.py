@@ -1,0 +1,76 @@
+"""What does `import orange_sms_async` cost beside the import of its five dependencies?"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import attrs
+from _table import check, table
+
+ROUNDS = 21
+NOTHING = "pass"
+DEPENDENCIES = "import httpx, anyio, attrs, cattrs, aiolimiter"
+OURS = "import orange_sms_async"
+TARGET = 1.25
+
+
+@attrs.frozen
+class Cost:
+    """Seconds, on the wall and of the processor."""
+
+    wall: float
+    processor: float
+
+    def __sub__(self, other: "Cost") -> "Cost":
+        return Cost(self.wall - other.wall, self.processor - other.processor)
+
+
+def cost(program: str) -> Cost:
+    before = now()
+    ended = subprocess.run([sys.executable, "-c", program], check=False)
+    spent = now() - before
+    check(ended.returncode == 0, f"`{program}` works")
+    return spent
+
+
+def now() -> Cost:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(time.perf_counter(), used.ru_utime + used.ru_stime)
+
+
+def median(costs: list[Cost]) -> Cost:
+    return Cost(
+        statistics.median(each.wall for each in costs),
+        statistics.median(each.processor for each in costs),
+    )
+
+
+def main() -> None:
+    for program in (DEPENDENCIES, OURS):
+        cost(program)  # writes what bytecode is missing, and warms the disk's cache
+    # In turns and compared pairwise: a busy moment of the machine meets both.
+    rounds = [[cost(each) for each in (NOTHING, DEPENDENCIES, OURS)] for _ in range(ROUNDS)]
+    bare = median([nothing for nothing, _, _ in rounds])
+    theirs = [dependencies - bare for _, dependencies, _ in rounds]
+    ours = [own - bare for _, _, own in rounds]
+    pairs = list(zip(ours, theirs, strict=True))
+    ratios = [Cost(a.wall / b.wall, a.processor / b.processor) for a, b in pairs]
+    print(f"Median of {ROUNDS} fresh interpreters each, in turns, less the start of a bare one:\n")
+    rows = [
+        [name, f"{spent.wall * 1e3:.0f}", f"{spent.processor * 1e3:.0f}"]
+        for name, spent in [
+            ("bare interpreter", bare),
+            ("its five dependencies", median(theirs)),
+            ("orange_sms_async", median(ours)),
+        ]
+    ]
+    ratio = median(ratios)
+    rows.append(["ratio, median of pairs", f"{ratio.wall:.3f}", f"{ratio.processor:.3f}"])
+    table(["", "wall ms", "CPU ms"], rows)
+    print(f"\nWanted: a ratio of at most {TARGET}.")
+
+
+if __name__ == "__main__":
+    main()

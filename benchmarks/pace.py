@@ -1,0 +1,94 @@
+"""How much of 5 messages a second reaches a strict server on loopback, and does a sixth?"""
+
+import argparse
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import attrs
+from _bare import limited
+from _server import Evidence, Server
+from _table import check, percent, table
+from _virtual import most_in_a_second, sms
+
+from orange_sms_async import SendQueue
+
+RATE, MINUTE = 5, 60.0
+
+
+@attrs.frozen
+class Case:
+    """A way to send for some seconds; it returns the resource ids it got."""
+
+    name: str
+    send: Callable[[Server, float], Coroutine[Any, Any, list[str]]]
+    token_dies_at: float | None = None  # as a share of the run
+
+    def options(self, seconds: float) -> list[str]:
+        if self.token_dies_at is None:
+            return []
+        return [f"--token-dies={self.token_dies_at * seconds}", "--token-latency=0.4"]
+
+
+async def queued(server: Server, seconds: float) -> list[str]:
+    messages = [sms(str(number)) for number in range(int(RATE * seconds) + 1)]
+    async with (
+        server.client() as client,
+        SendQueue(client, rate=RATE) as queue,
+        queue.bulk(messages) as reports,
+    ):
+        ids = [report.resource_id or "" async for report in reports]
+    check(len(ids) == len(messages), "every message has a report")
+    return ids
+
+
+CASES = [
+    Case("AsyncLimiter(5, 1)", functools.partial(limited, 5, 1)),
+    Case("AsyncLimiter(1, 0.2)", functools.partial(limited, 1, 0.2)),
+    Case("SendQueue", queued),
+    Case("SendQueue, token dies", queued, token_dies_at=0.7),
+]
+
+
+def measure(case: Case, seconds: float) -> tuple[Evidence, list[str]]:
+    server = Server(*case.options(seconds))
+    with server:
+        ids = asyncio.run(case.send(server, seconds))
+    return server.evidence, ids
+
+
+def row(case: Case, evidence: Evidence, seconds: float) -> list[object]:
+    times = [time for time, _ in evidence.arrivals]
+    taken = [time - times[0] for time, status in evidence.arrivals if status == 201]
+    minute = min(MINUTE, seconds)
+    first = sum(time < minute for time in taken)
+    later = sum(MINUTE <= time < seconds for time in taken)
+    return [
+        case.name,
+        len(times),
+        most_in_a_second(times),
+        sum(status in (403, 429) for _, status in evidence.arrivals),
+        evidence.token_requests,
+        percent(first / RATE / minute),
+        percent(later / RATE / (seconds - MINUTE)) if seconds > MINUTE else "-",
+    ]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=130.0)
+    seconds = options.parse_args().seconds
+    with ProcessPoolExecutor(len(CASES)) as pool:
+        results = list(pool.map(functools.partial(measure, seconds=seconds), CASES))
+    rows = [row(case, seen, seconds) for case, (seen, _) in zip(CASES, results, strict=True)]
+    head = ["", "arrived", "most in 1 s", "throttled", "tokens", "first minute", "after it"]
+    print(f"Share of 5 a second in {seconds:g} s on loopback, in real time, all cases at once:\n")
+    table(head, rows)
+    for case, (seen, ids) in zip(CASES, results, strict=True):
+        check(sorted(ids) == sorted(seen.accepted), f"{case.name}: none was lost or doubled")
+
+
+if __name__ == "__main__":
+    main()
