@@ -130,6 +130,7 @@ class SendQueue:
         self._entries: dict[str, Entry] = {}
         self._settled = Counter[State]()
         self._in_flight = 0
+        self._withdrawals = set[asyncio.Task[bool]]()
         self._arrived, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
@@ -280,7 +281,10 @@ class SendQueue:
         if not future.cancelled():
             future.exception()  # retrieved: nobody has to await every future
         elif entry.waits and not self._closed:
-            self._group.start_soon(self.withdraw, entry.message.reference)
+            # Not the task group's: anyio starts no task where no task runs, as here.
+            withdrawal = self._loop.create_task(self.withdraw(entry.message.reference))
+            self._withdrawals.add(withdrawal)
+            withdrawal.add_done_callback(self._withdrawals.discard)
 
     # -- what became of them --------------------------------------------------------------------
 
