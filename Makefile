@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench torture clean
 
 demo: $(INSTALLED)
 	$(BIN)/orange-sms demo
@@ -25,6 +25,10 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	for question in benchmarks/[!_]*.py; do $(BIN)/python $$question || exit 1; done
+
+torture: $(INSTALLED)
+	$(BIN)/python tests/torture.py --kills 100
+	$(BIN)/python tests/torture.py --kills 100 --faults
 
 # --group needs pip 25.1, which is newer than what Python 3.11 brings.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -39,7 +39,7 @@ class Bulk:
     The reports of a bulk, in order of completion: `async with` it, then `async for` over it.
 
     At most `window` messages are between the source and the reader at any time. Leaving early
-    withdraws what waits; what is on the wire finishes.
+    withdraws what waits in memory; what is on the wire finishes.
     """
 
     # Not an async generator: one that owns a task breaks its caller when left by `break`.
@@ -49,8 +49,10 @@ class Bulk:
         messages: Messages,
         window: int,
         submit: Submit,
-        withdraw: Callable[[str], Awaitable[bool]],
+        withdraw: Callable[[str], Awaitable[bool]] | None,
     ) -> None:
+        if window < 1:
+            raise ValueError("window: at least 1 message")
         self._messages = messages
         self._window = anyio.Semaphore(window, fast_acquire=True)
         self._submit = submit
@@ -71,9 +73,12 @@ class Bulk:
         traceback: TracebackType | None,
     ) -> None:
         self._feeder.cancel()
-        await asyncio.wait({self._feeder})
-        for message in list(self._unreported.values()):
-            await self._withdraw(message.reference)
+        # Not to be cut by a scope around the bulk: nothing is left waiting that nobody reads of.
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({self._feeder})
+            if self._withdraw:
+                for message in list(self._unreported.values()):
+                    await self._withdraw(message.reference)
 
     def __aiter__(self) -> AsyncIterator[SendReport]:
         return self
@@ -106,6 +111,9 @@ class Bulk:
             future = await self._submit(message)
         except OrangeSMSError as error:
             self._report(number, error=error)
+        except BaseException:
+            del self._unreported[number]
+            raise
         else:
             future.add_done_callback(partial(self._settled, number))
 

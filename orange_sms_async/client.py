@@ -242,7 +242,7 @@ class Client:
         error = _wire.refusal(
             answer, repeatable=repeatable, fresh_token=not token.proven, private=private
         )
-        if answer.status == 401:
+        if answer.status == 401 or isinstance(error, TokenExpired):
             self._token.refused(token)
         elif answer.status < 500:
             token.proven = True  # the gateway looks at the token first and had nothing against it
@@ -302,8 +302,8 @@ class Client:
                 response = await http.send(request, stream=True)
                 await response.aread()
         except (TimeoutError, httpx.RequestError):
-            # What came before the line broke still counts: a 201 is a 201.
-            if response is None:
+            # What came before the line broke still counts where no body is needed to read it.
+            if response is None or response.status_code not in (201, 401, 429):
                 raise
             await response.aclose()
             return _wire.Answer(response.status_code, response.headers, b"")

@@ -43,7 +43,9 @@ def _check_sender_name(_: object, attribute: "attrs.Attribute[str]", value: obje
     if value is None:
         return
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ]{1,11}", value):
-        raise InvalidMessage(f"{attribute.name}: 1 to 11 letters without accents, digits or spaces")
+        raise InvalidMessage(
+            f"{attribute.name}: 1 to 11 letters (without accents), digits or spaces"
+        )
 
 
 def _check_sender_address(
@@ -53,11 +55,6 @@ def _check_sender_address(
         _country_sender(message.to)
     elif not isinstance(value, str) or not re.fullmatch(r"tel:\+[0-9]{3,15}", value):
         raise InvalidMessage("sender_address: tel:+ and 3 to 15 digits, as in tel:+2250000")
-
-
-def _check_reference(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise InvalidMessage(f"{attribute.name}: a str that is not empty")
 
 
 def _country_sender(to: str) -> str:
@@ -93,11 +90,15 @@ class OutboundMessage:
     text: str = attrs.field(validator=_check_text, repr=False)
     sender_name: str | None = attrs.field(default=None, kw_only=True, validator=_check_sender_name)
     _sender_address: str | None = attrs.field(
-        default=None, kw_only=True, alias="sender_address", validator=_check_sender_address
+        default=None,
+        kw_only=True,
+        alias="sender_address",
+        repr=False,
+        validator=_check_sender_address,
     )
     on_net: bool = attrs.field(default=False, kw_only=True)
     reference: str = attrs.field(
-        factory=lambda: uuid.uuid4().hex, kw_only=True, validator=_check_reference
+        factory=lambda: uuid.uuid4().hex, kw_only=True, validator=_check_text
     )
 
     @property

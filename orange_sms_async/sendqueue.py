@@ -5,11 +5,11 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -32,7 +32,15 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
-from orange_sms_async.outbox import Entry, Outbox, Outcome, Priority, State
+from orange_sms_async.outbox import (
+    Entry,
+    OnUnknown,
+    Outbox,
+    OutboxUnusable,
+    Outcome,
+    Priority,
+    State,
+)
 from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.pacing import Pacer
 
@@ -82,6 +90,43 @@ class QueueStatistics:
     estimated_end: datetime | None
 
 
+@attrs.define(eq=False)
+class _Watched:
+    """
+    A message submitted to this queue and not settled yet.
+
+    Attributes:
+        futures: one for each time it was submitted.
+        keeping: while a durable outbox writes it down.
+        place: in its lane, held until it is taken for the first time.
+        on_wire: between being taken and being settled or put back.
+    """
+
+    message: OutboundMessage
+    place: anyio.Semaphore | None
+    futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
+    keeping: asyncio.Future[Outcome | None] | None = None
+    on_wire: bool = False
+
+    @property
+    def unwanted(self) -> bool:
+        return all(future.cancelled() for future in self.futures)
+
+    def leave_place(self) -> None:
+        if self.place:
+            self.place.release()
+            self.place = None
+
+    def resolve(self, resource_id: ResourceId | None, error: BaseException | None) -> None:
+        for future in self.futures:
+            if future.done():
+                continue
+            if error:
+                future.set_exception(error)
+            elif resource_id:
+                future.set_result(resource_id)
+
+
 # The limit is Orange's for the account, not for a queue: queues on one client take turns.
 _pacers: WeakKeyDictionary[Sender, Pacer] = WeakKeyDictionary()
 
@@ -99,9 +144,16 @@ class SendQueue:
     capacity: messages that may wait in each lane.
     workers: requests on the wire at once; by default enough for answers that take as long as the
         client's timeout allows, 200 at the most.
-    outbox: where messages wait; by default in memory.
+    outbox: where messages wait; by default in memory, lost with the process. With a
+        `SqliteOutbox` what was admitted is on disk: opening the queue goes on with it.
+    retention: how long a durable outbox keeps finished messages and recognises their references.
     pacer: by default one per client, which its queues share.
-    on_outcome: called with each message's final `Outcome`, also when nobody awaits its future.
+    on_outcome: called with each message's final `Outcome`, also when nobody awaits its future;
+        what a closed queue did not send has none.
+
+    Attributes:
+        recovered: what opening a durable outbox found: messages that were on the wire when their
+            process ended are UNKNOWN, those whose time ran out since are EXPIRED.
     """
 
     def __init__(
@@ -114,6 +166,7 @@ class SendQueue:
         outbox: Outbox | None = None,
         pacer: Pacer | None = None,
         on_outcome: Callable[[Outcome], object] | None = None,
+        retention: timedelta = timedelta(days=30),
     ) -> None:
         if capacity < 1:
             raise ValueError("capacity: at least 1 message")
@@ -127,14 +180,15 @@ class SendQueue:
         }
         self._outbox: Outbox = outbox or MemoryOutbox()
         self._on_outcome = on_outcome
-        self._entries: dict[str, Entry] = {}
+        self._retention = retention
+        self.recovered: list[Outcome] = []
+        self._watched: dict[str, _Watched] = {}
         self._settled = Counter[State]()
         self._in_flight = 0
         self._withdrawals = set[asyncio.Task[bool]]()
         self._arrived, self._idle = asyncio.Event(), asyncio.Event()
-        self._idle.set()
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
-        self._draining: anyio.CancelScope | None = None
+        self._drains: list[anyio.CancelScope] = []
         self._admits, self._closed = True, False
         self._cause: BaseException | None = None
         self._backoff = Backoff()
@@ -143,9 +197,13 @@ class SendQueue:
         self._loop = asyncio.get_running_loop()
         # Dates are kept on a clock of our own, which nobody steps.
         self._epoch = time.time() - self._loop.time()
+        self.recovered = await self._outbox.open(self._now(), self._retention)
+        self._check_idle()
         # A task of its own opens and closes the task group: __aenter__ and __aexit__ may run in
         # different tasks (pytest's fixtures do so), and a task group does not survive that.
         self._supervisor = self._loop.create_task(self._supervise(), name="orange-sms queue")
+        for outcome in self.recovered:
+            self._tell(outcome)
         return self
 
     async def __aexit__(
@@ -165,25 +223,37 @@ class SendQueue:
         priority: Priority = Priority.NORMAL,
         not_before: datetime | None = None,
         expires_at: datetime | None = None,
+        on_unknown: OnUnknown = "report",
     ) -> asyncio.Future[ResourceId]:
         """
         Admit a message, waiting while its lane is full; return the future of its resource id.
 
-        The future raises what became of the message instead: `Refused`, `OutcomeUnknown`,
-        `MessageExpired`, `MessageWithdrawn` or `QueueClosed`. Cancelling it while the message
-        waits withdraws the message; on the wire, the message goes on without it. A reference
-        that is not finished yet gets the future it has.
+        With a durable outbox it is on disk then. The future raises what became of the message
+        instead: `Refused`, `OutcomeUnknown`, `MessageExpired`, `MessageWithdrawn` or
+        `QueueClosed`. Cancelling it while the message waits withdraws the message from an outbox
+        in memory, and only stops the watching with a durable one; a message on the wire goes on.
+        A reference that is kept already is not sent again: its future, and so its outcome, is
+        that of the message kept.
 
         not_before, expires_at: aware datetimes between which the message may leave.
+        on_unknown: "resend" sends it once more when its outcome is unknown, for whom a second SMS
+            is better than none.
 
         Raises:
-            InvalidMessage: a datetime without time zone, or a reference that is not finished yet
-                with another number or text.
+            InvalidMessage: a datetime without time zone, or a reference that is kept already with
+                another number or text.
+            OutboxUnusable: it cannot be kept, and so was not admitted.
             QueueClosed: the queue sends nothing more; `__cause__` says why.
         """
-        entry = self._entry(message, priority, not_before, expires_at)
-        await self._rooms[priority].acquire()
-        return self._admit(entry)
+        entry = _entry(message, priority, not_before, expires_at, on_unknown)
+        if message.reference not in self._watched:
+            await self._rooms[priority].acquire()
+            self._reserve(entry)
+        future = self._watch(message)
+        if keeping := self._watched[message.reference].keeping:
+            await asyncio.wait({keeping})  # goes on should this be cancelled
+            keeping.result()
+        return future
 
     def submit_nowait(
         self,
@@ -192,20 +262,25 @@ class SendQueue:
         priority: Priority = Priority.NORMAL,
         not_before: datetime | None = None,
         expires_at: datetime | None = None,
+        on_unknown: OnUnknown = "report",
     ) -> asyncio.Future[ResourceId]:
         """
         Admit a message at once or not at all.
+
+        With a durable outbox it is on disk a little later; its future raises what prevents it.
 
         Raises:
             QueueFull: its lane is full; nothing was admitted.
             InvalidMessage, QueueClosed: as `submit`.
         """
-        entry = self._entry(message, priority, not_before, expires_at)
-        try:
-            self._rooms[priority].acquire_nowait()
-        except anyio.WouldBlock:
-            raise QueueFull(f"the {priority.name} lane is full") from None
-        return self._admit(entry)
+        entry = _entry(message, priority, not_before, expires_at, on_unknown)
+        if message.reference not in self._watched:
+            try:
+                self._rooms[priority].acquire_nowait()
+            except anyio.WouldBlock:
+                raise QueueFull(f"the {priority.name} lane is full") from None
+            self._reserve(entry)
+        return self._watch(message)
 
     async def send(
         self,
@@ -214,6 +289,7 @@ class SendQueue:
         priority: Priority = Priority.NORMAL,
         not_before: datetime | None = None,
         expires_at: datetime | None = None,
+        on_unknown: OnUnknown = "report",
     ) -> ResourceId:
         """
         Submit a message and await its resource id.
@@ -221,7 +297,11 @@ class SendQueue:
         Raises: as `submit` and its future.
         """
         future = await self.submit(
-            message, priority=priority, not_before=not_before, expires_at=expires_at
+            message,
+            priority=priority,
+            not_before=not_before,
+            expires_at=expires_at,
+            on_unknown=on_unknown,
         )
         return await future
 
@@ -238,62 +318,87 @@ class SendQueue:
 
         messages: any iterable or async iterable; what it raises, the reports raise at their end.
         window: messages between the source and the reader of the reports at any time.
+
+        Leaving it early withdraws what waits, unless the outbox is durable.
         """
         submit = partial(self.submit, priority=priority, expires_at=expires_at)
-        return Bulk(messages, window, submit, self.withdraw)
+        return Bulk(messages, window, submit, None if self._outbox.durable else self.withdraw)
 
-    def _entry(
-        self,
-        message: OutboundMessage,
-        priority: Priority,
-        not_before: datetime | None,
-        expires_at: datetime | None,
-    ) -> Entry:
-        return Entry(
-            message,
-            priority,
-            self._loop.create_future(),
-            _timestamp("not_before", not_before, 0.0),
-            _timestamp("expires_at", expires_at, math.inf),
-        )
-
-    def _admit(self, entry: Entry) -> asyncio.Future[ResourceId]:
-        reference = entry.message.reference
-        if self._admits and reference not in self._entries:
-            self._entries[reference] = entry
-            entry.future.add_done_callback(partial(self._watched, entry))
-            self._outbox.add(entry)
-            self._idle.clear()
+    def _reserve(self, entry: Entry) -> None:
+        """Use a place in the lane for a message, or give it back."""
+        room, reference = self._rooms[entry.priority], entry.message.reference
+        if not self._admits or reference in self._watched:
+            room.release()
+            return
+        watched = self._watched[reference] = _Watched(entry.message, room)
+        self._idle.clear()
+        watched.keeping = self._outbox.add(entry)
+        if watched.keeping is None:
             self._arrived.set()
-            return entry.future
-        self._rooms[entry.priority].release()
+        else:
+            watched.keeping.add_done_callback(partial(self._kept, watched))
+
+    def _watch(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
         if not self._admits:
             raise self._closing_error()
-        return self._admitted_before(entry.message)
-
-    def _admitted_before(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
-        known = self._entries[message.reference]
-        if (known.message.to, known.message.text) != (message.to, message.text):
+        watched = self._watched[message.reference]
+        if (watched.message.to, watched.message.text) != (message.to, message.text):
             raise InvalidMessage("reference: waits already, with another number or text")
-        return known.future
+        future: asyncio.Future[ResourceId] = self._loop.create_future()
+        watched.futures.append(future)
+        future.add_done_callback(partial(self._watched_to_its_end, message.reference))
+        return future
 
-    def _watched(self, entry: Entry, future: asyncio.Future[ResourceId]) -> None:
+    def _kept(self, watched: _Watched, keeping: asyncio.Future[Outcome | None]) -> None:
+        watched.keeping = None
+        reference = watched.message.reference
+        if keeping.cancelled():
+            self._close(reference)
+        elif error := keeping.exception():
+            self._close(reference, error)
+        elif known := keeping.result():
+            watched.leave_place()
+            watched.on_wire = known.state is State.SENDING
+            if known.state.finished:
+                self._watched.pop(reference, None)
+                watched.resolve(known.resource_id, known.error)
+                self._check_idle()
+        self._arrived.set()
+
+    def _watched_to_its_end(self, reference: str, future: asyncio.Future[ResourceId]) -> None:
         if not future.cancelled():
             future.exception()  # retrieved: nobody has to await every future
-        elif entry.waits and not self._closed:
-            # Not the task group's: anyio starts no task where no task runs, as here.
-            withdrawal = self._loop.create_task(self.withdraw(entry.message.reference))
-            self._withdrawals.add(withdrawal)
-            withdrawal.add_done_callback(self._withdrawals.discard)
+        elif not (self._closed or self._outbox.durable):
+            self._in_background(self._withdraw_unwanted(reference))
+
+    async def _withdraw_unwanted(self, reference: str) -> bool:
+        watched = self._watched.get(reference)
+        return watched is not None and watched.unwanted and await self._withdraw(reference)
+
+    def _in_background(self, withdrawal: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+        # A task of its own, whoever asks and then goes away; and not the task group's, because
+        # anyio starts none where no task runs, as in a future's callback.
+        task = self._loop.create_task(withdrawal)
+        self._withdrawals.add(task)
+        task.add_done_callback(self._withdrawals.discard)
+        return task
 
     # -- what became of them --------------------------------------------------------------------
 
     async def withdraw(self, reference: str) -> bool:
-        """Take a waiting message back; False if it is on the wire, finished or not known."""
-        entry = self._entries.get(reference)
-        if entry is None or not entry.waits:
+        """
+        Take a waiting message back.
+
+        Returns False if it is on the wire, finished or not known, or waits to be sent a second
+        time: the first may have arrived.
+        """
+        return await asyncio.shield(self._in_background(self._withdraw(reference)))
+
+    async def _withdraw(self, reference: str) -> bool:
+        outcome = _withdrawn(reference)
+        if not await self._outbox.withdraw(outcome, self._now()):
             return False
-        await self._withdraw(entry)
+        self._finish(outcome)
         return True
 
     async def outcome(self, reference: str) -> Outcome:
@@ -301,9 +406,28 @@ class SendQueue:
         Tell where a message is on its way.
 
         Raises:
-            KeyError: not known; an outbox in memory forgets finished messages.
+            KeyError: not known. An outbox in memory forgets finished messages, a durable one does
+                so after the retention time.
         """
-        return Outcome(reference, self._entries[reference].state)
+        return await self._outbox.find(reference)
+
+    def outcomes(self, state: State | None = None) -> AsyncIterator[Outcome]:
+        """Tell of all messages the outbox knows, or of those in one state."""
+        return self._outbox.outcomes(state)
+
+    async def resolve(self, reference: str, *, sent: ResourceId | None) -> bool:
+        """
+        Settle an UNKNOWN message of a durable outbox with what a person found out.
+
+        sent: its resource id; None if it was not sent, and so waits again.
+
+        Returns False if there is no such message.
+        """
+        resolved = await self._outbox.resolve(reference, sent, self._now())
+        if resolved and sent is None:
+            self._idle.clear()
+            self._arrived.set()
+        return resolved
 
     async def join(self) -> None:
         """Wait until no message waits and none is on the wire, or the queue is closed."""
@@ -312,7 +436,8 @@ class SendQueue:
     def statistics(self) -> QueueStatistics:
         """Describe the queue as it is now."""
         waiting = {priority: self._outbox.waiting(priority) for priority in Priority}
-        left = sum(waiting.values()) / self._pacer.pace
+        messages = sum(waiting.values())
+        seconds = messages / self._pacer.pace
         return QueueStatistics(
             waiting=waiting,
             in_flight=self._in_flight,
@@ -323,7 +448,9 @@ class SendQueue:
             withdrawn=self._settled[State.WITHDRAWN],
             pace=self._pacer.pace,
             guard=self._pacer.guard,
-            estimated_end=datetime.fromtimestamp(self._now() + left, UTC) if left else None,
+            estimated_end=(
+                datetime.fromtimestamp(self._now() + seconds, UTC) if messages else None
+            ),
         )
 
     # -- closing --------------------------------------------------------------------------------
@@ -338,13 +465,16 @@ class SendQueue:
         """
         self._admits = False
         try:
-            seconds = _DRAIN if drain is True else float(drain)
-            with anyio.move_on_after(seconds) as scope:
-                self._draining = scope if drain is True else None
-                await self.join()
+            if drain:
+                with anyio.move_on_after(_DRAIN if drain is True else drain) as scope:
+                    if drain is True:
+                        self._drains.append(scope)
+                    await self.join()
         finally:
             self._stop()
-            await self._end()
+            # Not to be cut by a scope around the queue: what is on the wire finishes.
+            with anyio.CancelScope(shield=True):
+                await self._end()
 
     async def _end(self) -> None:
         await asyncio.wait({self._supervisor}, timeout=_CUT)
@@ -356,17 +486,23 @@ class SendQueue:
         if self._closed:
             return
         self._admits, self._closed, self._cause = False, True, cause
+        if cause:
+            # Not its words, which may hold anything; `QueueClosed` carries it.
+            _log.error("the queue stopped on %s", type(cause).__name__)
         self._pacing.cancel()
-        for entry in list(self._entries.values()):
-            if entry.waits:
-                self._close(entry)
+        for reference, watched in list(self._watched.items()):
+            if not watched.on_wire:
+                self._close(reference)
+        # Who waits for a place in a lane is woken, finds the queue closed, and wakes the next.
+        for room in self._rooms.values():
+            room.release()
         self._idle.set()
 
-    def _close(self, entry: Entry) -> None:
-        self._leave_room(entry)
-        del self._entries[entry.message.reference]
-        if not entry.future.done():
-            entry.future.set_exception(self._closing_error())
+    def _close(self, reference: str, error: BaseException | None = None) -> None:
+        if watched := self._watched.pop(reference, None):
+            watched.leave_place()
+            watched.resolve(None, error or self._closing_error())
+            self._check_idle()
 
     def _closing_error(self) -> QueueClosed:
         error = QueueClosed("the queue sends nothing more")
@@ -382,6 +518,11 @@ class SendQueue:
                     await self._pace()
         finally:
             self._stop()
+            # A loop that ends may cancel a request's task before it began.
+            for reference in list(self._watched):
+                self._close(reference, OutcomeUnknown("cut before or while it was on the wire"))
+            with anyio.CancelScope(shield=True):
+                await self._outbox.aclose()
 
     async def _pace(self) -> None:
         """Token first, slot second, message last: nothing bunches up behind a token."""
@@ -392,11 +533,7 @@ class SendQueue:
                 slot = await self._slot()
                 with anyio.CancelScope(shield=True):
                     await self._hand_out(slot)
-        except OrangeSMSError as error:
-            self._stop(error)
         except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
-            # Its own words may hold what must not be logged; `QueueClosed` carries it as cause.
-            _log.error("the queue stopped: its client raised %s", type(error).__name__)
             self._stop(error)
 
     async def _something_to_send(self) -> None:
@@ -421,10 +558,18 @@ class SendQueue:
             # A token refused, or a line lost, while this waits: begin anew at once, or the message
             # would be kept back until it leaves beside the next one.
             with anyio.CancelScope() as self._waiting:
-                return await self._pacer.slot()
+                slot = await self._pacer.slot()
+            # A slot that came in the same instant is let go, too.
+            if not self._waiting.cancel_called:
+                return slot
 
     async def _hand_out(self, slot: float) -> None:
-        entry = await self._take()
+        # Closed while the slot came, or while a durable outbox wrote: its owner was told that it
+        # was not sent.
+        entry = None if self._closed else await self._take()
+        if entry and self._closed:
+            await self._again(entry)
+            entry = None
         if entry is None:
             self._workers.release()
         else:
@@ -433,25 +578,28 @@ class SendQueue:
 
     async def _take(self) -> Entry | None:
         while entry := await self._outbox.take(self._now()):
-            if entry.attempts == 1:
-                self._rooms[entry.priority].release()
-            if entry.future.cancelled():
-                await self._withdraw(entry)
-            elif not await self._expired(entry):
+            if watched := self._watched.get(entry.message.reference):
+                watched.leave_place()
+                watched.on_wire = True
+                if watched.unwanted and not self._outbox.durable:
+                    await self._settle(entry, _withdrawn(entry.message.reference))
+                    continue
+            if not await self._expired(entry):
                 return entry
         return None
 
     async def _work(self, entry: Entry, slot: float) -> None:
-        reference = entry.message.reference
         cut = OutcomeUnknown("the request was cut while it was on the wire")
-        outcome: Outcome | None = Outcome(reference, State.UNKNOWN, error=cut)
+        outcome: Outcome | None = Outcome(entry.message.reference, State.UNKNOWN, error=cut)
         try:
             outcome = await self._attempt(entry.message, slot)
+            if outcome and outcome.state is State.UNKNOWN and entry.on_unknown == "resend":
+                outcome, entry.on_unknown = None, "resent"
         finally:
             with anyio.CancelScope(shield=True):
+                await (self._settle(entry, outcome) if outcome else self._again(entry))
                 self._in_flight -= 1
                 self._workers.release()
-                await (self._settle(entry, outcome) if outcome else self._again(entry))
 
     async def _attempt(self, message: OutboundMessage, slot: float) -> Outcome | None:
         """Return None when the message was certainly not sent and is to be tried again."""
@@ -468,14 +616,16 @@ class SendQueue:
             self._backoff.answered()
             if isinstance(error, AuthenticationFailed | AccessDenied):
                 self._stop(error)
+                if self._outbox.durable:
+                    return None  # it waits with the others until the account is put right
             return Outcome(reference, State.FAILED, error=error)
         except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
             unknown = OutcomeUnknown(f"the client raised {type(error).__name__}")
             unknown.__cause__ = error
             return Outcome(reference, State.UNKNOWN, error=unknown)
         self._backoff.answered()
-        if self._draining:
-            self._draining.deadline = anyio.current_time() + _DRAIN
+        for drain in self._drains:
+            drain.deadline = anyio.current_time() + _DRAIN
         return Outcome(reference, State.SENT, sent.resource_id)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
@@ -490,11 +640,18 @@ class SendQueue:
     # -- outcomes -------------------------------------------------------------------------------
 
     async def _again(self, entry: Entry) -> None:
-        if self._closed:
-            self._close(entry)
-        elif not await self._expired(entry):
+        reference = entry.message.reference
+        if await self._expired(entry):
+            return
+        try:
             await self._outbox.put_back(entry)
-            self._arrived.set()
+        except OutboxUnusable as error:
+            self._stop(error)
+        if watched := self._watched.get(reference):
+            watched.on_wire = False
+        if self._closed:
+            self._close(reference)
+        self._arrived.set()
 
     async def _expired(self, entry: Entry) -> bool:
         if self._now() < entry.expires_at:
@@ -503,28 +660,29 @@ class SendQueue:
         await self._settle(entry, Outcome(entry.message.reference, State.EXPIRED, error=error))
         return True
 
-    async def _withdraw(self, entry: Entry) -> None:
-        self._leave_room(entry)
-        error = MessageWithdrawn("withdrawn before it was sent")
-        await self._settle(entry, Outcome(entry.message.reference, State.WITHDRAWN, error=error))
-
     async def _settle(self, entry: Entry, outcome: Outcome) -> None:
-        await self._outbox.settle(entry, outcome)
+        if entry.on_unknown == "resent" and outcome.state is not State.SENT:
+            error = OutcomeUnknown("it was sent once with unknown outcome, and then not again")
+            error.__cause__ = outcome.error
+            outcome = Outcome(outcome.reference, State.UNKNOWN, error=error)
+        try:
+            await self._outbox.settle(outcome, self._now())
+        except OutboxUnusable as error:
+            # The outcome is true all the same; an outbox opened again will call it unknown.
+            self._stop(error)
+        self._finish(outcome)
+
+    def _finish(self, outcome: Outcome) -> None:
         self._settled[outcome.state] += 1
-        self._entries.pop(outcome.reference, None)
-        if not entry.future.done():
-            if outcome.error:
-                entry.future.set_exception(outcome.error)
-            elif outcome.resource_id:
-                entry.future.set_result(outcome.resource_id)
-        if not self._entries:
-            self._idle.set()
+        if watched := self._watched.pop(outcome.reference, None):
+            watched.leave_place()
+            watched.resolve(outcome.resource_id, outcome.error)
+        self._check_idle()
         self._tell(outcome)
 
-    def _leave_room(self, entry: Entry) -> None:
-        # The first time a message is taken frees its place; put back, it waits beside the others.
-        if entry.waits and not entry.attempts:
-            self._rooms[entry.priority].release()
+    def _check_idle(self) -> None:
+        if not self._watched and not self._outbox.unfinished:
+            self._idle.set()
 
     def _tell(self, outcome: Outcome) -> None:
         if self._on_outcome is None:
@@ -541,15 +699,41 @@ class SendQueue:
 def _timestamp(name: str, date: datetime | None, default: float) -> float:
     if date is None:
         return default
-    if date.tzinfo is None:
+    if not isinstance(date, datetime) or date.tzinfo is None:
         raise InvalidMessage(f"{name}: a datetime with a time zone")
     return date.timestamp()
 
 
+def _entry(  # checked before anything is taken
+    message: OutboundMessage,
+    priority: Priority,
+    not_before: datetime | None,
+    expires_at: datetime | None,
+    on_unknown: OnUnknown,
+) -> Entry:
+    if not isinstance(message, OutboundMessage):
+        raise InvalidMessage("message: an OutboundMessage")
+    return Entry(
+        message,
+        Priority(priority),
+        _timestamp("not_before", not_before, 0.0),
+        _timestamp("expires_at", expires_at, math.inf),
+        on_unknown,
+    )
+
+
+def _withdrawn(reference: str) -> Outcome:
+    error = MessageWithdrawn("withdrawn before it was sent")
+    return Outcome(reference, State.WITHDRAWN, error=error)
+
+
 def _shared_pacer(client: Sender, rate: float) -> Pacer:
-    pacer = _pacers.setdefault(client, Pacer(rate))
+    try:
+        pacer = _pacers.setdefault(client, Pacer(rate))
+    except TypeError:  # a client that is no key, or knows no weak references: it shares nothing
+        return Pacer(rate)
     if pacer.rate != rate:
-        raise ValueError(f"rate: another queue on this client is paced at {pacer.rate:g}/s already")
+        raise ValueError(f"rate: a queue paced this client at {pacer.rate:g}/s before")
     return pacer
 
 
@@ -557,4 +741,4 @@ def _workers_for(client: Sender, rate: float) -> int:
     if math.isinf(rate):
         return _UNPACED_WORKERS
     timeout: float = getattr(client, "timeout", 30.0)
-    return min(max(1, math.ceil(min(rate * timeout, _MOST_WORKERS))), _MOST_WORKERS)
+    return math.ceil(min(rate * timeout, _MOST_WORKERS))

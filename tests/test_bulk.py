@@ -10,6 +10,7 @@ from line import Line, sms
 from orange_sms_async import (
     AuthenticationFailed,
     ContractRefused,
+    InvalidMessage,
     MessageWithdrawn,
     Priority,
     QueueClosed,
@@ -136,16 +137,49 @@ async def test_closing_the_queue_reports_the_rest(line):
     assert {QueueClosed} == {type(report.error) for report in seen[3:]}
 
 
-async def test_a_message_cancelled_by_its_other_holder(line):
+async def test_a_message_given_up_by_its_other_holder(line):
     """
-    A reference submitted beside the bulk is one message: cancelled there, withdrawn here.
+    A reference submitted beside the bulk is one message: given up there, still wanted here.
     """
     async with SendQueue(line, rate=1) as queue:
         await queue.submit(sms("first"))
         async with queue.bulk([sms("a", reference="a")], priority=Priority.NORMAL) as reports:
             await asyncio.sleep(0.1)
             (await queue.submit(sms("a", reference="a"))).cancel()
+            errors = [report.error async for report in reports]
+
+    assert [None] == errors
+    assert ["first", "a"] == line.texts
+
+
+async def test_a_message_withdrawn_elsewhere(line):
+    """
+    Whoever knows a reference can take its message back: the bulk reports it.
+    """
+    async with SendQueue(line, rate=1) as queue:
+        await queue.submit(sms("first"))
+        async with queue.bulk([sms("a", reference="a")]) as reports:
+            await asyncio.sleep(0.1)
+            assert await queue.withdraw("a")
             errors = [type(report.error) async for report in reports]
 
     assert [MessageWithdrawn] == errors
-    assert ["first"] == line.texts
+
+
+async def test_what_is_no_message_is_reported_as_such(line):
+    """
+    A wrong item fails alone.
+    """
+    async with SendQueue(line) as queue, queue.bulk([sms("a"), "b", sms("c")]) as reports:
+        errors = [type(report.error) async for report in reports]
+
+    assert sorted([type(None), InvalidMessage, type(None)], key=str) == sorted(errors, key=str)
+    assert ["a", "c"] == line.texts
+
+
+async def test_a_window_has_room(line):
+    """
+    A window of nothing would wait for ever.
+    """
+    with pytest.raises(ValueError, match="window"):
+        SendQueue(line).bulk([], window=0)

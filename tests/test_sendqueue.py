@@ -253,6 +253,17 @@ class TestPace:
 
         assert SendQueue(line, pacer=Pacer(20)).statistics().pace > 19
 
+    async def test_a_client_that_is_no_key(self):
+        """
+        Anything with `ready` and `attempt` will do; what cannot be a key shares no pacer.
+        """
+
+        class Slotted(Line):
+            __hash__ = None
+
+        async with SendQueue(Slotted()) as queue:
+            assert "id-a" == await queue.send(sms("a"))
+
     async def test_unpaced(self, line):
         """
         An infinite rate is for servers without a limit, and for tests.
@@ -298,9 +309,9 @@ class TestLanes:
         """
         async with SendQueue(line) as queue:
             await queue.submit(sms("c"), not_before=later(queue, 20))
-            await queue.submit(sms("b"), not_before=later(queue, 10))
+            await queue.submit(sms("b", reference="b"), not_before=later(queue, 10))
             await queue.submit(sms("a"))
-            assert State.SCHEDULED is (await queue.outcome(sms_of(queue, "b"))).state
+            assert State.SCHEDULED is (await queue.outcome("b")).state
             assert 3 == queue.statistics().waiting[Priority.NORMAL]
 
         assert ["a", "b", "c"] == line.texts
@@ -358,10 +369,6 @@ class TestLanes:
                 await queue.submit(sms(), **{date: datetime(2026, 1, 1)})  # noqa: DTZ001
 
 
-def sms_of(queue: SendQueue, text: str) -> str:
-    return next(ref for ref, entry in queue._entries.items() if entry.message.text == text)
-
-
 class TestReferences:
     async def test_a_reference_that_waits_is_one_message(self, line):
         """
@@ -371,10 +378,38 @@ class TestReferences:
             first = await queue.submit(sms("a", reference="order 1"))
             second = await queue.submit(sms("a", reference="order 1"))
 
-            assert first is second
+            assert "id-a" == await first == await second
+            await queue.submit(sms("a", reference="order 1"), not_before=later(queue, 1))
             with pytest.raises(InvalidMessage, match="reference"):
                 await queue.submit(sms("b", reference="order 1"))
-        assert ["a"] == line.texts
+        assert ["a", "a"] == line.texts
+
+    async def test_giving_up_is_for_oneself(self, line):
+        """
+        One who stops waiting takes nothing from another who waits for the same message.
+        """
+        async with SendQueue(line, rate=1) as queue:
+            await queue.submit(sms("first"))
+            other = asyncio.create_task(queue.send(sms("a", reference="a")))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(queue.send(sms("a", reference="a")), 0.1)
+
+            assert "id-a" == await other
+
+    @pytest.mark.parametrize("delay", [0.0, 5.0])
+    async def test_sent_again_after_a_time_out(self, line, delay):
+        """
+        Whoever gave up and asks again gets an answer, and the message is sent once.
+        """
+        line.delay = delay
+        async with SendQueue(line, rate=1) as queue:
+            if not delay:
+                await queue.submit(sms("first"))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(queue.send(sms("a", reference="a")), 0.5)
+
+            assert "id-a" == await queue.send(sms("a", reference="a"))
+        assert 1 == line.texts.count("a")
 
     async def test_outcome_follows_a_message(self, line):
         """
@@ -462,6 +497,11 @@ class TestCancelling:
             await queue.submit(sms("c"))
 
         assert ["a", "b", "c"] == line.texts
+
+
+async def wait_for(event: asyncio.Event) -> float:
+    await event.wait()
+    return now()
 
 
 async def give_up(future: asyncio.Future[object], waiter: str) -> None:
@@ -612,7 +652,7 @@ class TestClosing:
                 await future
 
         assert isinstance(closed.value.__cause__, KeyError)
-        assert ["the queue stopped: its client raised KeyError"] == caplog.messages
+        assert ["the queue stopped on KeyError"] == caplog.messages
 
     async def test_a_token_that_cannot_be_had_is_asked_for_again(self, line):
         """
@@ -623,6 +663,57 @@ class TestClosing:
             assert "id-a" == await queue.send(sms("a"))
 
         assert 7 == pytest.approx(now(), abs=0.1)
+
+    async def test_closed_in_the_instant_of_a_slot(self, line):
+        """
+        What its owner was told was not sent is not sent.
+        """
+        pacer = Pacer(5)
+        granted = asyncio.Event()
+        pacer.slot = lambda: wait_for(granted)
+        async with SendQueue(line, pacer=pacer) as queue:
+            future = await queue.submit(sms("a"))
+            await anyio.wait_all_tasks_blocked()
+            granted.set()
+            await queue.aclose(drain=False)
+
+        assert isinstance(future.exception(), QueueClosed)
+        assert [] == line.texts
+
+    async def test_a_scope_around_the_queue_cuts_no_request(self, line):
+        """
+        Leaving through an anyio scope waits for what is on the wire, too.
+        """
+        line.delay = 1.0
+        with anyio.move_on_after(0.2):
+            async with SendQueue(line) as queue:
+                future = queue.submit_nowait(sms("a"))
+                await asyncio.sleep(10)
+
+        assert "id-a" == future.result()
+
+    async def test_two_drains_last_as_long_as_one(self, line):
+        """
+        Neither cuts the other while messages are accepted.
+        """
+        async with SendQueue(line) as queue:
+            for n in range(600):
+                await queue.submit(sms(str(n)))
+            await asyncio.gather(queue.aclose(), queue.aclose())
+
+        assert 600 == len(line.accepted)
+
+    async def test_a_closed_queue_holds_nothing(self, line):
+        """
+        What was not sent does not wait any more.
+        """
+        async with SendQueue(line) as queue:
+            for n in range(5):
+                await queue.submit(sms(str(n)))
+            await queue.aclose(drain=False)
+
+        assert 0 == sum(queue.statistics().waiting.values())
+        assert queue.statistics().estimated_end is None
 
     async def test_opened_in_one_task_and_closed_in_another(self, line):
         """

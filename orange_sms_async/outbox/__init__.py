@@ -3,12 +3,20 @@
 import asyncio
 import enum
 import math
-from typing import Protocol
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Literal, Protocol
 
 import attrs
 
 from orange_sms_async.errors import OrangeSMSError
 from orange_sms_async.messages import OutboundMessage, ResourceId
+
+OnUnknown = Literal["report", "resend"]
+
+
+class OutboxUnusable(OrangeSMSError, OSError):
+    """The outbox cannot be opened, read or written; the message names the file and the cause."""
 
 
 class Priority(enum.IntEnum):
@@ -37,6 +45,16 @@ class State(enum.StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
 
+    @property
+    def waits(self) -> bool:
+        """Whether the message has not left and may still leave."""
+        return self in (State.SCHEDULED, State.QUEUED)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more becomes of the message by itself."""
+        return not self.waits and self is not State.SENDING
+
 
 @attrs.frozen
 class Outcome:
@@ -58,46 +76,94 @@ class Outcome:
 @attrs.define(eq=False)
 class Entry:
     """
-    A message on its way.
+    A message on its way, with what was said when it was submitted.
 
     Attributes:
-        future: who waits for its resource id.
         not_before: seconds on the queue's clock; 0 for at once.
         expires_at: seconds on the queue's clock; infinite for never.
-        attempts: how many times it was taken to be sent.
+        on_unknown: what to do once when its outcome is unknown; "resent" when that was done, so
+            that nothing but SENT can be said of it with certainty.
     """
 
     message: OutboundMessage
     priority: Priority
-    future: asyncio.Future[ResourceId]
     not_before: float = 0.0
     expires_at: float = math.inf
+    on_unknown: OnUnknown | Literal["resent"] = "report"
     state: State = State.QUEUED
-    attempts: int = 0
-
-    @property
-    def waits(self) -> bool:
-        return self.state in (State.QUEUED, State.SCHEDULED)
 
 
 class Outbox(Protocol):
-    """What `SendQueue` needs of the place where its messages wait."""
+    """
+    What `SendQueue` needs of the place where its messages wait.
 
-    def add(self, entry: Entry) -> None:
-        """Keep a message whose reference is not kept yet."""
+    Every change is kept when its await returns. Times are seconds on the queue's clock.
+    """
+
+    durable: bool
+    """Whether messages outlive the process; if not, who stops waiting for one withdraws it."""
+
+    async def open(self, now: float, retention: timedelta) -> list[Outcome]:
+        """
+        Make ready; settle what an earlier process left on the wire or let expire.
+
+        Raises:
+            OutboxUnusable: names the file and the cause.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what `open` took."""
+
+    @property
+    def unfinished(self) -> int:
+        """Count the messages that wait or are on the wire."""
+        ...
 
     def waiting(self, priority: Priority) -> int:
         """Count the messages of a lane that wait, those for later included."""
         ...
 
+    def add(self, entry: Entry) -> asyncio.Future[Outcome | None] | None:
+        """
+        Keep a message whose reference is not watched by this queue already.
+
+        Where that takes time, the future says what became of the message if an earlier queue
+        kept its reference, or raises `InvalidMessage` if that was with another number or text.
+        """
+        ...
+
     async def ready_at(self) -> float | None:
         """Tell from when on a message can be taken; None when none waits."""
+        ...
 
     async def take(self, now: float) -> Entry | None:
         """Take the oldest ready message of the most urgent lane: it is SENDING."""
+        ...
 
     async def put_back(self, entry: Entry) -> None:
-        """Return a message that was certainly not sent to the head of its lane."""
+        """Return a taken message to the head of its lane, as its attributes now say."""
 
-    async def settle(self, entry: Entry, outcome: Outcome) -> None:
-        """Keep what became of a message."""
+    async def settle(self, outcome: Outcome, now: float) -> None:
+        """Keep what became of a taken message."""
+
+    async def withdraw(self, outcome: Outcome, now: float) -> bool:
+        """Keep that a message was withdrawn, if it waits."""
+        ...
+
+    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> bool:
+        """Keep what a person found out about an UNKNOWN message; None: it waits again."""
+        ...
+
+    async def find(self, reference: str) -> Outcome:
+        """
+        Tell where a message is on its way.
+
+        Raises:
+            KeyError: nothing is kept under this reference.
+        """
+        ...
+
+    def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
+        """Tell of all messages, or those in one state, in the order they were submitted."""
+        ...

@@ -3,20 +3,44 @@
 import heapq
 import itertools
 from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator
+from datetime import timedelta
 
+from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Entry, Outcome, Priority, State
 
 
 class MemoryOutbox:
     """An ordered lane per priority, and a heap of what is for later."""
 
+    durable = False
+
     def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
         self._lanes = {priority: OrderedDict[str, Entry]() for priority in Priority}
         self._later: list[tuple[float, int, Entry]] = []
         self._scheduled = Counter[Priority]()
         self._arrivals = itertools.count()
 
+    async def open(self, now: float, retention: timedelta) -> list[Outcome]:
+        return []
+
+    async def aclose(self) -> None:
+        self._entries.clear()
+        self._later.clear()
+        self._scheduled.clear()
+        for lane in self._lanes.values():
+            lane.clear()
+
+    @property
+    def unfinished(self) -> int:
+        return len(self._entries)
+
+    def waiting(self, priority: Priority) -> int:
+        return len(self._lanes[priority]) + self._scheduled[priority]
+
     def add(self, entry: Entry) -> None:
+        self._entries[entry.message.reference] = entry
         if entry.not_before:
             entry.state = State.SCHEDULED
             self._scheduled[entry.priority] += 1
@@ -27,9 +51,6 @@ class MemoryOutbox:
     def _queue(self, entry: Entry) -> None:
         entry.state = State.QUEUED
         self._lanes[entry.priority][entry.message.reference] = entry
-
-    def waiting(self, priority: Priority) -> int:
-        return len(self._lanes[priority]) + self._scheduled[priority]
 
     async def ready_at(self) -> float | None:
         if any(self._lanes.values()):
@@ -43,7 +64,6 @@ class MemoryOutbox:
             if lane:
                 _, entry = lane.popitem(last=False)
                 entry.state = State.SENDING
-                entry.attempts += 1
                 return entry
         return None
 
@@ -64,8 +84,27 @@ class MemoryOutbox:
         self._queue(entry)
         self._lanes[entry.priority].move_to_end(entry.message.reference, last=False)
 
-    async def settle(self, entry: Entry, outcome: Outcome) -> None:
+    async def settle(self, outcome: Outcome, now: float) -> None:
+        self._entries.pop(outcome.reference).state = outcome.state
+
+    async def withdraw(self, outcome: Outcome, now: float) -> bool:
+        entry = self._entries.get(outcome.reference)
+        if entry is None or not entry.state.waits or entry.on_unknown == "resent":
+            return False
         if entry.state is State.SCHEDULED:
             self._scheduled[entry.priority] -= 1
-        self._lanes[entry.priority].pop(outcome.reference, None)
-        entry.state = outcome.state
+        else:
+            del self._lanes[entry.priority][outcome.reference]
+        await self.settle(outcome, now)
+        return True
+
+    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> bool:
+        return False  # what is unknown is finished, and so forgotten
+
+    async def find(self, reference: str) -> Outcome:
+        return Outcome(reference, self._entries[reference].state)
+
+    async def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
+        for reference, entry in list(self._entries.items()):
+            if state in (None, entry.state):
+                yield Outcome(reference, entry.state)

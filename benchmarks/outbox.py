@@ -1,0 +1,226 @@
+"""What does a durable outbox cost: to admit, to open, to take from, and in pace?"""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+from _server import Evidence, Server
+from _table import check, percent, table
+from _virtual import sms
+
+from orange_sms_async import OutboundMessage, SendQueue, SentMessage
+from orange_sms_async.outbox import State
+from orange_sms_async.outbox.sqlite import SqliteOutbox
+
+RATE = 5
+PRODUCERS, ADMISSIONS, ALONE = 50, 20_000, 200
+WAITING, SCHEDULED, TAKEN = 1_000_000, 100_000, 1_000
+MONTH = timedelta(days=30)
+
+SLOW_DISK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+int fsync(int fd) {
+    usleep(4000);
+    return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(fd);
+}
+int fdatasync(int fd) {
+    usleep(4000);
+    return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+"""
+
+
+class Away:
+    """A client that is never ready: what is admitted waits."""
+
+    async def ready(self) -> None:
+        await asyncio.Event().wait()
+
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        raise NotImplementedError
+
+
+# -- admitting ------------------------------------------------------------------------------------
+
+
+async def admit(path: Path) -> dict[str, float]:
+    numbers = iter(range(ADMISSIONS))
+    async with SendQueue(Away(), capacity=10 * ADMISSIONS, outbox=SqliteOutbox(path)) as queue:
+        alone = [await timed_submit(queue, f"alone {n}") for n in range(ALONE)]
+        start = time.perf_counter()
+        await asyncio.gather(*(produce(queue, numbers) for _ in range(PRODUCERS)))
+        seconds = time.perf_counter() - start
+        await queue.aclose(drain=False)
+    return {
+        "admissions": ADMISSIONS / seconds,
+        "median": statistics.median(alone),
+        "least": min(alone),
+    }
+
+
+async def timed_submit(queue: SendQueue, text: str) -> float:
+    start = time.perf_counter()
+    await queue.submit(sms(text))
+    return time.perf_counter() - start
+
+
+async def produce(queue: SendQueue, numbers: Iterator[int]) -> None:
+    for number in numbers:
+        await queue.submit(sms(str(number)))
+
+
+def admissions(folder: Path, name: str, **environment: str) -> list[object]:
+    """Measure in a process of its own, which gets the slow disk; count what is in the file."""
+    path = folder / f"{name}.db"
+    output = subprocess.check_output(
+        [sys.executable, __file__, "--admit", path], env=os.environ | environment
+    )
+    measured = json.loads(output)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (kept,) = db.execute("SELECT count(*) FROM message WHERE state = 'queued'").fetchone()
+    check(kept == ADMISSIONS + ALONE, f"{name}: what was admitted is in the file")
+    if environment:
+        check(measured["least"] >= 0.004, f"{name}: a submit returns after its fsync")
+    return [
+        name,
+        f"{measured['admissions']:,.0f}",
+        f"{measured['least'] * 1000:.2f}",
+        f"{measured['median'] * 1000:.2f}",
+    ]
+
+
+def slow_disk(folder: Path) -> str | None:
+    """Compile what adds 4 ms to each fsync; None where that cannot be done."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        return None
+    source, library = folder / "slow.c", folder / "slow.so"
+    source.write_text(SLOW_DISK)
+    subprocess.check_call([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"])
+    return str(library)
+
+
+def compare_admissions(folder: Path) -> None:
+    rows = [admissions(folder, "this disk")]
+    if library := slow_disk(folder):
+        rows.append(admissions(folder, "4 ms added to each fsync", LD_PRELOAD=library))
+    else:
+        rows.append(["4 ms added to each fsync: skipped, no C compiler here", "-", "-", "-"])
+    print(f"Submits returned to {PRODUCERS} producers (wanted: 3,000/s and 4 ms, on 4 ms):\n")
+    table(["", "admissions/s", "least ms alone", "median ms alone"], rows)
+
+
+# -- a million that wait --------------------------------------------------------------------------
+
+INSERT = (
+    "INSERT INTO message (reference, state, priority, not_before, expires_at, on_unknown, "
+    "recipient, text, on_net) VALUES (?, ?, ?, ?, 9e999, 'report', '+2250701020304', ?, 0)"
+)
+
+
+def waiting_rows() -> Iterator[tuple[object, ...]]:
+    for number in range(WAITING):
+        later = number % (WAITING // SCHEDULED) == 0
+        state = State.SCHEDULED if later else State.QUEUED
+        text = f"Votre code est {number:06}. Ne le partagez pas."
+        yield f"reference {number}", state, 2, 1e10 + number if later else 0, text
+
+
+async def a_million(path: Path) -> list[list[object]]:
+    outbox = SqliteOutbox(path)
+    await outbox.open(0.0, MONTH)
+    await outbox.aclose()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executemany(INSERT, waiting_rows())
+        db.commit()
+    start = time.perf_counter()
+    await outbox.open(time.time(), MONTH)
+    opened = time.perf_counter() - start
+    check(outbox.unfinished == WAITING, "all of them wait")
+    takes = [await timed_take(outbox) for _ in range(TAKEN)]
+    await outbox.aclose()
+    return [
+        ["opening", f"{opened * 1000:.1f}", "1000"],
+        ["taking, median", f"{statistics.median(takes) * 1000:.2f}", "1"],
+        ["taking, p99", f"{statistics.quantiles(takes, n=100)[98] * 1000:.2f}", "-"],
+    ]
+
+
+async def timed_take(outbox: SqliteOutbox) -> float:
+    start = time.perf_counter()
+    await outbox.ready_at()
+    entry = await outbox.take(time.time())
+    seconds = time.perf_counter() - start
+    check(entry is not None and entry.state is State.SENDING, "one was taken")
+    return seconds
+
+
+# -- the pace -------------------------------------------------------------------------------------
+
+
+async def campaign(server: Server, path: Path | None, count: int) -> list[str]:
+    outbox = None if path is None else SqliteOutbox(path)
+    async with (
+        server.client() as client,
+        SendQueue(client, rate=RATE, outbox=outbox) as queue,
+        queue.bulk(sms(str(number)) for number in range(count)) as reports,
+    ):
+        return [report.resource_id or "" async for report in reports]
+
+
+def paced(path: Path | None, seconds: float) -> tuple[Evidence, list[str]]:
+    server = Server()
+    with server:
+        ids = asyncio.run(campaign(server, path, int(RATE * seconds) + 1))
+    return server.evidence, ids
+
+
+def compare_pace(folder: Path, seconds: float) -> None:
+    cases = {"in memory": None, "in a file": folder / "paced.db"}
+    with ProcessPoolExecutor(len(cases)) as pool:
+        results = list(pool.map(functools.partial(paced, seconds=seconds), cases.values()))
+    shares = []
+    for name, (seen, ids) in zip(cases, results, strict=True):
+        check(sorted(ids) == sorted(seen.accepted), f"{name}: none was lost or doubled")
+        times = [at for at, status in seen.arrivals if status == 201]
+        shares.append((len(times) - 1) / (times[-1] - times[0]) / RATE)
+    print(f"Share of 5 a second in {seconds:g} s, both at once (wanted: a ratio of 0.995):\n")
+    rows = [[name, percent(share)] for name, share in zip(cases, shares, strict=True)]
+    table(["", "share"], [*rows, ["ratio", f"{shares[1] / shares[0]:.4f}"]])
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=60.0)
+    options.add_argument("--admit", type=Path, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.admit:
+        print(json.dumps(asyncio.run(admit(chosen.admit))))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compare_admissions(folder)
+        print(f"\nWith {WAITING:,} waiting, {SCHEDULED:,} of them for later, in ms:\n")
+        table(["", "ms", "wanted"], asyncio.run(a_million(folder / "million.db")))
+        print()
+        compare_pace(folder, chosen.seconds)
+
+
+if __name__ == "__main__":
+    main()
