@@ -4,6 +4,7 @@ import typer
 
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.demo import demo
+from orange_sms_async.cli.outbox import outbox
 from orange_sms_async.cli.sandbox import sandbox
 
 app = typer.Typer(
@@ -18,4 +19,5 @@ app = typer.Typer(
 )
 app.command()(sandbox)
 app.command()(bulk)
+app.command()(outbox)
 app.command()(demo)

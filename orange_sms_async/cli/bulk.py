@@ -10,12 +10,16 @@ from rich.console import Console
 
 from orange_sms_async import Client, InvalidMessage, OutboundMessage, SendQueue
 from orange_sms_async.cli.campaign import Campaign, WatchedClient
+from orange_sms_async.cli.earlier import RETENTION, Earlier, look_into
 from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.progress import console, shown
 from orange_sms_async.cli.rates import messages_a_second
-from orange_sms_async.cli.results import Result, ResultsFile, RowState, UnwritableFileError
+from orange_sms_async.cli.results import Result, ResultsFile, RowState
 from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.signals import interrupts_call
+from orange_sms_async.outbox import OutboxUnusable, State
+from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 _MOST_REASONS = 5
 
@@ -28,6 +32,13 @@ def bulk(
         ),
     ],
     *,
+    outbox: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CAMPAIGN.db",
+            help="Keep the campaign in this file, so that it goes on after any stop.",
+        ),
+    ] = None,
     results: Annotated[
         Path | None,
         typer.Option(help="What became of each row. Default: FILE.results.csv.", metavar="FILE"),
@@ -59,6 +70,16 @@ def bulk(
     is listed in the results and the others go on. Ctrl-C finishes what is on the wire and lists
     the rest as not sent; a second one ends at once.
 
+    With --outbox the campaign survives Ctrl-C, a crash or a power cut: the same command goes on
+    where it was, lists every row, and sends no row again that was sent or may have been. It shows
+    first what it found; what else waits in the outbox is sent too. `orange-sms outbox` shows what
+    is in it: numbers and texts, so keep it as you keep the rows.
+
+    A row is recognised by its reference or, without one, by its number and text, wherever it
+    stands in the file. So a row whose number or text was changed is a new message, and two
+    identical rows are two messages. The reference it gets is a hash that only the outbox can make.
+    A changed row that keeps its own reference is invalid.
+
     The exit code is the first of these that applies:
 
     2: wrong usage, or a file that cannot be read or written.
@@ -79,24 +100,30 @@ def bulk(
     path, screen = results or file.with_suffix(".results.csv"), console()
     client = _client()
     try:
-        with (
-            open_rows(file, sender_name) as rows,
-            _results_file(path, file, force=force) as written,
-        ):
-            total = count_rows(file)
-            sending = send_rows(
-                client,
-                rows,
-                written.write,
-                rate=rate,
-                patience=patience,
-                total=total,
-                screen=screen,
-            )
-            campaign = asyncio.run(sending)
-    except (UnreadableFileError, UnwritableFileError) as error:
+        with open_rows(file, sender_name) as rows:
+            earlier = _earlier(outbox, path)
+            if outbox and earlier:
+                rows.key = earlier.key
+                _show_earlier(earlier, outbox, screen)
+                _show_others(earlier.not_in(file, sender_name), file, screen)
+            replace = force or (earlier is not None and earlier.results)
+            with _results_file(path, {file, outbox or file}, replace=replace) as written:
+                sending = send_rows(
+                    client,
+                    rows,
+                    written.write_result,
+                    rate=rate,
+                    patience=patience,
+                    total=count_rows(file),
+                    screen=screen,
+                    outbox=outbox,
+                )
+                campaign = asyncio.run(sending)
+    except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
         stop_with(str(error))
-    _show_end(campaign, path, screen)
+    except KeyboardInterrupt:  # before the first message
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    _show_end(campaign, path, outbox, screen)
     raise typer.Exit(campaign.exit_code)
 
 
@@ -109,11 +136,16 @@ async def send_rows(
     patience: float,
     total: int | None,
     screen: Console,
+    outbox: Path | None = None,
 ) -> Campaign:
     """Send rows through a queue, watched on a screen; Ctrl-C stops it in an orderly way."""
     watched = WatchedClient(client)
-    async with client, SendQueue(watched, rate=rate) as queue:
-        campaign = Campaign(rows, watched, queue, patience, settled)
+    kept_in = SqliteOutbox(outbox) if outbox else None
+    async with (
+        client,
+        SendQueue(watched, rate=rate, outbox=kept_in, retention=RETENTION) as queue,
+    ):
+        campaign = Campaign(rows, watched, queue, patience, settled, goes_on=bool(outbox))
 
         def interrupt() -> None:
             screen.print("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
@@ -141,22 +173,55 @@ def _client() -> Client:
         stop_with(f"{error}. `orange-sms sandbox` says what to set to try it without an account.")
 
 
-def _results_file(path: Path, rows: Path, *, force: bool) -> ResultsFile:
-    if path.exists() and path.samefile(rows):
-        raise UnwritableFileError(f"{path} holds the rows: --results names another file")
-    return ResultsFile(path, replace=force)
+def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFile:
+    if path.exists() and any(path.samefile(other) for other in others):
+        raise UnwritableFileError(f"{path} is read here: --results names another file")
+    return ResultsFile(path, replace=replace)
 
 
-def _show_end(campaign: Campaign, path: Path, screen: Console) -> None:
+def _earlier(outbox: Path | None, results: Path) -> Earlier | None:
+    return asyncio.run(look_into(outbox, results)) if outbox else None
+
+
+def _show_earlier(earlier: Earlier, outbox: Path, screen: Console) -> None:
+    counts = earlier.counts
+    if not counts:
+        screen.print(f"{outbox} is new: the campaign begins.")
+        return
+    found = [f"{counts[State.SENT]} already sent", f"{len(earlier.waiting)} waiting"]
+    found += [
+        f"{counts[state]} {state}"
+        for state in (State.UNKNOWN, State.FAILED, State.EXPIRED, State.WITHDRAWN)
+        if counts[state]
+    ]
+    screen.print(f"{outbox} goes on: {', '.join(found)}.")
+    if earlier.cut:
+        screen.print(
+            f"{earlier.cut} of the unknown: on the wire when the last run ended, perhaps sent."
+        )
+
+
+def _show_others(others: int | None, file: Path, screen: Console) -> None:
+    if others is None:
+        screen.print("What waits is sent, also what may be in no row of this file.")
+    elif others:
+        screen.print(f"{others} of the waiting: in no row of {file}. They are sent too.")
+
+
+def _show_end(campaign: Campaign, path: Path, outbox: Path | None, screen: Console) -> None:
     tally = campaign.tally
-    counts = ", ".join(f"{tally.states[state]} {state}" for state in RowState)
+    counts = ", ".join(f"{times} {state}" for state, times in tally.counts())
     screen.print(f"{tally.rows} rows: {counts}.")
     for reason, times in tally.reasons.most_common(_MOST_REASONS):
         screen.print(f"{times} x {reason}")
     if tally.states[RowState.UNKNOWN]:
         screen.print("Look into the unknown ones before you send them again: they may be sent.")
+        if outbox:
+            screen.print(f"`orange-sms outbox {outbox} --state unknown` lists them.")
+    if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
+        screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
     screen.print(f"What became of each row is in {path}")
-    if campaign.ended is ExitCode.UNREACHABLE:
+    if campaign.ended in (ExitCode.UNREACHABLE, ExitCode.USAGE):
         typer.echo(f"Error: {campaign.why}", err=True)
     elif tally.no_access:
         typer.echo(f"Error: {type(tally.no_access).__name__}: {tally.no_access}", err=True)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import attrs
 
-from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SentMessage
+from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SendReport, SentMessage
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.rows import Row
+from orange_sms_async.outbox import OutboxUnusable
 
 
 class WatchedClient:
@@ -46,6 +47,7 @@ class Campaign:
     Attributes:
         patience: seconds without a row settled, though there are some, after which it gives up.
         settled: told what became of each row, once a row.
+        goes_on: whether the queue's outbox keeps what waits, and the campaign can be run again.
         ended: how it was ended before its rows did, and why; None if it was not.
     """
 
@@ -54,6 +56,7 @@ class Campaign:
     queue: SendQueue
     patience: float
     settled: Callable[[Result], None]
+    goes_on: bool = False
     tally: Tally = attrs.field(factory=Tally, init=False)
     ended: ExitCode | None = attrs.field(default=None, init=False)
     why: str = attrs.field(default="", init=False)
@@ -61,19 +64,35 @@ class Campaign:
     _stopping: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     async def run(self) -> None:
-        """Send every row; once stopped, list the rest as not sent."""
+        """Send every row, and what else waits in the outbox; once stopped, list the rest."""
         giving_up = asyncio.create_task(self._give_up(), name="orange-sms patience")
         try:
             async with self.queue.bulk(self._messages()) as reports:
-                async for report in reports:
-                    row = self._under_way.pop(report.message.reference)
-                    self._settle(Result(row, report.resource_id, report.error, self.why))
+                try:
+                    async for report in reports:
+                        self._report(report)
+                except Exception:
+                    # First, as leaving a bulk early withdraws what waits, and it is to wait on.
+                    await self.queue.aclose(drain=False)
+                    raise
+            await self.queue.aclose()
         finally:
             giving_up.cancel()
 
     def interrupt(self) -> None:
         """Send nothing more, because somebody asked for it."""
         self._stop(ExitCode.INTERRUPTED, "interrupted before it was sent")
+
+    @property
+    def asked(self) -> int:
+        """Messages that Orange was asked to take since the start, those of no row included."""
+        counted = self.queue.statistics()
+        return counted.sent + counted.failed + counted.unknown
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait in the outbox, those of no row included."""
+        return sum(self.queue.statistics().waiting.values())
 
     @property
     def exit_code(self) -> ExitCode:
@@ -102,6 +121,13 @@ class Campaign:
             else:
                 self._under_way[row.message.reference] = row
                 yield row.message
+
+    def _report(self, report: SendReport) -> None:
+        row = self._under_way.pop(report.message.reference)
+        result = Result(row, report.resource_id, report.error, self.why, self.goes_on)
+        self._settle(result)
+        if isinstance(result.cause, OutboxUnusable):
+            self._stop(ExitCode.USAGE, str(result.cause))
 
     def _settle(self, result: Result) -> None:
         self.tally.add(result)

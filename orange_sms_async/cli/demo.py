@@ -140,8 +140,8 @@ def _summarise(outcome: _Outcome, screen: Console) -> None:
 def _rows(outcome: _Outcome) -> Iterator[tuple[str, str]]:
     tally = outcome.campaign.tally
     yield "rows", str(tally.rows)
-    for state in RowState:
-        yield f"  {state}", str(tally.states[state])
+    for state, rows in tally.counts():
+        yield f"  {state}", str(rows)
         if state is RowState.REFUSED:
             for reason, times in tally.reasons.items():
                 yield "", f"{times} x {reason}"

@@ -50,7 +50,7 @@ class _Course:
 
     campaign: Campaign
     total: int | None
-    _seen: deque[tuple[float, int]] = attrs.field(factory=deque)
+    _seen: deque[tuple[float, int, int]] = attrs.field(factory=deque)
     _rows: int = 0
     _moved_at: float = attrs.field(factory=time.monotonic)
     _trouble: str = ""
@@ -60,7 +60,7 @@ class _Course:
         tally, now = self.campaign.tally, time.monotonic()
         if tally.rows != self._rows:
             self._rows, self._moved_at = tally.rows, now
-        self._seen.append((now, tally.asked))
+        self._seen.append((now, self.campaign.asked, tally.done))
         while now - self._seen[0][0] > _RATE_OVER:
             self._seen.popleft()
         sent, failed = tally.states[RowState.ACCEPTED], tally.failed
@@ -75,15 +75,17 @@ class _Course:
 
     @property
     def _rate(self) -> float:
-        (began, first), (ended, last) = self._seen[0], self._seen[-1]
+        (began, first, _), (ended, last, _) = self._seen[0], self._seen[-1]
         return (last - first) / (ended - began) if ended > began else 0.0
 
     @property
     def _left(self) -> str:
-        rows = (self.total or 0) - self.campaign.tally.done
-        if rows <= 0 or not self._rate:
+        # By rows done, not by messages sent: an outbox knows of many rows without asking Orange.
+        (began, _, first), (ended, _, done) = self._seen[0], self._seen[-1]
+        rows = (self.total or 0) - done
+        if rows <= 0 or done == first:
             return ""
-        return f"  {dt.timedelta(seconds=round(rows / self._rate))} left"
+        return f"  {dt.timedelta(seconds=round(rows * (ended - began) / (done - first)))} left"
 
 
 def console() -> Console:

@@ -1,14 +1,10 @@
 """What became of each row, one line a row in a CSV file of its own."""
 
-import contextlib
 import csv
 import enum
-import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import attrs
 
@@ -23,11 +19,11 @@ from orange_sms_async import (
     ResourceId,
 )
 from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.private_csv import PrivateCsv
 from orange_sms_async.cli.rows import Row
+from orange_sms_async.outbox import OutboxUnusable
 
-
-class UnwritableFileError(Exception):
-    """The results cannot be written; one line says why."""
+_COLUMNS = ("row", "reference", "to", "state", "resource_id", "error", "field", "reason")
 
 
 class RowState(enum.StrEnum):
@@ -38,6 +34,11 @@ class RowState(enum.StrEnum):
     INVALID = "invalid"
     UNKNOWN = "unknown"
     NOT_SENT = "not sent"
+    WAITING = "waiting"
+    """Not sent yet: with the same outbox, the same command goes on with it."""
+
+
+_ASKED = {RowState.ACCEPTED, RowState.REFUSED, RowState.UNKNOWN}
 
 
 @attrs.frozen
@@ -47,12 +48,14 @@ class Result:
 
     Attributes:
         stopped: why the campaign ended before this row, where nothing else says it.
+        goes_on: whether the campaign has an outbox, and so goes on when it is run again.
     """
 
     row: Row
     resource_id: ResourceId | None = None
     error: OrangeSMSError | None = None
     stopped: str = ""
+    goes_on: bool = False
 
     @property
     def state(self) -> RowState:
@@ -65,6 +68,8 @@ class Result:
                 return RowState.REFUSED
             case OutcomeUnknown():
                 return RowState.UNKNOWN
+            case QueueClosed() | OutboxUnusable() if self.goes_on:
+                return RowState.WAITING
             case _:
                 return RowState.NOT_SENT
 
@@ -116,7 +121,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Rows that there is nothing more to do about."""
-        return self.rows - self.states[RowState.NOT_SENT]
+        return self.rows - self.states[RowState.NOT_SENT] - self.states[RowState.WAITING]
 
     @property
     def asked(self) -> int:
@@ -126,6 +131,12 @@ class Tally:
     @property
     def failed(self) -> int:
         return self.done - self.states[RowState.ACCEPTED]
+
+    def counts(self) -> Iterator[tuple[RowState, int]]:
+        """Tell how many rows came to each state; of waiting ones, where there are any."""
+        for state in RowState:
+            if self.states[state] or state is not RowState.WAITING:
+                yield state, self.states[state]
 
     def exit_code(self) -> ExitCode:
         """Say how it ended, for a campaign that was not interrupted or given up."""
@@ -137,62 +148,39 @@ class Tally:
         return ExitCode.ALL_ACCEPTED if all_accepted else ExitCode.SOME_FAILED
 
 
-class ResultsFile:
+class ResultsFile(PrivateCsv):
     """
-    A results file, for its owner's eyes only: it holds numbers. Each line is on disk at once.
+    The results of a campaign, in the order in which they came.
 
     Raises:
         UnwritableFileError: it exists and is not to be replaced, or it cannot be written.
     """
 
-    COLUMNS = ("row", "reference", "to", "state", "resource_id", "error", "field", "reason")
-
     def __init__(self, path: Path, *, replace: bool) -> None:
-        self._path = path
-        try:
-            descriptor = _open(path, replace=replace)
-        except FileExistsError:
-            raise UnwritableFileError(
-                f"{path} exists already: --force replaces it, --results names another"
-            ) from None
-        except OSError as error:
-            raise self._unwritable(error) from None
-        # With a byte order mark, or Excel takes it for another encoding.
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
-        self._lines = csv.writer(self._file, lineterminator="\n")
-        self._write(self.COLUMNS)
+        instead = "--force replaces it, --results names another"
+        super().__init__(path, _COLUMNS, replace=replace, instead=instead)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):  # every line was flushed, or said that it could not be
-            self._file.close()
-
-    def write(self, result: Result) -> None:
+    def write_result(self, result: Result) -> None:
         row, error = result.row, type(result.cause).__name__ if result.cause else ""
         what = (result.state, result.resource_id or "", error, result.field, result.reason)
-        self._write((row.number, row.reference, row.to, *what))
-
-    def _write(self, cells: Iterable[object]) -> None:
-        try:
-            self._lines.writerow(cells)
-            self._file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> UnwritableFileError:
-        return UnwritableFileError(f"cannot write {self._path}: {error.strerror}")
+        self.write((row.number, row.reference, row.to, *what))
 
 
-def _open(path: Path, *, replace: bool) -> int:
-    how = os.O_TRUNC if replace else os.O_EXCL
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
-    if path.is_file():  # not a device; a file that is replaced would keep the rights it had
-        path.chmod(0o600)
-    return descriptor
+def first_outcome(path: Path) -> tuple[str, str] | None:
+    """
+    Tell reference and resource id of the first row in a results file that Orange was asked to take.
+
+    Raises:
+        LookupError: it is no results file.
+    """
+    if not path.is_file():
+        raise LookupError(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.DictReader(file)
+            if tuple(lines.fieldnames or ()) != _COLUMNS:
+                raise LookupError(path)
+            asked = (line for line in lines if line["state"] in _ASKED)
+            return next(((line["reference"], line["resource_id"]) for line in asked), None)
+    except (OSError, UnicodeError, csv.Error):
+        raise LookupError(path) from None

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import re
-import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TextIO
 import attrs
 
 from orange_sms_async import InvalidMessage, OutboundMessage
+from orange_sms_async.cli.references import References
 from orange_sms_async.messages import mask
 
 _REQUIRED, _OPTIONAL = ("to", "text"), ("sender_name", "reference")
@@ -34,7 +34,7 @@ class Row:
     Attributes:
         number: as a spreadsheet counts: the header is row 1.
         to: as the file has it, also when it is no number.
-        reference: as the file has it; "" without one.
+        reference: as the file has it, or as made up by a key; "" without one.
     """
 
     number: int
@@ -45,7 +45,7 @@ class Row:
 
 
 @contextlib.contextmanager
-def open_rows(path: Path, sender_name: str | None = None) -> Iterator[Iterator[Row]]:
+def open_rows(path: Path, sender_name: str | None = None) -> Iterator["Rows"]:
     """
     Read a file row by row; the header is checked at once.
 
@@ -61,11 +61,10 @@ def open_rows(path: Path, sender_name: str | None = None) -> Iterator[Iterator[R
         raise UnreadableFileError(f"cannot read {path}: {error.strerror}") from None
     # csv has this limit for the whole process, which here is one command.
     csv.field_size_limit(_LONGEST_FIELD)
-    with file, contextlib.closing(_References()) as references:
+    with file, contextlib.closing(References()) as references:
         lines = _Lines(file)
         columns, delimiter = _header(path, lines)
-        table = _Table(columns, sender_name, references)
-        yield (table.row(number, cells) for number, cells in _records(lines, delimiter))
+        yield Rows(columns, sender_name, references, _records(lines, delimiter))
 
 
 def count_rows(path: Path) -> int | None:
@@ -104,30 +103,6 @@ class _Lines:
         """Of what was taken only the first line is to blame."""
         self._given_back.extendleft(reversed(self._taken[1:]))
         self._taken.clear()
-
-
-class _References:
-    """
-    The references of a file and where each was first seen.
-
-    In a temporary database of SQLite's, which keeps itself to a few megabytes of memory: a set of
-    a million references takes a hundred.
-    """
-
-    def __init__(self) -> None:
-        self._seen = sqlite3.connect("", isolation_level=None)
-        self._seen.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
-        self._seen.execute("CREATE TABLE seen (reference TEXT PRIMARY KEY, row INT) WITHOUT ROWID")
-
-    def first_seen(self, reference: str, row: int) -> int:
-        added = self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (reference, row))
-        if added.rowcount:
-            return row
-        found = self._seen.execute("SELECT row FROM seen WHERE reference = ?", (reference,))
-        return int(found.fetchone()[0])
-
-    def close(self) -> None:
-        self._seen.close()
 
 
 def _header(path: Path, lines: _Lines) -> tuple[list[str], str]:
@@ -178,45 +153,59 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | N
 
 
 @attrs.define
-class _Table:
-    """Makes rows of cells."""
+class Rows:
+    """
+    The rows of a file, each read when it is asked for.
 
-    columns: list[str]
-    sender_name: str | None
-    references: _References
+    Attributes:
+        key: with one, a row without reference gets one of its own, the same each time.
+    """
 
-    def row(self, number: int, cells: list[str] | None) -> Row:
-        named = dict(zip(self.columns, cells or [], strict=False))
+    _columns: list[str]
+    _sender_name: str | None
+    _references: References
+    _records: Iterator[tuple[int, list[str] | None]]
+    key: bytes | None = attrs.field(default=None, init=False, repr=False)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self._row(number, cells) for number, cells in self._records)
+
+    def _row(self, number: int, cells: list[str] | None) -> Row:
+        named = dict(zip(self._columns, cells or [], strict=False))
         to, reference = (named.get(name, "").strip() for name in ("to", "reference"))
         try:
             self._check_cells(cells)
-            self._check_reference(reference, number)
-            return Row(number, to, reference, self._message(to, reference, named))
+            known_as = reference or self._made_up(to, named["text"])
+            self._check_reference(known_as, number)
+            return Row(number, to, known_as, self._message(to, known_as, named))
         except InvalidMessage as error:
             return Row(number, _legible(to), _legible(reference), error=error)
 
     def _check_cells(self, cells: list[str] | None) -> None:
         if cells is None:
             raise InvalidMessage(f"row: a quote is not closed, or {_LONGEST_FIELD} characters long")
-        if len(cells) > len(self.columns):
+        if len(cells) > len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns where the header has {len(self.columns)}; "
+                f"row: {len(cells)} columns where the header has {len(self._columns)}; "
                 'a text that holds the separator goes between quotes: "..."'
             )
-        if len(cells) < len(self.columns):
+        if len(cells) < len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns where the header has {len(self.columns)}"
+                f"row: {len(cells)} columns where the header has {len(self._columns)}"
             )
-        for name, cell in zip(self.columns, cells, strict=True):
+        for name, cell in zip(self._columns, cells, strict=True):
             if _SURROGATE.search(cell):
                 raise InvalidMessage(f"{name}: not UTF-8; save the file as 'CSV UTF-8'")
 
+    def _made_up(self, to: str, text: str) -> str:
+        return "" if self.key is None else self._references.made_up(self.key, to, text)
+
     def _check_reference(self, reference: str, number: int) -> None:
-        if reference and (first := self.references.first_seen(reference, number)) != number:
+        if reference and (first := self._references.first_seen(reference, number)) != number:
             raise InvalidMessage(f"reference: the same as in row {first}")
 
     def _message(self, to: str, reference: str, named: dict[str, str]) -> OutboundMessage:
-        text, name = named["text"], named.get("sender_name", "").strip() or self.sender_name
+        text, name = named["text"], named.get("sender_name", "").strip() or self._sender_name
         if not text.strip():
             raise InvalidMessage("text: may not be empty")
         if reference:

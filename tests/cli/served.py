@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 
 COMMAND = [sys.executable, "-m", "orange_sms_async.cli"]
@@ -52,3 +53,12 @@ def environment(**settings):
     """Ours without anybody's account in it and without a proxy to this machine."""
     ours = {name: value for name, value in os.environ.items() if "ORANGE_SMS" not in name}
     return ours | {"NO_PROXY": "127.0.0.1"} | settings
+
+
+def seen_at_work(path, *, lines=2):
+    """Return once so many lines of the results of a file of rows are on disk."""
+    results = path.with_suffix(".results.csv")
+    until = time.monotonic() + 20
+    while not results.exists() or results.read_bytes().count(b"\n") < lines:
+        assert time.monotonic() < until, "no result came"
+        time.sleep(0.02)  # another process writes it: there is nothing here to await

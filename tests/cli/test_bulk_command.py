@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+from cli.served import seen_at_work
 
 GOOD = "+2250700000001"
 
@@ -128,17 +129,6 @@ def test_an_interrupted_campaign_accounts_for_every_row(start, rows_file, result
     assert accepted == {one["resource_id"] for one in sandbox.shown("sent") if one["text"] == text}
 
 
-def seen_at_work(path):
-    """Return once the first result is on disk."""
-    import time
-
-    results = path.with_suffix(".results.csv")
-    until = time.monotonic() + 20
-    while not results.exists() or results.read_bytes().count(b"\n") < 2:
-        assert time.monotonic() < until, "no result came"
-        time.sleep(0.02)  # another process writes it: there is nothing here to await
-
-
 def test_excel_in_french_is_read(run, rows_file, results):
     """
     A byte order mark, semicolons, quoted names and CRLF, as Excel writes them.
@@ -246,7 +236,7 @@ def test_a_sender_name_for_all_rows_is_checked_once(run, rows_file, tmp_path):
     ended = run("bulk", rows_file("to,text\n"), "--sender-name", "Café")
 
     assert 2 == ended.returncode
-    assert "letters without accents" in ended.stderr
+    assert "letters (without accents)" in ended.stderr
     assert 1 == len(list(tmp_path.iterdir()))
 
 

@@ -1,0 +1,96 @@
+"""What an outbox holds before a campaign goes on with it."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import attrs
+
+from orange_sms_async.cli.results import first_outcome
+from orange_sms_async.cli.rows import open_rows
+from orange_sms_async.outbox import Outcome, State
+from orange_sms_async.outbox.sqlite import SqliteOutbox
+
+# A row whose outcome was forgotten would be sent again: the file of a campaign is kept or deleted.
+RETENTION = timedelta.max
+
+
+@attrs.frozen
+class Earlier:
+    """
+    An outbox as earlier runs left it.
+
+    Attributes:
+        cut: messages that were on the wire when the last run ended.
+        waiting: the references of those that are sent as soon as the outbox is opened.
+        key: makes references for rows that have none.
+        results: whether a results file tells of this outbox's messages.
+    """
+
+    counts: Counter[State]
+    cut: int
+    waiting: frozenset[str] = attrs.field(repr=False)
+    key: bytes = attrs.field(repr=False)
+    results: bool
+
+    def not_in(self, file: Path, sender_name: str | None) -> int | None:
+        """Count what waits and is in no row of a file; None for one that can be read once only."""
+        if not self.waiting:
+            return 0
+        if not file.is_file():
+            return None
+        others = set(self.waiting)
+        with open_rows(file, sender_name) as rows:
+            rows.key = self.key
+            for row in rows:
+                others.discard(row.reference)
+                if not others:
+                    break
+        return len(others)
+
+
+async def look_into(path: Path, results: Path) -> Earlier:
+    """
+    Look into an outbox, created where there is none; nothing is sent.
+
+    Raises:
+        OutboxUnusable: names the file and the cause.
+    """
+    async with opened(path) as (outbox, recovered):
+        waiting = [
+            outcome.reference
+            for state in (State.QUEUED, State.SCHEDULED)
+            async for outcome in outbox.outcomes(state)
+        ]
+        return Earlier(
+            counts=await outbox.counts(),
+            cut=sum(outcome.state is State.UNKNOWN for outcome in recovered),
+            waiting=frozenset(waiting),
+            key=await outbox.key(),
+            results=await _tells_of(results, outbox),
+        )
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
+    """Open an outbox without a queue; yield it and what was settled by that."""
+    outbox = SqliteOutbox(path)
+    recovered = await outbox.open(time.time(), RETENTION)
+    try:
+        yield outbox, recovered
+    finally:
+        await outbox.aclose()
+
+
+async def _tells_of(results: Path, outbox: SqliteOutbox) -> bool:
+    """Say whether nothing is lost with a results file, as the outbox knows what it tells."""
+    try:
+        first = first_outcome(results)
+        # One is enough: all of a run's rows are in one outbox.
+        kept = first and await outbox.find(first[0])
+    except LookupError:
+        return False
+    return first is None or not first[1] or (kept is not None and kept.resource_id == first[1])

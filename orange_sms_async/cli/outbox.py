@@ -1,0 +1,234 @@
+"""`orange-sms outbox`: what is in a campaign's outbox, and what to do about the unknown."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orange_sms_async import ResourceId
+from orange_sms_async.cli.earlier import opened
+from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
+from orange_sms_async.cli.progress import console
+from orange_sms_async.messages import mask
+from orange_sms_async.outbox import OutboxUnusable, State
+from orange_sms_async.outbox.sqlite import KeptMessage, SqliteOutbox
+
+_MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
+_SHORT = 24  # characters
+_EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason")
+
+Action = Callable[[SqliteOutbox], Awaitable[None]]
+_Row = tuple[str, ...]
+
+
+def outbox(
+    path: Annotated[
+        Path, typer.Argument(metavar="CAMPAIGN.db", help="As given to `orange-sms bulk --outbox`.")
+    ],
+    *,
+    state: Annotated[
+        State | None, typer.Option(help="List the messages in this state, numbers masked.")
+    ] = None,
+    resolve: Annotated[
+        str | None,
+        typer.Option(metavar="REFERENCE", help="Settle one unknown message, as you found out:"),
+    ] = None,
+    sent: Annotated[
+        str | None,
+        typer.Option(metavar="RESOURCE_ID", help="it was sent, and Orange calls it this."),
+    ] = None,
+    not_sent: Annotated[
+        bool, typer.Option("--not-sent", help="it was not sent, and is to be sent.")
+    ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Write all messages, with numbers, to a new file."),
+    ] = None,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="Take numbers and texts of finished messages out of it."),
+    ] = False,
+) -> None:
+    """
+    Show how many messages of an outbox are in each state, or do one thing with it.
+
+    Nothing is sent. The outbox must not be in use: a campaign that runs holds it alone. What was
+    on the wire when the last run ended is unknown: it may have been sent.
+
+    What --forget leaves is a keyed hash of number and text, so that a campaign run again still
+    recognises its rows. Unknown messages keep theirs until they are settled.
+
+    It ends with 0, or with 2 if the file is missing, in use or no outbox, or the usage wrong.
+    """
+    action = _action(state, resolve, sent, export, not_sent=not_sent, forget=forget)
+    _check_file(path)
+    try:
+        asyncio.run(_do(action, path))
+    except (OutboxUnusable, UnwritableFileError) as error:
+        stop_with(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _action(
+    state: State | None,
+    resolve: str | None,
+    sent: str | None,
+    export: Path | None,
+    *,
+    not_sent: bool,
+    forget: bool,
+) -> Action:
+    _check_resolve(resolve, sent, not_sent=not_sent)
+    asked: dict[str, Action] = {}
+    if state is not None:
+        asked["--state"] = partial(_list, state=state)
+    if resolve is not None:
+        asked["--resolve"] = partial(_resolve, reference=resolve, sent=sent)
+    if export is not None:
+        asked["--export"] = partial(_export, to=export)
+    if forget:
+        asked["--forget"] = _forget
+    if len(asked) > 1:
+        raise typer.BadParameter("one at a time", param_hint=" and ".join(asked))
+    return next(iter(asked.values()), _count)
+
+
+def _check_resolve(resolve: str | None, sent: str | None, *, not_sent: bool) -> None:
+    if resolve is None and (sent is not None or not_sent):
+        raise typer.BadParameter("goes with --resolve REFERENCE", param_hint="--sent, --not-sent")
+    if resolve is not None and (sent == "" or (sent is None) is not not_sent):
+        raise typer.BadParameter(
+            "goes with either --sent RESOURCE_ID or --not-sent", param_hint="--resolve"
+        )
+
+
+def _check_file(path: Path) -> None:
+    # Opening makes an outbox of what is missing or empty, and here that is a mistyped name.
+    try:
+        empty = path.is_file() and not path.stat().st_size
+        path.lstat()
+    except OSError as error:
+        stop_with(f"outbox {path}: {error.strerror}")
+    if empty:
+        stop_with(f"outbox {path}: empty")
+
+
+async def _do(action: Action, path: Path) -> None:
+    async with opened(path) as (outbox, _):
+        await action(outbox)
+
+
+async def _count(outbox: SqliteOutbox) -> None:
+    counts, screen = await outbox.counts(), console()
+    rows = [
+        (state, str(counts[state]))
+        for state in State
+        if state is not State.SENDING  # it was settled when the outbox was opened
+    ]
+    _show(rows, screen, "state", "messages")
+
+
+async def _list(outbox: SqliteOutbox, state: State) -> None:
+    screen = console()
+    if not screen.is_terminal:
+        async for row in _listed(outbox, state):
+            _show([row], screen)
+        return
+    total = (await outbox.counts())[state]
+    async with contextlib.aclosing(_listed(outbox, state)) as listed:
+        rows = [row async for row in _first(_MOST_ROWS, listed)]
+    if rows:
+        _show(rows, screen, "reference", "number", "since", "reason")
+    else:
+        screen.print(f"No message is {state}.")
+    if total > len(rows):
+        screen.print(f"... and {total - len(rows)} more; in a pipe, all are listed.")
+
+
+def _show(rows: Sequence[Sequence[str]], screen: Console, *columns: str) -> None:
+    """Show a table to a person, and lines with tabs to a program."""
+    if not screen.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+        # In one piece what is short, such as a reference to be copied.
+        table.add_column(column, overflow="fold", no_wrap=max(map(len, cells)) <= _SHORT)
+    for row in rows:
+        table.add_row(*row)
+    screen.print(table, soft_wrap=False)
+
+
+async def _first(most: int, rows: AsyncIterator[_Row]) -> AsyncIterator[_Row]:
+    for _ in range(most):
+        try:
+            yield await anext(rows)
+        except StopAsyncIteration:
+            return
+
+
+async def _listed(outbox: SqliteOutbox, state: State) -> AsyncGenerator[_Row, None]:
+    async for message in outbox.messages(state):
+        outcome = message.outcome
+        cells = outcome.reference, _number(message), _since(message), str(outcome.error or "")
+        # A reference or Orange's words may hold a line break, and this is one line.
+        yield tuple(" ".join(cell.split()) for cell in cells)
+
+
+def _number(message: KeptMessage) -> str:
+    return "forgotten" if message.to is None else mask(message.to)
+
+
+def _since(message: KeptMessage) -> str:
+    if message.finished_at is None:
+        return ""
+    at = dt.datetime.fromtimestamp(message.finished_at, dt.UTC).astimezone()
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+async def _resolve(outbox: SqliteOutbox, reference: str, sent: str | None) -> None:
+    found = None if sent is None else ResourceId(sent)
+    if not await outbox.resolve(reference, found, time.time()):
+        raise OutboxUnusable(f"outbox {outbox.path}: {await _why_not(outbox, reference)}")
+    if sent is None:
+        line = f"{reference} waits again: the next campaign with this outbox sends it."
+    else:
+        line = f"{reference} is sent."
+    console().print(line)
+
+
+async def _why_not(outbox: SqliteOutbox, reference: str) -> str:
+    try:
+        outcome = await outbox.find(reference)
+    except KeyError:
+        return f"no message has the reference {reference}"
+    return f"{reference} is {outcome.state}, not unknown"
+
+
+async def _export(outbox: SqliteOutbox, to: Path) -> None:
+    with PrivateCsv(to, _EXPORTED, instead="--export names another") as file:
+        rows = 0
+        async for message in outbox.messages():
+            outcome, error = message.outcome, message.outcome.error
+            what = (outcome.resource_id or "", type(error).__name__ if error else "", error or "")
+            file.write((outcome.reference, message.to or "", outcome.state, *what))
+            rows += 1
+    console().print(f"Messages written to {to}, with their numbers: {rows}.")
+
+
+async def _forget(outbox: SqliteOutbox) -> None:
+    forgotten = await outbox.forget()
+    console().print(
+        f"Number and text of finished messages forgotten: {forgotten}. Their outcomes stay."
+    )
