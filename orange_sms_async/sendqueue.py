@@ -559,9 +559,8 @@ class SendQueue:
             # would be kept back until it leaves beside the next one.
             with anyio.CancelScope() as self._waiting:
                 slot = await self._pacer.slot()
-            # A slot that came in the same instant is let go, too.
-            if not self._waiting.cancel_called:
-                return slot
+                if not self._waiting.cancel_called:  # in the same instant
+                    return slot
 
     async def _hand_out(self, slot: float) -> None:
         # Closed while the slot came, or while a durable outbox wrote: its owner was told that it
