@@ -109,7 +109,7 @@ def send_request(message: OutboundMessage) -> bytes:
     return json.dumps(_converter.unstructure(message)).encode()
 
 
-def sent_message(answer: Answer, *, left_at: float | None = None) -> SentMessage:
+def sent_message(answer: Answer) -> SentMessage:
     """
     Read the 201.
 
@@ -118,9 +118,7 @@ def sent_message(answer: Answer, *, left_at: float | None = None) -> SentMessage
     """
     location = answer.headers.get("location")
     if resource_id := _last_segment(_resource_url(answer)) or _last_segment(location):
-        return SentMessage(
-            resource_id=ResourceId(resource_id), request_id=answer.request_id, left_at=left_at
-        )
+        return SentMessage(resource_id=ResourceId(resource_id), request_id=answer.request_id)
     error = OutcomeUnknown(
         "Orange took the message, but its answer holds no resource id",
         status_code=answer.status,

@@ -19,6 +19,7 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, SentMessage
+from orange_sms_async.pacing import Departure, departure
 
 _BASE_URL = "https://api.orange.com"
 _ENVIRONMENT = "ORANGE_SMS_"
@@ -142,8 +143,10 @@ class Client:
             Refused: it will be refused again.
             OutcomeUnknown: it may have been sent; another attempt may double it.
         """
+        if leaving := departure.get():
+            leaving.expect()
         token = await self._token.get()
-        body = _Body(_wire.send_request(message))
+        body = _Body(_wire.send_request(message), leaving)
         answer = await self._request(
             "POST",
             f"/smsmessaging/v1/outbound/{quote(message.sender_address, safe='')}/requests",
@@ -155,7 +158,7 @@ class Client:
         )
         if answer.status == 201:
             token.proven = True
-            return _wire.sent_message(answer, left_at=body.left_at)
+            return _wire.sent_message(answer)
         private = (message.text, message.to.removeprefix("+"), token.value)
         raise self._refusal(answer, token, private=private, repeatable=False)
 
@@ -287,8 +290,7 @@ class Client:
         except _NEVER_LEFT as error:
             raise ConnectionFailed(f"no connection to {self._base_url}") from error
         except TimeoutError:
-            left = body is not None and body.left_at is not None
-            raise (lost if left else ConnectionFailed)("no answer in time") from None
+            raise (lost if body and body.left else ConnectionFailed)("no answer in time") from None
         except httpx.RequestError as error:
             # Not its own words: they may hold what the server sent, and so what we sent.
             raise lost(f"the connection was lost ({type(error).__name__})") from None
@@ -311,14 +313,17 @@ class Client:
 
 
 class _Body(httpx.AsyncByteStream):
-    """A request's body that knows when the transport began to send it, if it did."""
+    """A request's body that knows whether the transport has begun to send it, and tells so."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, leaving: Departure | None = None) -> None:
         self.content = content
-        self.left_at: float | None = None
+        self.left = False
+        self._leaving = leaving
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.left_at = asyncio.get_running_loop().time()
+        self.left = True
+        if self._leaving:
+            self._leaving.tell()
         yield self.content
 
 

@@ -115,10 +115,7 @@ class SentMessage:
     Attributes:
         resource_id: the delivery receipt will name it.
         request_id: X-OAPI-Request-Id, which Orange's support asks for.
-        left_at: the event loop's time at which the request left, by which `SendQueue` keeps its
-            distance to the next ones.
     """
 
     resource_id: ResourceId
     request_id: str | None = None
-    left_at: float | None = attrs.field(default=None, eq=False, repr=False)

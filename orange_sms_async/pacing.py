@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from contextvars import ContextVar
 
 from aiolimiter import AsyncLimiter
 
@@ -28,6 +29,10 @@ class Pacer:
     Each throttled answer widens the spacing a little, each accepted one narrows it again.
 
     rate: requests a second; `math.inf` paces nothing.
+
+    Attributes:
+        left_at: the loop's times at which the last requests left, as far as clients tell.
+        leaving: requests that have had their slot and may still leave at any time.
     """
 
     def __init__(self, rate: float = 5.0) -> None:
@@ -37,7 +42,9 @@ class Pacer:
         self._guard = _START
         self._cap, self._fall = _CAP, _FALL
         self._throttled = deque[bool](maxlen=_REMEMBERED)
-        self._left_at = deque[float](maxlen=1 if math.isinf(rate) else math.ceil(rate))
+        self._most = 0 if math.isinf(rate) else math.ceil(rate)
+        self.left_at = deque[float](maxlen=self._most)
+        self.leaving = 0
         self._held_until = self._widened_at = -math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -77,18 +84,23 @@ class Pacer:
         return loop.time()
 
     def _not_before(self) -> float:
-        # A slot is when a request may leave; a busy process may let it leave later, and then it
-        # is its leaving that the request `rate` slots on must be a second away from.
-        if math.isinf(self.rate) or len(self._left_at) < math.ceil(self.rate):
+        # A slot is when a request may leave. It may leave later: in a busy process, or when it
+        # opens its connection first. So a slot also waits until, with those that left within a
+        # second and those that still may leave in this one, it is at most the rate's last.
+        recent = self._most - self.leaving
+        if math.isinf(self.rate) or len(self.left_at) < recent:
             return self._held_until
-        return max(self._held_until, self._left_at[0] + 1 + self._guard)
+        if recent <= 0:
+            return asyncio.get_running_loop().time() + 1 / self.rate
+        return max(self._held_until, self.left_at[-recent] + 1 + self._guard)
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         # A second `asyncio.run` keeps its distance from the last slot of the first.
         distance = 0.0 if self._loop is None else 1 / self.pace
         self._held_until, self._widened_at = loop.time() + distance, -math.inf
         self._loop, self._turn = loop, asyncio.Lock()
-        self._left_at.clear()
+        self.left_at.clear()
+        self.leaving = 0
         self._space()
 
     def _space(self) -> None:
@@ -103,14 +115,8 @@ class Pacer:
         else:
             await self._limiter.acquire(amount)
 
-    def accepted(self, left_at: float | None = None) -> None:
-        """
-        Orange took a request: come a little closer together again.
-
-        left_at: the loop's time at which it really left, where that is known.
-        """
-        if left_at is not None:
-            self._left_at.append(left_at)
+    def accepted(self) -> None:
+        """Orange took a request: come a little closer together again."""
         self._throttled.append(False)
         self._guard = max(_FLOOR, self._guard - self._fall)
 
@@ -125,3 +131,37 @@ class Pacer:
         if self._guard + _RISE >= self._cap and sum(self._throttled) > _SPIKE_SIGN:
             self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL
         self._guard = min(self._cap, self._guard + _RISE)
+
+
+class Departure:
+    """
+    One request between its slot and its leaving.
+
+    A client that knows when a request really leaves tells it here; of others a request counts as
+    gone with its slot.
+    """
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._awaited = False
+
+    def expect(self) -> None:
+        """Count the request, until told, as one that may leave at any time."""
+        self._awaited = True
+        self._pacer.leaving += 1
+
+    def tell(self) -> None:
+        """Count the request as leaving now."""
+        if self._awaited:
+            self._pacer.left_at.append(asyncio.get_running_loop().time())
+        self.over()
+
+    def over(self) -> None:
+        """Expect no more: it has left, or it never will."""
+        if self._awaited:
+            self._awaited = False
+            self._pacer.leaving -= 1
+
+
+departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
+"""That of the attempt under way, where a queue paces it."""

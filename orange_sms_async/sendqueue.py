@@ -42,7 +42,7 @@ from orange_sms_async.outbox import (
     State,
 )
 from orange_sms_async.outbox.memory import MemoryOutbox
-from orange_sms_async.pacing import Pacer
+from orange_sms_async.pacing import Departure, Pacer, departure
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +100,8 @@ class _Watched:
         keeping: while a durable outbox writes it down.
         place: in its lane, held until it is taken for the first time.
         on_wire: between being taken and being settled or put back.
+        expiry: ends it in time, if it expires.
+        doubtful: it may have been sent once, and waits to be sent again.
     """
 
     message: OutboundMessage
@@ -107,6 +109,8 @@ class _Watched:
     futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
     keeping: asyncio.Future[Outcome | None] | None = None
     on_wire: bool = False
+    expiry: asyncio.TimerHandle | None = None
+    doubtful: bool = False
 
     @property
     def unwanted(self) -> bool:
@@ -117,7 +121,10 @@ class _Watched:
             self.place.release()
             self.place = None
 
-    def resolve(self, resource_id: ResourceId | None, error: BaseException | None) -> None:
+    def end(self, resource_id: ResourceId | None, error: BaseException | None) -> None:
+        self.leave_place()
+        if self.expiry:
+            self.expiry.cancel()
         for future in self.futures:
             if future.done():
                 continue
@@ -185,7 +192,7 @@ class SendQueue:
         self._watched: dict[str, _Watched] = {}
         self._settled = Counter[State]()
         self._in_flight = 0
-        self._withdrawals = set[asyncio.Task[bool]]()
+        self._endings = set[asyncio.Task[bool]]()
         self._arrived, self._idle = asyncio.Event(), asyncio.Event()
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._drains: list[anyio.CancelScope] = []
@@ -331,6 +338,9 @@ class SendQueue:
             room.release()
             return
         watched = self._watched[reference] = _Watched(entry.message, room)
+        if entry.expires_at < math.inf:
+            seconds = max(0.0, entry.expires_at - self._now())
+            watched.expiry = self._loop.call_later(seconds, self._expire, reference)
         self._idle.clear()
         watched.keeping = self._outbox.add(entry)
         if watched.keeping is None:
@@ -361,7 +371,7 @@ class SendQueue:
             watched.on_wire = known.state is State.SENDING
             if known.state.finished:
                 self._watched.pop(reference, None)
-                watched.resolve(known.resource_id, known.error)
+                watched.end(known.resource_id, known.error)
                 self._check_idle()
         self._arrived.set()
 
@@ -371,16 +381,24 @@ class SendQueue:
         elif not (self._closed or self._outbox.durable):
             self._in_background(self._withdraw_unwanted(reference))
 
+    def _expire(self, reference: str) -> None:
+        # At once, also while the queue pauses or its lane is long. Too late if it is on the wire.
+        self._in_background(self._end_waiting(_expired(reference)))
+
     async def _withdraw_unwanted(self, reference: str) -> bool:
         watched = self._watched.get(reference)
-        return watched is not None and watched.unwanted and await self._withdraw(reference)
+        return (
+            watched is not None
+            and watched.unwanted
+            and await self._end_waiting(_withdrawn(reference))
+        )
 
-    def _in_background(self, withdrawal: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+    def _in_background(self, ending: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
         # A task of its own, whoever asks and then goes away; and not the task group's, because
         # anyio starts none where no task runs, as in a future's callback.
-        task = self._loop.create_task(withdrawal)
-        self._withdrawals.add(task)
-        task.add_done_callback(self._withdrawals.discard)
+        task = self._loop.create_task(ending)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
         return task
 
     # -- what became of them --------------------------------------------------------------------
@@ -392,10 +410,9 @@ class SendQueue:
         Returns False if it is on the wire, finished or not known, or waits to be sent a second
         time: the first may have arrived.
         """
-        return await asyncio.shield(self._in_background(self._withdraw(reference)))
+        return await asyncio.shield(self._in_background(self._end_waiting(_withdrawn(reference))))
 
-    async def _withdraw(self, reference: str) -> bool:
-        outcome = _withdrawn(reference)
+    async def _end_waiting(self, outcome: Outcome) -> bool:
         if not await self._outbox.withdraw(outcome, self._now()):
             return False
         self._finish(outcome)
@@ -500,8 +517,9 @@ class SendQueue:
 
     def _close(self, reference: str, error: BaseException | None = None) -> None:
         if watched := self._watched.pop(reference, None):
-            watched.leave_place()
-            watched.resolve(None, error or self._closing_error())
+            if watched.doubtful and not self._outbox.durable:
+                error = OutcomeUnknown("it was sent once with unknown outcome, and then not again")
+            watched.end(None, error or self._closing_error())
             self._check_idle()
 
     def _closing_error(self) -> QueueClosed:
@@ -590,11 +608,14 @@ class SendQueue:
     async def _work(self, entry: Entry, slot: float) -> None:
         cut = OutcomeUnknown("the request was cut while it was on the wire")
         outcome: Outcome | None = Outcome(entry.message.reference, State.UNKNOWN, error=cut)
+        leaving = Departure(self._pacer)
+        departure.set(leaving)
         try:
             outcome = await self._attempt(entry.message, slot)
             if outcome and outcome.state is State.UNKNOWN and entry.on_unknown == "resend":
                 outcome, entry.on_unknown = None, "resent"
         finally:
+            leaving.over()
             with anyio.CancelScope(shield=True):
                 await (self._settle(entry, outcome) if outcome else self._again(entry))
                 self._in_flight -= 1
@@ -605,7 +626,7 @@ class SendQueue:
         reference = message.reference
         try:
             sent = await self._client.attempt(message)
-            self._pacer.accepted(sent.left_at)
+            self._pacer.accepted()
         except NotSent as error:
             self._not_sent(error, slot)
             return None
@@ -648,6 +669,7 @@ class SendQueue:
             self._stop(error)
         if watched := self._watched.get(reference):
             watched.on_wire = False
+            watched.doubtful = entry.on_unknown == "resent"
         if self._closed:
             self._close(reference)
         self._arrived.set()
@@ -655,8 +677,7 @@ class SendQueue:
     async def _expired(self, entry: Entry) -> bool:
         if self._now() < entry.expires_at:
             return False
-        error = MessageExpired("its time ran out before it could be sent")
-        await self._settle(entry, Outcome(entry.message.reference, State.EXPIRED, error=error))
+        await self._settle(entry, _expired(entry.message.reference))
         return True
 
     async def _settle(self, entry: Entry, outcome: Outcome) -> None:
@@ -674,8 +695,7 @@ class SendQueue:
     def _finish(self, outcome: Outcome) -> None:
         self._settled[outcome.state] += 1
         if watched := self._watched.pop(outcome.reference, None):
-            watched.leave_place()
-            watched.resolve(outcome.resource_id, outcome.error)
+            watched.end(outcome.resource_id, outcome.error)
         self._check_idle()
         self._tell(outcome)
 
@@ -719,6 +739,11 @@ def _entry(  # checked before anything is taken
         _timestamp("expires_at", expires_at, math.inf),
         on_unknown,
     )
+
+
+def _expired(reference: str) -> Outcome:
+    error = MessageExpired("its time ran out before it could be sent")
+    return Outcome(reference, State.EXPIRED, error=error)
 
 
 def _withdrawn(reference: str) -> Outcome:

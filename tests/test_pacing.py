@@ -9,6 +9,7 @@ from autojump import JumpingLoop
 from line import Line, most_in_a_second, sms
 
 from orange_sms_async import Pacer, SendQueue
+from orange_sms_async.pacing import Departure, departure
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
 
 
@@ -122,17 +123,56 @@ async def test_the_guard_widens_once_for_all_that_left_before_it():
     assert 0.03 == pytest.approx(pacer.guard)
 
 
-async def test_a_request_that_left_late_keeps_the_sixth_away():
+@pytest.mark.parametrize("opening", [0.15, 0.3, 0.6, 1.5])
+@pytest.mark.parametrize("answer", [0.05, 0.42, 2.0])
+async def test_opening_connections_makes_no_sixth(opening, answer):
     """
-    It is the second after its leaving that counts, not the one after its slot.
+    What leaves late, with a connection of its own to open, keeps the others at their distance.
+    """
+    line = Connecting(opening, answer)
+    async with SendQueue(line) as queue, queue.bulk(sms(str(n)) for n in range(60)) as reports:
+        assert 60 == len([report async for report in reports])
+
+    assert 5 >= most_in_a_second(line.departures)
+    assert 60 / 5 + 4 * opening + answer + 1 > asyncio.get_running_loop().time()
+
+
+class Connecting(Line):
+    """A line whose requests open a connection where none is free, and tell when they leave."""
+
+    def __init__(self, opening, answer):
+        super().__init__(delay=answer)
+        self.opening = opening
+        self.free = 0
+        self.departures = []
+
+    async def attempt(self, message):
+        leaving = departure.get()
+        leaving.expect()
+        if self.free:
+            self.free -= 1
+        else:
+            await asyncio.sleep(self.opening)
+        leaving.tell()
+        self.departures.append(asyncio.get_running_loop().time())
+        sent = await super().attempt(message)
+        self.free += 1
+        return sent
+
+
+async def test_a_request_that_never_leaves_holds_nobody_up():
+    """
+    Its place in the second is free when it ends.
     """
     pacer = Pacer(5)
     for _ in range(5):
-        left_at = await pacer.slot() + 0.1
-        pacer.accepted(left_at)
-    first_left = left_at - 4 / pacer.pace
+        await pacer.slot()
+        Departure(pacer).expect()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pacer.slot(), 10)
+    pacer.leaving = 4
 
-    assert (await pacer.slot()) - first_left >= 1 - 0.01
+    assert await asyncio.wait_for(pacer.slot(), 1)
 
 
 async def test_the_guard_falls_to_its_floor_and_no_further():

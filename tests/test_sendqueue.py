@@ -347,6 +347,18 @@ class TestLanes:
         assert ["0", "valid"] == line.texts
         assert 10 == queue.statistics().expired
 
+    async def test_what_expires_in_a_pause_says_so_at_once(self, line):
+        """
+        A web request that waits for a code hears in time that it will not be sent.
+        """
+        line.readiness.extend([ConnectionFailed()] * 6)
+        async with SendQueue(line) as queue:
+            await asyncio.sleep(4)
+            with pytest.raises(MessageExpired):
+                await queue.send(sms(), expires_at=later(queue, 2.5))
+
+            assert 6.5 == pytest.approx(now(), abs=0.01)
+
     async def test_what_expires_while_it_fails_is_not_tried_again(self, line):
         """
         The error comes when the attempt ends, not when the pause is over.
@@ -663,6 +675,18 @@ class TestClosing:
             assert "id-a" == await queue.send(sms("a"))
 
         assert 7 == pytest.approx(now(), abs=0.1)
+
+    async def test_what_may_have_been_sent_is_not_called_unsent(self, line):
+        """
+        Once unknown, and closed before it was sent again: still unknown.
+        """
+        line.answers.extend([OutcomeUnknown(), ConnectionFailed()])
+        async with SendQueue(line) as queue:
+            future = await queue.submit(sms(), on_unknown="resend")
+            await asyncio.sleep(0.5)
+            await queue.aclose(drain=False)
+
+        assert isinstance(future.exception(), OutcomeUnknown)
 
     async def test_closed_in_the_instant_of_a_slot(self, line):
         """

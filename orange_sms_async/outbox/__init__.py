@@ -148,7 +148,7 @@ class Outbox(Protocol):
         """Keep what became of a taken message."""
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        """Keep that a message was withdrawn, if it waits."""
+        """Keep that a message was withdrawn or expired, if it waits."""
         ...
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> bool:

@@ -60,6 +60,7 @@ CREATE INDEX scheduled ON message (not_before, priority) WHERE state = 'schedule
 CREATE INDEX sending ON message (id) WHERE state = 'sending';
 CREATE INDEX expiring ON message (expires_at)
     WHERE state IN ('queued', 'scheduled') AND expires_at < 9e999;
+CREATE INDEX unknown ON message (id) WHERE state = 'unknown';
 CREATE INDEX finished ON message (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE secret (key BLOB NOT NULL);
 INSERT INTO secret VALUES (randomblob(32));
@@ -129,8 +130,8 @@ class SqliteOutbox:
         return recovered
 
     async def aclose(self) -> None:
-        while self._committing:
-            await asyncio.wait({self._committing})
+        while self._committing or self._pending:
+            await (asyncio.wait({self._committing}) if self._committing else asyncio.sleep(0))
         thread, self._thread = self._thread, None
         if thread:
             await asyncio.get_running_loop().run_in_executor(thread, self._connection.close)
@@ -141,8 +142,9 @@ class SqliteOutbox:
             raise OutboxUnusable(f"outbox {self.path}: not open")
         future = asyncio.get_running_loop().create_future()
         self._pending.append((operation, future))
-        if self._committing is None:
-            self._commit_pending(self._thread)
+        if self._committing is None and len(self._pending) == 1:
+            # Not at once: those who are woken together come back together, and share a commit.
+            asyncio.get_running_loop().call_soon(self._commit_pending, self._thread)
         return await future  # type: ignore[no-any-return]
 
     # Callbacks, not a task: a loop that ends cancels its tasks, and then the last outcomes are
@@ -179,7 +181,7 @@ class SqliteOutbox:
             results = [operation(db) for operation in operations]
             db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 -- each goes to whom it concerns
-            if db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # none was begun, or SQLite did it itself
                 db.execute("ROLLBACK")
             if len(operations) == 1:
                 return [_unusable(self.path, error) if isinstance(error, sqlite3.Error) else error]
@@ -370,9 +372,10 @@ def _prepare(path: Path, db: sqlite3.Connection) -> None:
 
 
 def _explained(error: sqlite3.Error) -> Exception:
-    if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+    code = error.sqlite_errorcode & 0xFF  # above it is a finer reason
+    if code == sqlite3.SQLITE_BUSY:
         return OSError("held by another process")
-    if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return OSError("not an outbox, or damaged")
     return error
 
