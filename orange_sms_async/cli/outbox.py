@@ -20,7 +20,8 @@ from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.progress import console
 from orange_sms_async.messages import mask
 from orange_sms_async.outbox import OutboxUnusable, State
-from orange_sms_async.outbox.sqlite import KeptMessage, SqliteOutbox
+from orange_sms_async.outbox.rows import KeptMessage
+from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
 _SHORT = 24  # characters

@@ -1,0 +1,263 @@
+"""What is done to the rows of a durable outbox; whoever calls has begun a transaction."""
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from orange_sms_async import errors
+from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnknown
+from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.outbox import Entry, Outcome, Priority, State
+
+_OUTCOME = "id, reference, state, resource_id, error, reason, details"
+_CUT = OutcomeUnknown("the process ended while this was on the wire")
+_EXPIRED = MessageExpired("its time ran out before it could be sent")
+
+
+@attrs.frozen
+class KeptMessage:
+    """
+    A message as its file holds it.
+
+    Attributes:
+        to: the recipient; None once forgotten.
+        finished_at: seconds since 1970; None while it waits.
+    """
+
+    outcome: Outcome
+    to: str | None = attrs.field(repr=False)
+    finished_at: float | None
+
+
+def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
+    """Settle what an earlier process left on the wire, and what expired since."""
+    db.execute(
+        "UPDATE message SET state = 'queued', on_unknown = 'resent' "
+        "WHERE state = 'sending' AND on_unknown = 'resend'"
+    )
+    late = f"state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= {now!r}"
+    return (
+        _finish_all(db, "state = 'sending'", State.UNKNOWN, _CUT, now)
+        + _finish_all(db, f"{late} AND on_unknown = 'resent'", State.UNKNOWN, _CUT, now)
+        + _finish_all(db, late, State.EXPIRED, _EXPIRED, now)
+    )
+
+
+def _finish_all(
+    db: sqlite3.Connection, which: str, state: State, error: OrangeSMSError, now: float
+) -> list[Outcome]:
+    rows = db.execute(
+        "UPDATE message SET state = ?, error = ?, reason = ?, finished_at = ? "
+        f"WHERE {which} RETURNING reference",
+        (state, type(error).__name__, str(error), now),
+    )
+    return [Outcome(reference, state, error=error) for (reference,) in rows.fetchall()]
+
+
+def count_waiting(db: sqlite3.Connection) -> Counter[Priority]:
+    counts = Counter[Priority]()
+    for state in (State.QUEUED, State.SCHEDULED):
+        rows = db.execute(
+            f"SELECT priority, count(*) FROM message WHERE state = '{state}' GROUP BY priority"
+        )
+        counts.update({Priority(priority): count for priority, count in rows})
+    return counts
+
+
+def add(db: sqlite3.Connection, entry: Entry) -> tuple[bool, Outcome] | None:
+    message = entry.message
+    added = db.execute(
+        "INSERT OR IGNORE INTO message (reference, state, priority, not_before, expires_at, "
+        "on_unknown, recipient, text, sender_name, sender_address, on_net) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.reference,
+            State.SCHEDULED if entry.not_before else State.QUEUED,
+            entry.priority,
+            entry.not_before,
+            entry.expires_at,
+            entry.on_unknown,
+            message.to,
+            message.text,
+            message.sender_name,
+            message.sender_address,
+            message.on_net,
+        ),
+    )
+    return None if added.rowcount else _kept(db, message)
+
+
+def _kept(db: sqlite3.Connection, message: OutboundMessage) -> tuple[bool, Outcome]:
+    """Say whether it is the same message that is kept under its reference, and its outcome."""
+    query = f"SELECT recipient, text, fingerprint, {_OUTCOME} FROM message WHERE reference = ?"
+    recipient, text, fingerprint, *outcome = db.execute(query, (message.reference,)).fetchone()
+    if fingerprint is None:
+        same = (recipient, text) == (message.to, message.text)
+    else:
+        same = fingerprint == _fingerprint(key(db), message.to, message.text)
+    return same, _outcome(outcome)[1]
+
+
+def ready_at(db: sqlite3.Connection) -> float | None:
+    if db.execute("SELECT 1 FROM message WHERE state = 'queued' LIMIT 1").fetchone():
+        return 0.0
+    query = "SELECT min(not_before) FROM message WHERE state = 'scheduled'"
+    return db.execute(query).fetchone()[0]  # type: ignore[no-any-return]
+
+
+def take(db: sqlite3.Connection, now: float) -> Entry | None:
+    db.execute(
+        "UPDATE message SET state = 'queued' WHERE state = 'scheduled' AND not_before <= ?", (now,)
+    )
+    row = db.execute(
+        "SELECT id, reference, priority, not_before, expires_at, on_unknown, recipient, text, "
+        "sender_name, sender_address, on_net "
+        "FROM message WHERE state = 'queued' ORDER BY priority, id LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    id_, reference, priority, not_before, expires_at, on_unknown, to, text, name, address, on = row
+    db.execute("UPDATE message SET state = 'sending' WHERE id = ?", (id_,))
+    message = OutboundMessage(
+        to, text, sender_name=name, sender_address=address, on_net=bool(on), reference=reference
+    )
+    return Entry(message, Priority(priority), not_before, expires_at, on_unknown, State.SENDING)
+
+
+def put_back(db: sqlite3.Connection, entry: Entry) -> None:
+    db.execute(
+        "UPDATE message SET state = 'queued', on_unknown = ? WHERE reference = ?",
+        (entry.on_unknown, entry.message.reference),
+    )
+
+
+def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:
+    error = outcome.error
+    db.execute(
+        "UPDATE message SET state = ?, resource_id = ?, error = ?, reason = ?, details = ?, "
+        "finished_at = ? WHERE reference = ?",
+        (
+            outcome.state,
+            outcome.resource_id and _storable(outcome.resource_id),
+            error and _known_name(type(error)),
+            error and _storable(str(error)),
+            error and _details(error),
+            now,
+            outcome.reference,
+        ),
+    )
+
+
+def _storable(text: str) -> str:
+    # JSON can hold half of a character (a lone surrogate), a file cannot.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _details(error: OrangeSMSError) -> str:
+    # What our own classes carry; somebody's may carry what is not to be kept.
+    ours = ("status_code", "code", "request_id", "reason", "accepted")
+    return json.dumps({name: getattr(error, name) for name in ours if name in vars(error)})
+
+
+def _known_name(class_: type[OrangeSMSError]) -> str:
+    # Somebody's client may raise a class of its own, which nobody knows who opens this file.
+    return next(base.__name__ for base in class_.__mro__ if base.__module__ == errors.__name__)
+
+
+def forget_old(db: sqlite3.Connection, before: float) -> None:
+    # A few with every outcome keep up with what is added, and never stop a campaign for long.
+    db.execute(
+        "DELETE FROM message WHERE id IN "
+        "(SELECT id FROM message WHERE finished_at < ? AND state <> 'unknown' LIMIT 10)",
+        (before,),
+    )
+
+
+def withdraw(db: sqlite3.Connection, outcome: Outcome, now: float) -> Priority | None:
+    waits = db.execute(
+        "SELECT priority FROM message WHERE reference = ? AND state IN ('queued', 'scheduled') "
+        "AND on_unknown <> 'resent'",
+        (outcome.reference,),
+    ).fetchone()
+    if waits is None:
+        return None
+    settle(db, outcome, now)
+    return Priority(waits[0])
+
+
+def resolve(
+    db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
+) -> Priority | None:
+    state, finished = (State.QUEUED, None) if sent is None else (State.SENT, now)
+    row = db.execute(
+        "UPDATE message SET state = ?, resource_id = ?, error = NULL, reason = NULL, "
+        "details = NULL, finished_at = ? "
+        "WHERE reference = ? AND state = 'unknown' RETURNING priority",
+        (state, sent, finished, reference),
+    ).fetchone()
+    return None if row is None else Priority(row[0])
+
+
+def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
+    query = f"SELECT {_OUTCOME} FROM message WHERE reference = ?"
+    row = db.execute(query, (reference,)).fetchone()
+    return None if row is None else _outcome(row)[1]
+
+
+def page(db: sqlite3.Connection, state: State | None, after: int) -> list[tuple[int, Outcome]]:
+    which = "" if state is None else f"state = '{state}' AND "
+    rows = db.execute(
+        f"SELECT {_OUTCOME} FROM message WHERE {which} id > ? ORDER BY id LIMIT 500", (after,)
+    )
+    return [_outcome(row) for row in rows]
+
+
+def counts(db: sqlite3.Connection) -> Counter[State]:
+    rows = db.execute("SELECT state, count(*) FROM message GROUP BY state")
+    return Counter({State(state): count for state, count in rows})
+
+
+def kept_page(
+    db: sqlite3.Connection, state: State | None, after: int
+) -> list[tuple[int, KeptMessage]]:
+    which = "" if state is None else f"state = '{state}' AND "
+    rows = db.execute(
+        f"SELECT recipient, finished_at, {_OUTCOME} FROM message "
+        f"WHERE {which} id > ? ORDER BY id LIMIT 500",
+        (after,),
+    )
+    outcomes = ((to, finished_at, *_outcome(row)) for to, finished_at, *row in rows)
+    return [(id_, KeptMessage(outcome, to, at)) for to, at, id_, outcome in outcomes]
+
+
+def _outcome(row: Sequence[Any]) -> tuple[int, Outcome]:
+    id_, reference, state, resource_id, name, reason, details = row
+    error: OrangeSMSError | None = None
+    if name is not None:
+        error = getattr(errors, name)(reason)
+        vars(error).update(json.loads(details or "{}"))
+    return id_, Outcome(reference, State(state), resource_id, error)
+
+
+def forget_content(db: sqlite3.Connection) -> int:
+    secret = key(db)
+    db.create_function("fingerprint", 2, lambda to, text: _fingerprint(secret, to, text))
+    forgotten = db.execute(
+        "UPDATE message SET fingerprint = fingerprint(recipient, text), "
+        "recipient = NULL, text = NULL, sender_name = NULL "
+        "WHERE finished_at IS NOT NULL AND state <> 'unknown' AND fingerprint IS NULL"
+    )
+    return forgotten.rowcount
+
+
+def key(db: sqlite3.Connection) -> bytes:
+    return db.execute("SELECT key FROM secret").fetchone()[0]  # type: ignore[no-any-return]
+
+
+def _fingerprint(key: bytes, to: str, text: str) -> bytes:
+    return hashlib.blake2b(f"{to}\n{text}".encode(), key=key, digest_size=16).digest()
