@@ -1,0 +1,65 @@
+"""
+A web application that sends one-time codes and tells whether they arrived.
+
+Run it with `uvicorn --no-access-log receipts_fastapi:app`: an access log would show the secret.
+The environment names the account, ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET, and
+RECEIPTS_SECRET. Orange's form is given `https://your.host/receipts/<RECEIPTS_SECRET>`.
+
+Whoever can call `POST /codes` spends your units: put a sign-in or a limit by address before it.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+
+from orange_sms_async import Client, OutboundMessage, Priority, SendQueue
+from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+
+book = ReceiptBook()
+
+
+class State(TypedDict):
+    """What every request finds in `request.state`."""
+
+    queue: SendQueue
+
+
+class Recipient(BaseModel):
+    """The body of `POST /codes`."""
+
+    to: str
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    """Open one queue for the life of the process; leaving it sends what still waits."""
+    async with Client.from_env() as client, SendQueue(client) as queue:
+        yield {"queue": queue}
+
+
+app = FastAPI(lifespan=lifespan)
+app.mount("/receipts", ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"]))
+
+
+@app.post("/codes", status_code=201)
+async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
+    """Send a code; what went wrong instead is shown in `fastapi_app.py`."""
+    code = f"{secrets.randbelow(1_000_000):06}"
+    message = OutboundMessage(recipient.to, f"Votre code est {code}, valable 2 minutes.")
+    queue: SendQueue = request.state.queue
+    return {"resource_id": await queue.send(message, priority=Priority.URGENT)}
+
+
+@app.get("/codes/{resource_id}")
+async def delivery(resource_id: str) -> dict[str, str | bool]:
+    """Wait a little for the phone; a page asks again while `status` is "waiting"."""
+    try:
+        receipt = await book.delivered(resource_id, timeout=20)
+    except TimeoutError:
+        return {"status": "waiting", "delivered": False}
+    return {"status": receipt.status, "delivered": receipt.delivered}

@@ -1,0 +1,24 @@
+"""
+Delivery receipts in Litestar.
+
+Run it with `uvicorn --no-access-log receipts_litestar:app`; RECEIPTS_SECRET is in the environment.
+"""
+
+import os
+
+from litestar import Litestar, asgi, get
+from litestar.params import FromPath
+
+from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+
+book = ReceiptBook()
+receiver = ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"])
+
+
+@get("/deliveries/{resource_id:str}")
+async def delivery(resource_id: FromPath[str]) -> list[str]:
+    """List what Orange has said of a message until now."""
+    return [receipt.status for receipt in book.history(resource_id)]
+
+
+app = Litestar([asgi("/receipts", is_mount=True, copy_scope=True)(receiver), delivery])
