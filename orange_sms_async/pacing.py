@@ -143,12 +143,13 @@ class Departure:
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._awaited = False
+        self._awaited: bool | None = None  # not yet
 
     def expect(self) -> None:
         """Count the request, until told, as one that may leave at any time."""
-        self._awaited = True
-        self._pacer.leaving += 1
+        if self._awaited is None:
+            self._awaited = True
+            self._pacer.leaving += 1
 
     def tell(self) -> None:
         """Count the request as leaving now."""
@@ -159,8 +160,8 @@ class Departure:
     def over(self) -> None:
         """Expect no more: it has left, or it never will."""
         if self._awaited:
-            self._awaited = False
             self._pacer.leaving -= 1
+        self._awaited = False
 
 
 departure: ContextVar[Departure | None] = ContextVar("departure", default=None)

@@ -373,6 +373,10 @@ class SendQueue:
                 self._watched.pop(reference, None)
                 watched.end(known.resource_id, known.error)
                 self._check_idle()
+            elif watched.expiry:
+                watched.expiry.cancel()
+        if self._closed and not watched.on_wire:
+            self._close(reference)
         self._arrived.set()
 
     def _watched_to_its_end(self, reference: str, future: asyncio.Future[ResourceId]) -> None:
@@ -398,8 +402,13 @@ class SendQueue:
         # anyio starts none where no task runs, as in a future's callback.
         task = self._loop.create_task(ending)
         self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, ending: asyncio.Task[bool]) -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled():
+            ending.exception()  # retrieved: an outbox that fails stops the queue where it is used
 
     # -- what became of them --------------------------------------------------------------------
 
@@ -440,8 +449,11 @@ class SendQueue:
 
         Returns False if there is no such message.
         """
+        return await asyncio.shield(self._in_background(self._resolve(reference, sent)))
+
+    async def _resolve(self, reference: str, sent: ResourceId | None) -> bool:
         resolved = await self._outbox.resolve(reference, sent, self._now())
-        if resolved and sent is None:
+        if resolved and sent is None and not self._closed:
             self._idle.clear()
             self._arrived.set()
         return resolved
@@ -508,7 +520,7 @@ class SendQueue:
             _log.error("the queue stopped on %s", type(cause).__name__)
         self._pacing.cancel()
         for reference, watched in list(self._watched.items()):
-            if not watched.on_wire:
+            if not watched.on_wire and not watched.keeping:
                 self._close(reference)
         # Who waits for a place in a lane is woken, finds the queue closed, and wakes the next.
         for room in self._rooms.values():
@@ -536,11 +548,13 @@ class SendQueue:
                     await self._pace()
         finally:
             self._stop()
-            # A loop that ends may cancel a request's task before it began.
-            for reference in list(self._watched):
-                self._close(reference, OutcomeUnknown("cut before or while it was on the wire"))
-            with anyio.CancelScope(shield=True):
-                await self._outbox.aclose()
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self._outbox.aclose()
+            finally:
+                # A loop that ends may cancel a request's task before it began.
+                for reference in list(self._watched):
+                    self._close(reference, OutcomeUnknown("cut before or while it was on the wire"))
 
     async def _pace(self) -> None:
         """Token first, slot second, message last: nothing bunches up behind a token."""
@@ -612,7 +626,7 @@ class SendQueue:
         departure.set(leaving)
         try:
             outcome = await self._attempt(entry.message, slot)
-            if outcome and outcome.state is State.UNKNOWN and entry.on_unknown == "resend":
+            if outcome and entry.on_unknown == "resend" and _in_doubt(outcome):
                 outcome, entry.on_unknown = None, "resent"
         finally:
             leaving.over()
@@ -626,6 +640,7 @@ class SendQueue:
         reference = message.reference
         try:
             sent = await self._client.attempt(message)
+            resource_id = sent.resource_id
             self._pacer.accepted()
         except NotSent as error:
             self._not_sent(error, slot)
@@ -646,7 +661,7 @@ class SendQueue:
         self._backoff.answered()
         for drain in self._drains:
             drain.deadline = anyio.current_time() + _DRAIN
-        return Outcome(reference, State.SENT, sent.resource_id)
+        return Outcome(reference, State.SENT, resource_id)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
         if isinstance(error, Throttled):
@@ -732,6 +747,8 @@ def _entry(  # checked before anything is taken
 ) -> Entry:
     if not isinstance(message, OutboundMessage):
         raise InvalidMessage("message: an OutboundMessage")
+    if on_unknown not in ("report", "resend"):
+        raise InvalidMessage('on_unknown: "report" or "resend"')
     return Entry(
         message,
         Priority(priority),
@@ -744,6 +761,11 @@ def _entry(  # checked before anything is taken
 def _expired(reference: str) -> Outcome:
     error = MessageExpired("its time ran out before it could be sent")
     return Outcome(reference, State.EXPIRED, error=error)
+
+
+def _in_doubt(outcome: Outcome) -> bool:
+    # A 201 without an id was taken for certain: to send it again is to send it twice.
+    return isinstance(outcome.error, OutcomeUnknown) and not outcome.error.accepted
 
 
 def _withdrawn(reference: str) -> Outcome:

@@ -1790,3 +1790,55 @@ class TestEitherOutbox:
                 assert 1_000 == len([report async for report in reports])
 
         assert {1} == set(Counter(line.accepted).values())
+
+
+async def test_a_checkpoint_cut_in_its_middle_is_no_damage(path):
+    """
+    Killed while the log was written back: the file is shorter than it says, and all is there.
+    """
+    outbox = SqliteOutbox(path)
+    await outbox.open(0.0, MONTH)
+    empty = path.read_bytes()
+    for n in range(200):
+        await outbox.add(Entry(named(f"{n}"), Priority.NORMAL))
+    log = path.with_name("outbox.db-wal").read_bytes()
+    await outbox.aclose()
+    cut = path.with_name("cut.db")
+    cut.write_bytes(path.read_bytes()[:4096] + empty[4096:])
+    path.with_name("cut.db-wal").write_bytes(log)
+
+    again = SqliteOutbox(cut)
+    await again.open(0.0, MONTH)
+    assert 200 == again.unfinished
+    await again.aclose()
+
+
+async def test_what_was_taken_for_certain_is_not_sent_again(line, path):
+    """
+    A 201 without an id is in no doubt, whatever was asked for when it is.
+    """
+    taken = OutcomeUnknown()
+    taken.accepted = True
+    line.answers.append(taken)
+    async with SendQueue(line, outbox=SqliteOutbox(path)) as queue:
+        with pytest.raises(OutcomeUnknown):
+            await queue.send(named("a"), on_unknown="resend")
+
+    assert ["a"] == line.texts
+
+
+async def test_resolving_is_done_whoever_goes_away(line, path):
+    """
+    Cancelled in the middle of its commit, the message waits again and is sent.
+    """
+    line.answers.append(OutcomeUnknown())
+    async with SendQueue(line, outbox=SqliteOutbox(path)) as queue:
+        future = await queue.submit(named("a"))
+        await asyncio.wait({future})
+        resolving = asyncio.create_task(queue.resolve("a", sent=None))
+        await asyncio.sleep(0)
+        resolving.cancel()
+        await asyncio.sleep(1)
+        await queue.send(named("b"))
+
+    assert ["a", "a", "b"] == line.texts

@@ -175,6 +175,20 @@ async def test_a_request_that_never_leaves_holds_nobody_up():
     assert await asyncio.wait_for(pacer.slot(), 1)
 
 
+async def test_a_departure_is_counted_once():
+    """
+    A client that fails over to another attempts twice in one slot, and may tell of it later.
+    """
+    pacer = Pacer(5)
+    leaving = Departure(pacer)
+    leaving.expect()
+    leaving.expect()
+    leaving.over()
+    leaving.expect()
+
+    assert 0 == pacer.leaving
+
+
 async def test_the_guard_falls_to_its_floor_and_no_further():
     """
     Success brings the pace back to almost the whole rate.

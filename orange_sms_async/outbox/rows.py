@@ -161,7 +161,8 @@ def _storable(text: str) -> str:
 def _details(error: OrangeSMSError) -> str:
     # What our own classes carry; somebody's may carry what is not to be kept.
     ours = ("status_code", "code", "request_id", "reason", "accepted")
-    return json.dumps({name: getattr(error, name) for name in ours if name in vars(error)})
+    details = {name: getattr(error, name) for name in ours if name in vars(error)}
+    return json.dumps(details, default=str)
 
 
 def _known_name(class_: type[OrangeSMSError]) -> str:
@@ -196,7 +197,8 @@ def resolve(
     state, finished = (State.QUEUED, None) if sent is None else (State.SENT, now)
     row = db.execute(
         "UPDATE message SET state = ?, resource_id = ?, error = NULL, reason = NULL, "
-        "details = NULL, finished_at = ? "
+        "details = NULL, finished_at = ?, "
+        "on_unknown = iif(on_unknown = 'resent', 'report', on_unknown) "
         "WHERE reference = ? AND state = 'unknown' RETURNING priority",
         (state, sent, finished, reference),
     ).fetchone()

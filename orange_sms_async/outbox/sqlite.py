@@ -221,9 +221,17 @@ class SqliteOutbox:
 
         Their outcomes stay, and their references are still recognised. The key is in the file:
         whoever has the file can still try whether a guessed number and text were sent.
+
+        Raises:
+            OutboxUnusable: texts may still stand in the log beside the file; forget again.
         """
         forgotten = await self._write(rows.forget_content)
         # What was overwritten in the file still stands in the log beside it.
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, database.empty_log, self._connection)
+        try:
+            await loop.run_in_executor(self._thread, database.empty_log, self._connection)
+        except sqlite3.Error as error:
+            unusable = database.unusable(self.path, error)
+            unusable.add_note("Texts may still stand in the log beside the file: forget again.")
+            raise unusable from error
         return forgotten
