@@ -111,6 +111,8 @@ def _check_resolve(resolve: str | None, sent: str | None, *, not_sent: bool) -> 
         raise typer.BadParameter(
             "goes with either --sent RESOURCE_ID or --not-sent", param_hint="--resolve"
         )
+    if not f"{resolve}{sent}".isprintable():
+        raise typer.BadParameter("holds what is no character", param_hint="--resolve, --sent")
 
 
 def _check_file(path: Path) -> None:

@@ -124,11 +124,6 @@ class Tally:
         return self.rows - self.states[RowState.NOT_SENT] - self.states[RowState.WAITING]
 
     @property
-    def asked(self) -> int:
-        """Rows that Orange was asked to take."""
-        return self.done - self.states[RowState.INVALID]
-
-    @property
     def failed(self) -> int:
         return self.done - self.states[RowState.ACCEPTED]
 
