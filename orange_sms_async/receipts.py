@@ -55,6 +55,27 @@ class DeliveryReceipt:
         return self.status == DeliveryStatus.DELIVERED_TO_TERMINAL
 
 
+# From less to more: a message never goes back. Impossible says more than uncertain, and a message
+# can still arrive after it (Orange); DeliveredToNetwork may be the last word or not.
+_RANK: dict[str, int] = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            DeliveryStatus.MESSAGE_WAITING,
+            DeliveryStatus.DELIVERED_TO_NETWORK,
+            DeliveryStatus.DELIVERY_UNCERTAIN,
+            DeliveryStatus.DELIVERY_IMPOSSIBLE,
+            DeliveryStatus.DELIVERED_TO_TERMINAL,
+        )
+    )
+}
+
+
+def rank(receipt: DeliveryReceipt) -> int:
+    """Tell how far a message has come by a receipt; of several, the highest is its state."""
+    return _RANK.get(receipt.status, -1)
+
+
 @attrs.frozen(kw_only=True)
 class InboundMessage:
     """

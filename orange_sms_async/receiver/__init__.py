@@ -1,0 +1,12 @@
+"""Delivery receipts: the endpoint they are posted to, and where they meet who waits for them."""
+
+from orange_sms_async.receiver.book import BookStatistics, ReceiptBook
+from orange_sms_async.receiver.endpoint import ReceiptReceiver, ReceiptStore, ReceiverStatistics
+
+__all__ = [
+    "BookStatistics",
+    "ReceiptBook",
+    "ReceiptReceiver",
+    "ReceiptStore",
+    "ReceiverStatistics",
+]
