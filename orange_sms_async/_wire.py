@@ -27,7 +27,7 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
-from orange_sms_async.receipts import DeliveryReceipt, DeliveryStatus, InboundMessage
+from orange_sms_async.receipts import DeliveryReceipt, InboundMessage
 
 _T = TypeVar("_T")
 
@@ -216,7 +216,7 @@ def decode_receipt(body: bytes | str | Mapping[str, Any]) -> DeliveryReceipt:
         info = notification["deliveryInfo"]
         return DeliveryReceipt(
             resource_id=ResourceId(_text(notification.get("callbackData") or "", str)),
-            status=_delivery_status(_text(info["deliveryStatus"], str)),
+            status=_text(info["deliveryStatus"], str),
             address=_text(info["address"], str),
         )
     except _UNREADABLE:
@@ -239,13 +239,6 @@ def decode_inbound(body: bytes | str | Mapping[str, Any]) -> InboundMessage:
 
 def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
     return body if isinstance(body, Mapping) else _parse(body)
-
-
-def _delivery_status(status: str) -> DeliveryStatus | str:
-    try:
-        return DeliveryStatus(status)
-    except ValueError:
-        return status
 
 
 # -- errors -------------------------------------------------------------------------------------

@@ -20,18 +20,26 @@ import attrs
 
 from orange_sms_async.errors import MessageWithdrawn, OrangeSMSError
 from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.receipts import DeliveryReceipt
 
 Messages = Iterable[OutboundMessage] | AsyncIterable[OutboundMessage]
 Submit = Callable[[OutboundMessage], Awaitable[asyncio.Future[ResourceId]]]
+Delivery = Callable[[str], Awaitable[DeliveryReceipt | None]]
 
 
 @attrs.frozen
 class SendReport:
-    """What became of one message of a bulk: a resource id or an error, never both."""
+    """
+    What became of one message of a bulk: a resource id or an error, never both.
+
+    Attributes:
+        delivery: the receipt that brought it furthest, in a bulk that waits for receipts.
+    """
 
     message: OutboundMessage
     resource_id: ResourceId | None = None
     error: OrangeSMSError | None = None
+    delivery: DeliveryReceipt | None = None
 
 
 class Bulk:
@@ -50,13 +58,15 @@ class Bulk:
         window: int,
         submit: Submit,
         withdraw: Callable[[str], Awaitable[bool]] | None,
+        delivery: Delivery | None = None,
     ) -> None:
         if window < 1:
             raise ValueError("window: at least 1 message")
         self._messages = messages
         self._window = anyio.Semaphore(window, fast_acquire=True)
         self._submit = submit
-        self._withdraw = withdraw
+        self._withdraw, self._delivery = withdraw, delivery
+        self._waiting = set[asyncio.Task[None]]()  # for receipts
         self._unreported: dict[int, OutboundMessage] = {}
         self._fed = False
         self._source_error: Exception | None = None
@@ -74,8 +84,10 @@ class Bulk:
     ) -> None:
         self._feeder.cancel()
         # Not to be cut by a scope around the bulk: nothing is left waiting that nobody reads of.
+        for waiting in self._waiting:
+            waiting.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.wait({self._feeder})
+            await asyncio.wait({self._feeder, *self._waiting})
             if self._withdraw:
                 for message in list(self._unreported.values()):
                     await self._withdraw(message.reference)
@@ -122,8 +134,19 @@ class Bulk:
             self._report(number, error=MessageWithdrawn("withdrawn: its future was cancelled"))
         elif error := future.exception():
             self._report(number, error=cast("OrangeSMSError", error))
-        else:
+        elif self._delivery is None:
             self._report(number, resource_id=future.result())
+        else:
+            delivered = self._delivered(number, future.result(), self._delivery)
+            waiting = asyncio.ensure_future(delivered)
+            self._waiting.add(waiting)
+            waiting.add_done_callback(self._waiting.discard)
+
+    async def _delivered(self, number: int, resource_id: ResourceId, wait: Delivery) -> None:
+        delivery = None
+        with contextlib.suppress(OrangeSMSError):  # the queue ends: no word of it any more
+            delivery = await wait(self._unreported[number].reference)
+        self._report(number, resource_id=resource_id, delivery=delivery)
 
     def _report(
         self,
@@ -131,9 +154,10 @@ class Bulk:
         *,
         resource_id: ResourceId | None = None,
         error: OrangeSMSError | None = None,
+        delivery: DeliveryReceipt | None = None,
     ) -> None:
         message = self._unreported.pop(number)
-        self._reports.put_nowait(SendReport(message, resource_id, error))
+        self._reports.put_nowait(SendReport(message, resource_id, error, delivery))
         self._end_when_reported()
 
     def _end_when_reported(self) -> None:

@@ -7,6 +7,9 @@ import attrs
 
 from orange_sms_async.messages import ResourceId, mask
 
+REPORTED_WITHIN = 86_400.0
+"""Seconds from a message to its receipt: "within 24 hours" (Orange), or it never comes."""
+
 
 class DeliveryStatus(enum.StrEnum):
     """The five statuses Orange documents; receipts keep others as plain strings."""
@@ -16,6 +19,13 @@ class DeliveryStatus(enum.StrEnum):
     DELIVERY_UNCERTAIN = "DeliveryUncertain"
     DELIVERY_IMPOSSIBLE = "DeliveryImpossible"
     MESSAGE_WAITING = "MessageWaiting"
+
+
+def _documented(status: str) -> "DeliveryStatus | str":
+    try:
+        return DeliveryStatus(status)
+    except ValueError:
+        return status
 
 
 _FINAL = {
@@ -37,7 +47,7 @@ class DeliveryReceipt:
     """
 
     resource_id: ResourceId
-    status: DeliveryStatus | str
+    status: DeliveryStatus | str = attrs.field(converter=_documented)
     address: str = attrs.field(repr=mask)
 
     @property

@@ -43,6 +43,7 @@ from orange_sms_async.outbox import (
 )
 from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.pacing import Departure, Pacer, departure
+from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ class QueueStatistics:
     Attributes:
         waiting: messages not on the wire yet, by lane.
         in_flight: messages on the wire.
-        sent: accepted by Orange since the queue was opened; likewise the four after it.
+        sent: accepted by Orange since the queue was opened; likewise the four after it. One that
+            was unknown until a receipt came counts as both.
         pace: slots a second, as spaced now.
         guard: the share by which slots are further apart than the bare rate asks.
         estimated_end: when the last waiting message leaves at this pace; those for later count
@@ -160,7 +162,8 @@ class SendQueue:
 
     Attributes:
         recovered: what opening a durable outbox found: messages that were on the wire when their
-            process ended are UNKNOWN, those whose time ran out since are EXPIRED.
+            process ended are UNKNOWN, or SENT where a receipt says so; those whose time ran out
+            since are EXPIRED.
     """
 
     def __init__(
@@ -190,6 +193,7 @@ class SendQueue:
         self._retention = retention
         self.recovered: list[Outcome] = []
         self._watched: dict[str, _Watched] = {}
+        self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
         self._settled = Counter[State]()
         self._in_flight = 0
         self._endings = set[asyncio.Task[bool]]()
@@ -319,17 +323,32 @@ class SendQueue:
         window: int = 500,
         priority: Priority = Priority.BULK,
         expires_at: datetime | None = None,
+        delivered_within: float | None = None,
     ) -> Bulk:
         """
         Send many messages in bounded memory and report on each as it is settled.
 
         messages: any iterable or async iterable; what it raises, the reports raise at their end.
         window: messages between the source and the reader of the reports at any time.
+        delivered_within: seconds for which the report of a message that was accepted waits for
+            its final receipt, in a durable outbox; it then holds the furthest there is. At 5 a
+            second a window of 500 fills up when receipts take longer than 100 seconds.
 
         Leaving it early withdraws what waits, unless the outbox is durable.
         """
         submit = partial(self.submit, priority=priority, expires_at=expires_at)
-        return Bulk(messages, window, submit, None if self._outbox.durable else self.withdraw)
+        withdraw = None if self._outbox.durable else self.withdraw
+        if delivered_within is None:
+            return Bulk(messages, window, submit, withdraw)
+        self._check_durable()
+        delivery = partial(self._delivery, within=delivered_within)
+        return Bulk(messages, window, submit, withdraw, delivery)
+
+    async def _delivery(self, reference: str, within: float) -> DeliveryReceipt | None:
+        try:
+            return await self.delivered(reference, within)
+        except TimeoutError:
+            return (await self.outcome(reference)).delivery
 
     def _reserve(self, entry: Entry) -> None:
         """Use a place in the lane for a message, or give it back."""
@@ -458,6 +477,82 @@ class SendQueue:
             self._arrived.set()
         return resolved
 
+    async def keep(self, receipt: DeliveryReceipt) -> Outcome | None:
+        """
+        Keep a receipt in a durable outbox: a `ReceiptReceiver` is given the queue as its `store`.
+
+        Returns the outcome of the message it belongs to; None if it is not known whose it is. It
+        belongs to the message with its resource id. One with an id that no message has settles an
+        UNKNOWN message as SENT where that is certain: it came within 24 hours after the attempt,
+        no other unknown message to its number fits, and none is on the wire, was accepted without
+        an id, or was sent twice. It cannot be told from a receipt for what another process sent
+        to the same number through the same account.
+
+        Raises:
+            OutboxUnusable: it could not be kept.
+        """
+        self._check_durable()
+        kept = await self._outbox.keep(receipt, self._now())
+        if kept is None:
+            return None
+        outcome, settled = kept
+        if settled:
+            self._finish(outcome)
+        else:
+            self._inform(outcome)
+        return outcome
+
+    async def delivered(self, reference: str, timeout: float = REPORTED_WITHIN) -> DeliveryReceipt:
+        """
+        Wait for the first final receipt of a message in a durable outbox.
+
+        Its `delivered` tells whether the phone has the message. The message may be waiting still,
+        or be one of an earlier process; an UNKNOWN one is waited for too, as its receipt may come.
+
+        timeout: seconds; Orange reports within 24 hours, or not at all.
+
+        Raises:
+            TimeoutError: none came; the message may have been delivered all the same.
+            KeyError: the message is not known.
+            Refused, MessageExpired, MessageWithdrawn: it was not sent.
+            QueueClosed: the queue ended first.
+        """
+        self._check_durable()
+        if not 0 <= timeout < math.inf:
+            raise ValueError("timeout: a finite number of seconds")
+        if self._supervisor.done():
+            raise self._closing_error()
+        future: asyncio.Future[DeliveryReceipt] = self._loop.create_future()
+        future.add_done_callback(_retrieved)
+        self._awaiting.setdefault(reference, []).append(future)
+        try:
+            self._inform(await self.outcome(reference))
+            await asyncio.wait({future}, timeout=timeout)
+        finally:
+            self._awaiting[reference].remove(future)
+            if not self._awaiting[reference]:
+                del self._awaiting[reference]
+        if not future.done():
+            raise TimeoutError("no final receipt came in time")
+        return future.result()
+
+    def _check_durable(self) -> None:
+        if not self._outbox.durable:
+            raise RuntimeError(
+                "an outbox in memory forgets the messages that receipts are of: "
+                "use a SqliteOutbox, or a ReceiptBook"
+            )
+
+    def _inform(self, outcome: Outcome) -> None:
+        """Tell who waits for its delivery, if there is something final to tell."""
+        for future in self._awaiting.get(outcome.reference, ()):
+            if future.done():
+                continue
+            if outcome.delivery is not None and outcome.delivery.is_final:
+                future.set_result(outcome.delivery)
+            elif outcome.error is not None and outcome.state is not State.UNKNOWN:
+                future.set_exception(outcome.error)
+
     async def join(self) -> None:
         """Wait until no message waits and none is on the wire, or the queue is closed."""
         await self._idle.wait()
@@ -555,6 +650,10 @@ class SendQueue:
                 # A loop that ends may cancel a request's task before it began.
                 for reference in list(self._watched):
                     self._close(reference, OutcomeUnknown("cut before or while it was on the wire"))
+                for waiting in self._awaiting.values():
+                    for future in waiting:
+                        if not future.done():
+                            future.set_exception(self._closing_error())
 
     async def _pace(self) -> None:
         """Token first, slot second, message last: nothing bunches up behind a token."""
@@ -700,12 +799,14 @@ class SendQueue:
             error = OutcomeUnknown("it was sent once with unknown outcome, and then not again")
             error.__cause__ = outcome.error
             outcome = Outcome(outcome.reference, State.UNKNOWN, error=error)
+        settled = [outcome]
         try:
-            await self._outbox.settle(outcome, self._now())
+            settled = await self._outbox.settle(outcome, self._now())
         except OutboxUnusable as error:
             # The outcome is true all the same; an outbox opened again will call it unknown.
             self._stop(error)
-        self._finish(outcome)
+        for each in settled:
+            self._finish(each)
 
     def _finish(self, outcome: Outcome) -> None:
         self._settled[outcome.state] += 1
@@ -713,6 +814,7 @@ class SendQueue:
             watched.end(outcome.resource_id, outcome.error)
         self._check_idle()
         self._tell(outcome)
+        self._inform(outcome)
 
     def _check_idle(self) -> None:
         if not self._watched and not self._outbox.unfinished:
@@ -728,6 +830,11 @@ class SendQueue:
 
     def _now(self) -> float:
         return self._epoch + self._loop.time()
+
+
+def _retrieved(future: asyncio.Future[DeliveryReceipt]) -> None:
+    if not future.cancelled():
+        future.exception()  # whoever waited may have gone away
 
 
 def _timestamp(name: str, date: datetime | None, default: float) -> float:

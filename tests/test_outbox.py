@@ -174,7 +174,7 @@ class TestCommitted:
         """
         async with opened() as queue:
             statements = []
-            queue._outbox._connection.set_trace_callback(statements.append)
+            queue._outbox._file.connection.set_trace_callback(statements.append)
             due = later(queue, 60)
             await asyncio.gather(*(queue.submit(named(str(n)), not_before=due) for n in range(100)))
 
@@ -188,7 +188,7 @@ class TestCommitted:
         """
         async with opened() as queue:
             pragma = {
-                name: queue._outbox._connection.execute(f"PRAGMA {name}").fetchone()[0]
+                name: queue._outbox._file.connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "locking_mode")
             }
 
@@ -980,7 +980,7 @@ class TestForgetting:
         Some builds leave deleted content in the file unless told otherwise.
         """
         async with opened() as queue:
-            [(deletes,)] = queue._outbox._connection.execute("PRAGMA secure_delete").fetchall()
+            [(deletes,)] = queue._outbox._file.connection.execute("PRAGMA secure_delete").fetchall()
 
         assert 1 == deletes
 
@@ -1069,7 +1069,7 @@ class TestPrivacy:
             await queue.join()
             with pytest.raises(InvalidMessage) as invalid:
                 await queue.submit(sms("autre", reference="0"))
-            outbox._connection.execute("DROP TABLE message")
+            outbox._file.connection.execute("DROP TABLE message")
             with pytest.raises(OutboxUnusable) as unusable:
                 await queue.submit(sms("confidentiel"))
             entry = Entry(sms("confidentiel"), Priority.NORMAL)
@@ -1316,7 +1316,7 @@ class TestFullDisk:
         """
         admitted = {}
         async with asyncio.timeout(600), opened() as queue:
-            connection = queue._outbox._connection
+            connection = queue._outbox._file.connection
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages + 10}")
             with pytest.raises(OutboxUnusable, match=r"outbox\.db: .*full"):

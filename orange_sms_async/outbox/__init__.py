@@ -11,6 +11,7 @@ import attrs
 
 from orange_sms_async.errors import OrangeSMSError
 from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.receipts import DeliveryReceipt
 
 OnUnknown = Literal["report", "resend"]
 
@@ -65,12 +66,16 @@ class Outcome:
         reference: of the message.
         resource_id: when SENT.
         error: when FAILED, UNKNOWN, EXPIRED or WITHDRAWN.
+        settled_by: what told that an UNKNOWN message was SENT: a "receipt", or a "person".
+        delivery: the receipt that brought it furthest; a durable outbox knows of receipts.
     """
 
     reference: str
     state: State
     resource_id: ResourceId | None = None
     error: OrangeSMSError | None = None
+    settled_by: Literal["receipt", "person"] | None = None
+    delivery: DeliveryReceipt | None = None
 
 
 @attrs.define(eq=False)
@@ -144,8 +149,17 @@ class Outbox(Protocol):
     async def put_back(self, entry: Entry) -> None:
         """Return a taken message to the head of its lane, as its attributes now say."""
 
-    async def settle(self, outcome: Outcome, now: float) -> None:
-        """Keep what became of a taken message."""
+    async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
+        """
+        Keep what became of a taken message; return it as kept, and others that this settled.
+
+        Where receipts are kept, one of them may tell that an unknown message was sent.
+        """
+        ...
+
+    async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
+        """Keep a receipt; return the outcome of its message, and whether it settled that."""
+        ...
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
         """Keep that a message was withdrawn or expired, if it waits."""

@@ -1,4 +1,4 @@
-"""The file of a durable outbox: its schema, whose it is, and how it is opened."""
+"""The files of a durable outbox: what they hold, whose they are, and how they are opened."""
 
 import contextlib
 import errno
@@ -6,13 +6,15 @@ import os
 import sqlite3
 from pathlib import Path
 
+import attrs
+
 from orange_sms_async.outbox import OutboxUnusable
 
-_APPLICATION_ID = 0x4F534D53  # "OSMS": what `file` and we know the file by
-_VERSION = 1
+_TURN = 5.0  # seconds to wait for another process's turn to write
+
 # Each index holds only the rows it is for, so that a million finished or scheduled ones cost the
 # ready ones nothing.
-_SCHEMA = f"""
+_MESSAGES = """
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,
     reference TEXT NOT NULL UNIQUE,
@@ -42,29 +44,75 @@ CREATE INDEX unknown ON message (id) WHERE state = 'unknown';
 CREATE INDEX finished ON message (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE secret (key BLOB NOT NULL);
 INSERT INTO secret VALUES (randomblob(32));
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
 """
-# From version n to n + 1, for files that older versions of this package wrote.
-_MIGRATIONS: dict[int, str] = {}
+_RECEIPTS = """
+CREATE TABLE receipt (
+    id INTEGER PRIMARY KEY,
+    resource_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    address TEXT,
+    arrived_at REAL NOT NULL
+);
+CREATE INDEX received ON receipt (resource_id, status);
+CREATE INDEX received_of ON receipt (address);
+"""
+_DELIVERY = """
+ALTER TABLE message ADD COLUMN attempted_at REAL;
+ALTER TABLE message ADD COLUMN delivery TEXT;
+ALTER TABLE message ADD COLUMN settled_by TEXT;
+CREATE INDEX accepted ON message (resource_id) WHERE resource_id IS NOT NULL;
+CREATE INDEX doubtful ON message (recipient) WHERE state = 'unknown';
+CREATE INDEX sent_again ON message (recipient) WHERE on_unknown = 'resent';
+CREATE INDEX delivery ON message (delivery) WHERE delivery IS NOT NULL;
+"""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+@attrs.frozen
+class Format:
+    """
+    A kind of file.
+
+    Attributes:
+        name: what a person calls it, with its article.
+        application_id: what `file` and we know it by.
+        versions: the SQL that makes of each version of its schema the next, beginning with none.
+        shared: whether several processes may have it open at once; else it is held for one.
+    """
+
+    name: str
+    application_id: int
+    versions: tuple[str, ...]
+    shared: bool = False
+
+    def unusable(self, path: Path, error: object) -> OutboxUnusable:
+        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {error}")
+
+
+OUTBOX = Format("an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY))  # "OSMS"
+RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
+
+
+def connect(path: Path, kind: Format) -> sqlite3.Connection:
     try:
         _create(path)
-        _check_ours(path)
-        db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        _check_kind(path, kind)
+        db = sqlite3.connect(
+            path,
+            timeout=_TURN if kind.shared else 0,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
-            _prepare(path, db)
+            _prepare(path, db, kind)
         except BaseException:
             db.close()
             raise
     except OSError as error:
         if isinstance(error, OutboxUnusable):
             raise
-        raise OutboxUnusable(f"outbox {path}: {error.strerror}") from error
+        raise kind.unusable(path, error.strerror) from error
     except sqlite3.Error as error:
-        raise unusable(path, _explained(error)) from error
+        raise kind.unusable(path, _explained(error, kind)) from error
     return db
 
 
@@ -92,7 +140,7 @@ def _check_usable(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def _check_ours(path: Path) -> None:
+def _check_kind(path: Path, kind: Format) -> None:
     """Look at the file without writing a byte of it: it may be somebody else's."""
     if not path.stat().st_size:
         return
@@ -102,40 +150,47 @@ def _check_ours(path: Path) -> None:
         # first page says, and the rest in the log, which is not read here: no damage.
         db.execute("PRAGMA writable_schema = ON")
         (application,) = db.execute("PRAGMA application_id").fetchone()
-    if application != _APPLICATION_ID:
-        raise OutboxUnusable(f"outbox {path}: not an outbox but a file of another program")
+    if application != kind.application_id:
+        raise kind.unusable(path, f"not {kind.name} but a file of another program or kind")
 
 
-def _prepare(path: Path, db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
+    if not kind.shared:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
-        raise OutboxUnusable(
-            f"outbox {path}: written by a newer version of orange-sms-async (schema {version}, "
-            f"this one knows {_VERSION})"
+    newest = len(kind.versions)
+    if version > newest:
+        raise kind.unusable(
+            path,
+            f"written by a newer version of orange-sms-async (schema {version}, "
+            f"this one knows {newest})",
         )
     if version == 0:
         # Before there is a log beside it: its own first page says from now on whose it is.
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT")
+        _migrate(db, kind, version)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    for older in range(version or _VERSION, _VERSION):
-        db.executescript(f"BEGIN IMMEDIATE; {_MIGRATIONS[older]} COMMIT")
+    if 0 < version < newest:
+        _migrate(db, kind, version)
+
+
+def _migrate(db: sqlite3.Connection, kind: Format, version: int) -> None:
+    steps = "".join(kind.versions[version:])
+    db.executescript(
+        f"BEGIN IMMEDIATE; {steps} PRAGMA application_id = {kind.application_id}; "
+        f"PRAGMA user_version = {len(kind.versions)}; COMMIT"
+    )
 
 
 def empty_log(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def unusable(path: Path, error: Exception) -> OutboxUnusable:
-    return OutboxUnusable(f"outbox {path}: {error}")
-
-
-def _explained(error: sqlite3.Error) -> Exception:
+def _explained(error: sqlite3.Error, kind: Format) -> object:
     code = error.sqlite_errorcode & 0xFF  # above it is a finer reason
     if code == sqlite3.SQLITE_BUSY:
-        return OSError("held by another process")
+        return "held by another process"
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return OSError("not an outbox, or damaged")
+        return f"not {kind.name}, or damaged"
     return error

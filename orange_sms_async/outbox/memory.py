@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Entry, Outcome, Priority, State
+from orange_sms_async.receipts import DeliveryReceipt
 
 
 class MemoryOutbox:
@@ -84,8 +85,12 @@ class MemoryOutbox:
         self._queue(entry)
         self._lanes[entry.priority].move_to_end(entry.message.reference, last=False)
 
-    async def settle(self, outcome: Outcome, now: float) -> None:
+    async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
         self._entries.pop(outcome.reference).state = outcome.state
+        return [outcome]
+
+    async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
+        return None  # what is sent is forgotten, so that a receipt is of nobody
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
         entry = self._entries.get(outcome.reference)

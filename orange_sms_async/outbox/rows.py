@@ -13,8 +13,12 @@ from orange_sms_async import errors
 from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnknown
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Entry, Outcome, Priority, State
+from orange_sms_async.outbox.receipts import storable
+from orange_sms_async.receipts import DeliveryReceipt
 
-_OUTCOME = "id, reference, state, resource_id, error, reason, details"
+_OUTCOME = (
+    "id, reference, state, resource_id, error, reason, details, settled_by, delivery, recipient"
+)
 _CUT = OutcomeUnknown("the process ended while this was on the wire")
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
 
@@ -26,11 +30,13 @@ class KeptMessage:
 
     Attributes:
         to: the recipient; None once forgotten.
+        attempted_at: seconds since 1970; None if it never left.
         finished_at: seconds since 1970; None while it waits.
     """
 
     outcome: Outcome
     to: str | None = attrs.field(repr=False)
+    attempted_at: float | None
     finished_at: float | None
 
 
@@ -94,10 +100,10 @@ def add(db: sqlite3.Connection, entry: Entry) -> tuple[bool, Outcome] | None:
 
 def _kept(db: sqlite3.Connection, message: OutboundMessage) -> tuple[bool, Outcome]:
     """Say whether it is the same message that is kept under its reference, and its outcome."""
-    query = f"SELECT recipient, text, fingerprint, {_OUTCOME} FROM message WHERE reference = ?"
-    recipient, text, fingerprint, *outcome = db.execute(query, (message.reference,)).fetchone()
+    query = f"SELECT text, fingerprint, {_OUTCOME} FROM message WHERE reference = ?"
+    text, fingerprint, *outcome = db.execute(query, (message.reference,)).fetchone()
     if fingerprint is None:
-        same = (recipient, text) == (message.to, message.text)
+        same = (outcome[-1], text) == (message.to, message.text)
     else:
         same = fingerprint == _fingerprint(key(db), message.to, message.text)
     return same, _outcome(outcome)[1]
@@ -122,7 +128,12 @@ def take(db: sqlite3.Connection, now: float) -> Entry | None:
     if row is None:
         return None
     id_, reference, priority, not_before, expires_at, on_unknown, to, text, name, address, on = row
-    db.execute("UPDATE message SET state = 'sending' WHERE id = ?", (id_,))
+    # Of a message sent again, the first receipt that may be its own came after the first attempt.
+    db.execute(
+        "UPDATE message SET state = 'sending', "
+        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?) WHERE id = ?",
+        (now, id_),
+    )
     message = OutboundMessage(
         to, text, sender_name=name, sender_address=address, on_net=bool(on), reference=reference
     )
@@ -140,22 +151,17 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:
     error = outcome.error
     db.execute(
         "UPDATE message SET state = ?, resource_id = ?, error = ?, reason = ?, details = ?, "
-        "finished_at = ? WHERE reference = ?",
+        "finished_at = ?, settled_by = NULL WHERE reference = ?",
         (
             outcome.state,
-            outcome.resource_id and _storable(outcome.resource_id),
+            outcome.resource_id and storable(outcome.resource_id),
             error and _known_name(type(error)),
-            error and _storable(str(error)),
+            error and storable(str(error)),
             error and _details(error),
             now,
             outcome.reference,
         ),
     )
-
-
-def _storable(text: str) -> str:
-    # JSON can hold half of a character (a lone surrogate), a file cannot.
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _details(error: OrangeSMSError) -> str:
@@ -194,13 +200,15 @@ def withdraw(db: sqlite3.Connection, outcome: Outcome, now: float) -> Priority |
 def resolve(
     db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
 ) -> Priority | None:
-    state, finished = (State.QUEUED, None) if sent is None else (State.SENT, now)
+    state, by, finished = (
+        (State.QUEUED, None, None) if sent is None else (State.SENT, "person", now)
+    )
     row = db.execute(
         "UPDATE message SET state = ?, resource_id = ?, error = NULL, reason = NULL, "
-        "details = NULL, finished_at = ?, "
+        "details = NULL, settled_by = ?, finished_at = ?, "
         "on_unknown = iif(on_unknown = 'resent', 'report', on_unknown) "
         "WHERE reference = ? AND state = 'unknown' RETURNING priority",
-        (state, sent, finished, reference),
+        (state, sent, by, finished, reference),
     ).fetchone()
     return None if row is None else Priority(row[0])
 
@@ -209,6 +217,11 @@ def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
     query = f"SELECT {_OUTCOME} FROM message WHERE reference = ?"
     row = db.execute(query, (reference,)).fetchone()
     return None if row is None else _outcome(row)[1]
+
+
+def find_sent(db: sqlite3.Connection, resource_id: str) -> Outcome:
+    query = f"SELECT {_OUTCOME} FROM message WHERE resource_id = ?"
+    return _outcome(db.execute(query, (resource_id,)).fetchone())[1]
 
 
 def page(db: sqlite3.Connection, state: State | None, after: int) -> list[tuple[int, Outcome]]:
@@ -229,21 +242,27 @@ def kept_page(
 ) -> list[tuple[int, KeptMessage]]:
     which = "" if state is None else f"state = '{state}' AND "
     rows = db.execute(
-        f"SELECT recipient, finished_at, {_OUTCOME} FROM message "
+        f"SELECT attempted_at, finished_at, {_OUTCOME} FROM message "
         f"WHERE {which} id > ? ORDER BY id LIMIT 500",
         (after,),
     )
-    outcomes = ((to, finished_at, *_outcome(row)) for to, finished_at, *row in rows)
-    return [(id_, KeptMessage(outcome, to, at)) for to, at, id_, outcome in outcomes]
+    return [
+        (outcome[0], KeptMessage(_outcome(outcome)[1], outcome[-1], attempted_at, finished_at))
+        for attempted_at, finished_at, *outcome in rows
+    ]
 
 
 def _outcome(row: Sequence[Any]) -> tuple[int, Outcome]:
-    id_, reference, state, resource_id, name, reason, details = row
+    id_, reference, state, resource_id, name, reason, details, settled_by, status, to = row
     error: OrangeSMSError | None = None
     if name is not None:
         error = getattr(errors, name)(reason)
         vars(error).update(json.loads(details or "{}"))
-    return id_, Outcome(reference, State(state), resource_id, error)
+    delivery = None
+    if status is not None:
+        address = f"tel:{to}" if to else ""
+        delivery = DeliveryReceipt(resource_id=resource_id, status=status, address=address)
+    return id_, Outcome(reference, State(state), resource_id, error, settled_by, delivery)
 
 
 def forget_content(db: sqlite3.Connection) -> int:
@@ -253,6 +272,10 @@ def forget_content(db: sqlite3.Connection) -> int:
         "UPDATE message SET fingerprint = fingerprint(recipient, text), "
         "recipient = NULL, text = NULL, sender_name = NULL "
         "WHERE finished_at IS NOT NULL AND state <> 'unknown' AND fingerprint IS NULL"
+    )
+    db.execute(
+        "UPDATE receipt SET address = NULL WHERE address NOT IN "
+        "(SELECT 'tel:' || recipient FROM message WHERE recipient IS NOT NULL)"
     )
     return forgotten.rowcount
 

@@ -9,11 +9,10 @@ from weakref import WeakSet
 
 import attrs
 
-from orange_sms_async.receipts import DeliveryReceipt, rank
+from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt, rank
 
 _MOST_OF_ONE = 100  # receipts that are remembered of one message
 _BACKLOG = 10_000  # receipts a reader may be behind
-_DAY = 86_400.0  # "within 24 hours" -- Orange
 
 
 @attrs.define(eq=False)
@@ -93,7 +92,9 @@ class ReceiptBook:
         if receipt.is_final:
             self._wake(receipt.resource_id, page.furthest)
 
-    async def delivered(self, resource_id: str, timeout: float = _DAY) -> DeliveryReceipt:
+    async def delivered(
+        self, resource_id: str, timeout: float = REPORTED_WITHIN
+    ) -> DeliveryReceipt:
         """
         Wait for the first final receipt of a message; its `delivered` tells whether it arrived.
 

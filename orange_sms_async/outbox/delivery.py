@@ -1,0 +1,182 @@
+"""What receipts tell of messages; whoever calls has begun a transaction."""
+
+import json
+import sqlite3
+from collections import Counter
+
+import attrs
+
+from orange_sms_async.messages import ResourceId
+from orange_sms_async.outbox import Outcome, Priority, State, receipts, rows
+from orange_sms_async.outbox.receipts import storable
+from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
+
+
+def keep(
+    db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float
+) -> tuple[Outcome, bool] | None:
+    """Keep a receipt; return the outcome of its message, and whether the receipt settled that."""
+    receipts.add(db, receipt, arrived_at)
+    if not receipt.resource_id:
+        return None
+    resource_id = storable(receipt.resource_id)
+    settles = not _has_owner(db, resource_id)
+    if settles:
+        number = storable(receipt.address).removeprefix("tel:")
+        candidate = _only_candidate(db, number, arrived_at)
+        if candidate is None:
+            return None
+        _settle_as_sent(db, candidate, resource_id, arrived_at)
+    _advance(db, resource_id)
+    return rows.find_sent(db, resource_id), settles
+
+
+def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
+    """Keep what became of a message; return it as kept, and others that this settled."""
+    rows.settle(db, outcome, now)
+    if outcome.resource_id is not None:
+        outcome = attrs.evolve(outcome, delivery=_advance(db, storable(outcome.resource_id)))
+    settled = {changed.reference: changed for changed in _adopt(db, _number(db, outcome), now)}
+    return [settled.pop(outcome.reference, outcome), *settled.values()]
+
+
+def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
+    """Settle what an earlier process left; a receipt may tell what its answer would have told."""
+    recovered = {outcome.reference: outcome for outcome in rows.recover(db, now)}
+    unknown = [outcome for outcome in recovered.values() if outcome.state is State.UNKNOWN]
+    for number in {_number(db, outcome) for outcome in unknown}:
+        recovered |= {outcome.reference: outcome for outcome in _adopt(db, number, now)}
+    return list(recovered.values())
+
+
+def resolve(
+    db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
+) -> Priority | None:
+    """Keep what a person found out; return the lane of the message, None if there is none."""
+    priority = rows.resolve(db, reference, sent, now)
+    if priority is not None and sent is not None:
+        _advance(db, sent)
+    return priority
+
+
+def counts(db: sqlite3.Connection) -> Counter[str]:
+    """Count the messages by how far they are known to have come."""
+    found = db.execute(
+        "SELECT delivery, count(*) FROM message WHERE delivery IS NOT NULL GROUP BY delivery"
+    )
+    return Counter(dict(found.fetchall()))
+
+
+def perhaps_of(db: sqlite3.Connection, reference: str) -> list[DeliveryReceipt]:
+    """List the receipts of nobody that came for an unknown message's number in its time."""
+    query = "SELECT recipient, attempted_at FROM message WHERE reference = ? AND state = 'unknown'"
+    number, attempted_at = db.execute(query, (reference,)).fetchone() or (None, None)
+    if number is None or attempted_at is None:
+        return []
+    return [
+        receipt
+        for receipt, arrived_at in receipts.of_nobody(db, number)
+        if attempted_at <= arrived_at <= attempted_at + REPORTED_WITHIN
+    ]
+
+
+def _has_owner(db: sqlite3.Connection, resource_id: str) -> bool:
+    query = "SELECT 1 FROM message WHERE resource_id = ?"
+    return db.execute(query, (resource_id,)).fetchone() is not None
+
+
+def _number(db: sqlite3.Connection, outcome: Outcome) -> str:
+    query = "SELECT recipient FROM message WHERE reference = ?"
+    return db.execute(query, (outcome.reference,)).fetchone()[0]  # type: ignore[no-any-return]
+
+
+def _advance(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None:
+    """Bring a message as far as its receipts go, never back; return the furthest of them."""
+    receipt = receipts.furthest(db, resource_id)
+    if receipt is not None:
+        db.execute(
+            "UPDATE message SET delivery = ? WHERE resource_id = ?", (receipt.status, resource_id)
+        )
+    return receipt
+
+
+# -- a receipt that is the only answer ----------------------------------------------------------
+
+
+@attrs.frozen
+class _Doubtful:
+    """A message to a number of which a receipt with an id of nobody came."""
+
+    reference: str
+    state: str
+    on_unknown: str
+    attempted_at: float | None
+    details: str | None
+
+    def fits(self, arrived_at: float) -> bool:
+        return (
+            self.state == State.UNKNOWN
+            and self.attempted_at is not None
+            and self.attempted_at <= arrived_at <= self.attempted_at + REPORTED_WITHIN
+        )
+
+    @property
+    def may_own_any(self) -> bool:
+        """Whether a receipt to its number may be its own, whatever else fits it."""
+        return (
+            self.state == State.SENDING
+            or self.on_unknown == "resent"  # sent twice, with one id known at most
+            or self.attempted_at is None  # from a file that did not keep it
+            or bool(json.loads(self.details or "{}").get("accepted"))
+        )
+
+
+_OF_NUMBER = "SELECT reference, state, on_unknown, attempted_at, details FROM message WHERE "
+_DOUBTFUL = (
+    f"{_OF_NUMBER} recipient = :number AND state = 'unknown' "
+    f"UNION {_OF_NUMBER} recipient = :number AND state = 'sending' "
+    f"UNION {_OF_NUMBER} recipient = :number AND on_unknown = 'resent'"
+)
+
+
+def _only_candidate(db: sqlite3.Connection, number: str, arrived_at: float) -> str | None:
+    """Return the unknown message that a receipt of nobody must be of, if that is certain."""
+    doubtful = [_Doubtful(*row) for row in db.execute(_DOUBTFUL, {"number": number})]
+    fitting = [message for message in doubtful if message.fits(arrived_at)]
+    if len(fitting) != 1:
+        return None
+    if any(message.may_own_any for message in doubtful if message is not fitting[0]):
+        return None
+    return fitting[0].reference
+
+
+def _settle_as_sent(
+    db: sqlite3.Connection, reference: str, resource_id: str, arrived_at: float
+) -> None:
+    db.execute(
+        "UPDATE message SET state = 'sent', resource_id = ?, settled_by = 'receipt', "
+        "error = NULL, reason = NULL, details = NULL, finished_at = ? WHERE reference = ?",
+        (resource_id, arrived_at, reference),
+    )
+
+
+def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
+    """
+    Settle unknown messages to a number by receipts that came before it could be told.
+
+    A receipt may come while its message is still on the wire, or another one is.
+    """
+    if not db.execute(f"{_OF_NUMBER} recipient = ? AND state = 'unknown'", (number,)).fetchone():
+        return []
+    claims: dict[str, set[str]] = {}
+    for receipt, arrived_at in receipts.of_nobody(db, number):
+        if candidate := _only_candidate(db, number, arrived_at):
+            claims.setdefault(candidate, set()).add(receipt.resource_id)
+    adopted = []
+    for reference, resource_ids in claims.items():
+        if len(resource_ids) == 1:
+            (resource_id,) = resource_ids
+            _settle_as_sent(db, reference, resource_id, now)
+            _advance(db, resource_id)
+            adopted.append(rows.find(db, reference))
+    return [outcome for outcome in adopted if outcome is not None]

@@ -1,0 +1,745 @@
+"""Receipts in a durable outbox: whose they are, what they settle, and who waits for them."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sqlite3
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from line import Line, sms
+
+from orange_sms_async import (
+    ConnectionFailed,
+    DeliveryReceipt,
+    DeliveryStatus,
+    MessageWithdrawn,
+    OutboundMessage,
+    OutcomeUnknown,
+    Priority,
+    QueueClosed,
+    RequestRejected,
+    ResourceId,
+    SendQueue,
+)
+from orange_sms_async.outbox import Entry, OutboxUnusable, Outcome, State
+from orange_sms_async.outbox.database import OUTBOX, Format, connect
+from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+
+NUMBER, OTHER = "+2250701020304", "+2250705060708"
+MONTH = timedelta(days=30)
+DAY = 86_400.0
+NETWORK = "DeliveredToNetwork"
+ARRIVED = "DeliveredToTerminal"
+
+
+def receipt(resource_id: str, status: str = ARRIVED, number: str = NUMBER) -> DeliveryReceipt:
+    return DeliveryReceipt(
+        resource_id=ResourceId(resource_id), status=status, address=f"tel:{number}"
+    )
+
+
+def named(reference: str, number: str = NUMBER) -> OutboundMessage:
+    return OutboundMessage(number, reference, reference=reference)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def line():
+    return Line()
+
+
+@pytest.fixture
+def opened(line, path):
+    """A queue on the file, as often as the test opens one."""
+    return lambda **settings: SendQueue(line, outbox=SqliteOutbox(path), **settings)
+
+
+class TestKept:
+    async def test_a_receipt_belongs_to_the_message_with_its_id(self, opened):
+        """
+        The outcome shows how far it came; that of the other one shows nothing.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            await queue.send(named("b"))
+            outcome = await queue.keep(receipt("id-a", NETWORK))
+
+            assert receipt("id-a", NETWORK) == outcome.delivery
+            assert outcome == await queue.outcome("a")
+            assert (await queue.outcome("b")).delivery is None
+
+    async def test_it_is_on_disk_when_keep_returns(self, opened, path):
+        """
+        Killed right after Orange was answered: the next process knows.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            await queue.keep(receipt("id-a"))
+            with contextlib.closing(sqlite3.connect(copied(path))) as db:
+                kept = db.execute("SELECT delivery FROM message").fetchall()
+
+        assert [(ARRIVED,)] == kept
+
+    async def test_every_order_of_the_five_statuses(self, opened):
+        """
+        And each twice: the state only moves forward, to the same end.
+        """
+        reached = set()
+        async with opened(rate=1_000) as queue:
+            for n, order in enumerate(itertools.permutations(DeliveryStatus)):
+                await queue.send(named(f"{n}"))
+                for status in (*order, *order):
+                    await queue.keep(receipt(f"id-{n}", status))
+                reached.add((await queue.outcome(f"{n}")).delivery.status)
+
+        assert {DeliveryStatus.DELIVERED_TO_TERMINAL} == reached
+
+    @pytest.mark.parametrize(
+        ("statuses", "state"),
+        [
+            (["MessageWaiting"], "MessageWaiting"),
+            (["DeliveredToNetwork", "MessageWaiting"], "DeliveredToNetwork"),
+            (["DeliveryUncertain", "DeliveredToNetwork"], "DeliveryUncertain"),
+            (["DeliveryImpossible", "DeliveryUncertain"], "DeliveryImpossible"),
+            (["DeliveryImpossible", "DeliveredToTerminal"], "DeliveredToTerminal"),
+            (["DeliveredToTerminal", "DeliveryImpossible"], "DeliveredToTerminal"),
+            (["SomethingNew"], "SomethingNew"),
+            (["MessageWaiting", "SomethingNew"], "MessageWaiting"),
+        ],
+    )
+    async def test_the_furthest_counts(self, opened, statuses, state):
+        """
+        Whatever comes after it; one that Orange does not document says least.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            for status in statuses:
+                await queue.keep(receipt("id-a", status))
+
+            assert state == (await queue.outcome("a")).delivery.status
+
+    async def test_a_receipt_before_the_201(self, line, opened):
+        """
+        It waits in the file for the message that it is of.
+        """
+        line.delay = 2.0
+        async with opened() as queue:
+            future = await queue.submit(named("a"))
+            await asyncio.sleep(1)
+            assert await queue.keep(receipt("id-a")) is None
+            await future
+
+            assert ARRIVED == (await queue.outcome("a")).delivery.status
+            assert (await queue.outcome("a")).settled_by is None
+
+    async def test_receipts_of_nobody_are_kept(self, opened, path):
+        """
+        Another id, none, or a number that nobody wrote to: nothing is refused.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            strange = [receipt("other"), receipt(""), receipt("third", number=OTHER)]
+            assert [None] * 3 == [await queue.keep(one) for one in strange]
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            kept = db.execute("SELECT resource_id FROM receipt ORDER BY id").fetchall()
+
+        assert [("other",), ("",), ("third",)] == kept
+
+    async def test_a_duplicate_is_kept_once(self, opened, path):
+        """
+        But not one without an id, which may be of another message.
+        """
+        async with opened() as queue:
+            for one in [receipt("x"), receipt("x"), receipt(""), receipt("")]:
+                await queue.keep(one)
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            kept = db.execute("SELECT resource_id FROM receipt ORDER BY id").fetchall()
+
+        assert [("x",), ("",), ("",)] == kept
+
+    async def test_old_receipts_are_forgotten(self, opened, path):
+        """
+        After the retention time, as messages are.
+        """
+        async with opened(retention=timedelta(hours=1)) as queue:
+            await queue.keep(receipt("old"))
+            await asyncio.sleep(3_601)
+            await queue.keep(receipt("new"))
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            kept = db.execute("SELECT resource_id FROM receipt ORDER BY id").fetchall()
+
+        assert [("new",)] == kept
+
+    async def test_forgetting_takes_the_numbers_of_receipts_too(self, opened, path):
+        """
+        Of finished messages and of nobody's; how far the messages came stays.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            await queue.keep(receipt("id-a"))
+            await queue.keep(receipt("other", number=OTHER))
+            await queue._outbox.forget()
+
+            assert (ARRIVED, "") == (
+                (await queue.outcome("a")).delivery.status,
+                (await queue.outcome("a")).delivery.address,
+            )
+        assert not [number for number in (NUMBER, OTHER) if number.encode() in path.read_bytes()]
+
+    async def test_the_receiver_keeps_them_there(self, opened):
+        """
+        A queue is a store; what it cannot keep is not answered 200.
+        """
+        book = ReceiptBook()
+        queue = opened()
+        receiver = ReceiptReceiver(book.add, store=queue)
+        async with queue:
+            await queue.send(named("a"))
+            statuses = [await post(receiver, "id-a")]
+            delivered = (await queue.outcome("a")).delivery
+        statuses.append(await post(receiver, "late"))
+
+        assert [200, 503] == statuses
+        assert receipt("id-a") == delivered
+        assert [] == book.history("late")
+
+    async def test_an_outbox_in_memory_keeps_none(self, line):
+        """
+        It says so, and what to use.
+        """
+        async with SendQueue(line) as queue:
+            with pytest.raises(RuntimeError, match="SqliteOutbox"):
+                await queue.keep(receipt("id-a"))
+            with pytest.raises(RuntimeError, match="ReceiptBook"):
+                await queue.delivered("a")
+            with pytest.raises(RuntimeError, match="SqliteOutbox"):
+                queue.bulk([named("a")], delivered_within=1)
+
+
+class TestDelivered:
+    async def test_a_receipt_that_comes(self, opened):
+        """
+        What is not final is not waited for.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            waiting = asyncio.create_task(queue.delivered("a"))
+            await asyncio.sleep(1)
+            await queue.keep(receipt("id-a", NETWORK))
+            await asyncio.sleep(1)
+            assert not waiting.done()
+            await queue.keep(receipt("id-a", "DeliveryImpossible"))
+
+            assert "DeliveryImpossible" == (await waiting).status
+
+    async def test_of_an_earlier_process(self, opened):
+        """
+        Whether its receipt came before the end of that, or comes now.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            await queue.send(named("b"))
+            await queue.keep(receipt("id-a"))
+        async with opened() as queue:
+            waiting = asyncio.create_task(queue.delivered("b"))
+            await asyncio.sleep(1)
+            await queue.keep(receipt("id-b"))
+
+            assert (await queue.delivered("a")).delivered
+            assert (await waiting).delivered
+
+    async def test_of_a_message_that_waits(self, opened):
+        """
+        Its reference is enough, before there is a resource id.
+        """
+        async with opened() as queue:
+            waiting = asyncio.gather(queue.delivered("a"), return_exceptions=True)
+            assert isinstance((await waiting)[0], KeyError)
+            await queue.submit(named("a"))
+            waiting = asyncio.create_task(queue.delivered("a"))
+            await queue.join()
+            await queue.keep(receipt("id-a"))
+
+            assert (await waiting).delivered
+
+    async def test_of_an_unknown_message(self, line, opened):
+        """
+        The receipt that settles it is the one waited for.
+        """
+        line.answers.append(OutcomeUnknown())
+        async with opened() as queue:
+            await asyncio.wait({await queue.submit(named("a"))})
+            waiting = asyncio.create_task(queue.delivered("a"))
+            await asyncio.sleep(1)
+            await queue.keep(receipt("81e4"))
+
+            assert receipt("81e4") == await waiting
+
+    @pytest.mark.parametrize("timeout", [0, 5])
+    async def test_none_comes(self, opened, timeout):
+        """
+        It ends on time.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            start = asyncio.get_running_loop().time()
+            with pytest.raises(TimeoutError):
+                await queue.delivered("a", timeout)
+
+            assert timeout == pytest.approx(asyncio.get_running_loop().time() - start, abs=0.1)
+            assert {} == queue._awaiting
+
+    @pytest.mark.parametrize("timeout", [float("inf"), float("nan"), -1])
+    async def test_it_always_has_an_end(self, opened, timeout):
+        """
+        Orange may never report.
+        """
+        async with opened() as queue:
+            with pytest.raises(ValueError, match="finite"):
+                await queue.delivered("a", timeout)
+
+    async def test_of_what_was_not_sent(self, line, opened):
+        """
+        Refused before or after, or withdrawn: nothing will come.
+        """
+        line.answers.extend([RequestRejected(), ConnectionFailed()])
+        async with opened() as queue:
+            await asyncio.wait({await queue.submit(named("a"))})
+            with pytest.raises(RequestRejected):
+                await queue.delivered("a")
+            await queue.submit(named("b"))
+            waiting = asyncio.create_task(queue.delivered("b"))
+            await asyncio.sleep(0.5)
+            await queue.withdraw("b")
+
+            with pytest.raises(MessageWithdrawn):
+                await waiting
+
+    async def test_the_queue_ends_first(self, opened):
+        """
+        Nobody waits for ever; nor after the end.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            waiting = asyncio.create_task(queue.delivered("a"))
+            await asyncio.sleep(1)
+
+        with pytest.raises(QueueClosed):
+            await waiting
+        with pytest.raises(QueueClosed):
+            await queue.delivered("a")
+
+    async def test_reports_of_a_bulk_wait_for_receipts(self, line, opened):
+        """
+        Each for its own; the furthest there is when the time is up.
+        """
+        line.answers.append(RequestRejected())
+        statuses = {"b": ARRIVED, "c": NETWORK}
+        async with opened() as queue:
+            reported = {}
+            async with queue.bulk(map(named, "abcd"), delivered_within=5) as reports:
+                async for report in reports:
+                    reported[report.message.reference] = report.delivery and report.delivery.status
+                    if report.error:
+                        for reference, status in statuses.items():
+                            await queue.keep(receipt(f"id-{reference}", status))
+
+        assert {"a": None, "b": ARRIVED, "c": NETWORK, "d": None} == reported
+
+    async def test_a_bulk_that_is_left_waits_no_more(self, opened):
+        """
+        Nor does one whose queue ends.
+        """
+        async with opened() as queue:
+            async with queue.bulk([named("a")], delivered_within=1_000):
+                await asyncio.sleep(2)
+            async with queue.bulk([named("b")], delivered_within=1_000) as reports:
+                await asyncio.sleep(2)
+                await queue.aclose()
+
+                assert [("id-b", None)] == [
+                    (report.resource_id, report.delivery) async for report in reports
+                ]
+
+
+async def post(receiver: ReceiptReceiver, resource_id: str) -> int:
+    """Post a receipt as Orange does; return the status of the answer."""
+    info = {"address": f"tel:{NUMBER}", "deliveryStatus": ARRIVED}
+    posted = {"deliveryInfoNotification": {"callbackData": resource_id, "deliveryInfo": info}}
+    body = json.dumps(posted).encode()
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "client": None}
+    await receiver(scope, receive, send)
+    return sent[0]["status"]
+
+
+def copied(path: Path) -> Path:
+    """A copy of the file as a process killed now would leave it."""
+    copy = path.with_name("copy.db")
+    for suffix in ("", "-wal"):
+        copy.with_name(f"copy.db{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+    return copy
+
+
+# -- a receipt that is the only answer -------------------------------------------------------------
+
+
+class Story:
+    """Messages and receipts in an outbox, at times the test says."""
+
+    def __init__(self, path: Path) -> None:
+        self.outbox = SqliteOutbox(path)
+
+    async def sending(self, reference: str, at: float, number: str = NUMBER, **how: str) -> None:
+        await self.outbox.add(Entry(named(reference, number), Priority.NORMAL, **how))
+        await self.outbox.take(at)
+
+    async def unknown(self, reference: str, at: float, number: str = NUMBER, *, taken=False):
+        await self.sending(reference, at, number)
+        error = OutcomeUnknown("no answer")
+        error.accepted = taken
+        return await self.settled(Outcome(reference, State.UNKNOWN, error=error), at + 30)
+
+    async def sent(self, reference: str, resource_id: str, at: float, number: str = NUMBER):
+        await self.sending(reference, at, number)
+        return await self.settled(Outcome(reference, State.SENT, ResourceId(resource_id)), at + 1)
+
+    async def twice(self, reference: str, at: float) -> None:
+        """Sent, unknown, and sent again: accepted under one id, and perhaps under two."""
+        entry = Entry(named(reference), Priority.NORMAL)
+        await self.outbox.add(entry)
+        await self.outbox.take(at)
+        entry.on_unknown = "resent"
+        await self.outbox.put_back(entry)
+        await self.outbox.take(at + 40)
+        await self.settled(Outcome(reference, State.SENT, ResourceId("second")), at + 41)
+
+    async def settled(self, outcome: Outcome, at: float) -> dict[str, Outcome]:
+        return {each.reference: each for each in await self.outbox.settle(outcome, at)}
+
+    async def comes(self, resource_id: str, at: float, **what: str) -> tuple[Outcome, bool] | None:
+        return await self.outbox.keep(receipt(resource_id, **what), at)
+
+
+@pytest.fixture
+async def story(path):
+    story = Story(path)
+    await story.outbox.open(0.0, MONTH)
+    yield story
+    await story.outbox.aclose()
+
+
+ATTEMPT = 1_000.0
+
+
+@pytest.mark.parametrize("status", [*DeliveryStatus, "SomethingNew"])
+@pytest.mark.parametrize("at", [ATTEMPT, ATTEMPT + 31, ATTEMPT + DAY])
+async def test_an_unknown_message_is_settled_by_its_receipt(story, status, at):
+    """
+    Whatever the receipt says, Orange took the message: its outcome says who told it.
+    """
+    await story.unknown("a", ATTEMPT)
+    outcome, settled = await story.comes("81e4", at, status=status)
+
+    assert settled
+    assert ("a", State.SENT, "81e4", None) == (
+        outcome.reference,
+        outcome.state,
+        outcome.resource_id,
+        outcome.error,
+    )
+    assert ("receipt", status) == (outcome.settled_by, outcome.delivery.status)
+    assert outcome == await story.outbox.find("a")
+
+
+DOUBTS = {
+    "it came before the attempt": lambda s: (s.unknown("a", ATTEMPT), s.comes("x", ATTEMPT - 1)),
+    "it came too late": lambda s: (s.unknown("a", ATTEMPT), s.comes("x", ATTEMPT + DAY + 1)),
+    "it is to another number": lambda s: (
+        s.unknown("a", ATTEMPT),
+        s.comes("x", ATTEMPT + 60, number=OTHER),
+    ),
+    "it has no id": lambda s: (s.unknown("a", ATTEMPT), s.comes("", ATTEMPT + 60)),
+    "its id is of another message": lambda s: (
+        s.unknown("a", ATTEMPT),
+        s.sent("b", "x", ATTEMPT + 10),
+        s.comes("x", ATTEMPT + 60),
+    ),
+    "two are unknown": lambda s: (
+        s.unknown("a", ATTEMPT),
+        s.unknown("b", ATTEMPT + 10),
+        s.comes("x", ATTEMPT + 60),
+    ),
+    "another is on the wire": lambda s: (
+        s.unknown("a", ATTEMPT),
+        s.sending("b", ATTEMPT + 10),
+        s.comes("x", ATTEMPT + 60),
+    ),
+    "another was accepted without an id": lambda s: (
+        s.unknown("b", ATTEMPT - 2 * DAY, taken=True),
+        s.unknown("a", ATTEMPT),
+        s.comes("x", ATTEMPT + 60),
+    ),
+    "another was sent twice": lambda s: (
+        s.twice("b", ATTEMPT - 100),
+        s.unknown("a", ATTEMPT),
+        s.comes("x", ATTEMPT + 60),
+    ),
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+async def test_in_doubt_a_person_decides(story, doubt):
+    """
+    The message stays unknown, and the receipt is kept.
+    """
+    for step in DOUBTS[doubt](story):
+        await step
+
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
+
+
+async def test_one_accepted_without_an_id_is_settled_too(story):
+    """
+    It is the candidate itself that has no id.
+    """
+    await story.unknown("a", ATTEMPT, taken=True)
+    outcome, _ = await story.comes("81e4", ATTEMPT + 60)
+
+    assert ("a", "81e4") == (outcome.reference, outcome.resource_id)
+
+
+async def test_later_receipts_of_a_settled_message_are_its_own(story):
+    """
+    It is settled once, and then goes on as any other.
+    """
+    await story.unknown("a", ATTEMPT)
+    first = await story.comes("81e4", ATTEMPT + 60, status="MessageWaiting")
+    await story.unknown("b", ATTEMPT + 70)
+    second = await story.comes("81e4", ATTEMPT + 90)
+
+    assert [("a", True), ("a", False)] == [(o.reference, new) for o, new in (first, second)]
+    assert ARRIVED == second[0].delivery.status
+    assert State.UNKNOWN is (await story.outbox.find("b")).state
+
+
+async def test_a_receipt_that_came_while_its_message_was_on_the_wire(story):
+    """
+    The answer is lost then, and the receipt tells what it would have told.
+    """
+    await story.sending("a", ATTEMPT)
+    assert await story.comes("81e4", ATTEMPT + 5) is None
+    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
+    settled = (await story.settled(lost, ATTEMPT + 30))["a"]
+
+    assert (State.SENT, "81e4", "receipt") == (
+        settled.state,
+        settled.resource_id,
+        settled.settled_by,
+    )
+    assert ARRIVED == settled.delivery.status
+
+
+async def test_a_receipt_that_came_while_another_was_on_the_wire(story):
+    """
+    When that one has its own id, it is clear whose the receipt was.
+    """
+    await story.unknown("a", ATTEMPT)
+    await story.sending("b", ATTEMPT + 40)
+    assert await story.comes("81e4", ATTEMPT + 41) is None
+    settled = await story.settled(Outcome("b", State.SENT, ResourceId("id-b")), ATTEMPT + 42)
+
+    assert {"b": "id-b", "a": "81e4"} == {name: o.resource_id for name, o in settled.items()}
+    assert "receipt" == settled["a"].settled_by
+
+
+async def test_two_receipts_for_one_message(story):
+    """
+    One of them is of somebody else: a person decides, and sees both.
+    """
+    await story.sending("a", ATTEMPT)
+    for resource_id in ("81e4", "92f5"):
+        await story.comes(resource_id, ATTEMPT + 5)
+    await story.settled(Outcome("a", State.UNKNOWN, error=OutcomeUnknown()), ATTEMPT + 30)
+    seen = await story.outbox.perhaps_of("a")
+
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
+    assert ["81e4", "92f5"] == [receipt.resource_id for receipt in seen]
+
+
+async def test_of_a_message_sent_again_the_first_attempt_counts(story):
+    """
+    Its receipt may be the one of either.
+    """
+    entry = Entry(named("a"), Priority.NORMAL)
+    await story.outbox.add(entry)
+    await story.outbox.take(ATTEMPT)
+    entry.on_unknown = "resent"
+    await story.outbox.put_back(entry)
+    await story.outbox.take(ATTEMPT + 60)
+    await story.comes("81e4", ATTEMPT + 30)
+    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
+
+    assert "81e4" == (await story.settled(lost, ATTEMPT + 90))["a"].resource_id
+
+
+async def test_who_settles_a_message_finds_its_receipts(story):
+    """
+    The id that a person found may have been reported on before.
+    """
+    await story.unknown("a", ATTEMPT)
+    await story.unknown("b", ATTEMPT)
+    await story.comes("70d3", ATTEMPT - 1)
+    await story.comes("81e4", ATTEMPT + 60)
+    seen = {name: await story.outbox.perhaps_of(name) for name in "ab"}
+    await story.outbox.resolve("a", ResourceId("81e4"), ATTEMPT + 100)
+    outcome = await story.outbox.find("a")
+
+    assert {"a": [receipt("81e4")], "b": [receipt("81e4")]} == seen
+    assert ("person", ARRIVED) == (outcome.settled_by, outcome.delivery.status)
+    assert [] == await story.outbox.perhaps_of("b")
+
+
+async def test_a_receipt_before_the_crash_tells_what_was_on_the_wire(line, opened, path):
+    """
+    Killed before the 201 was stored: the next process knows that it was sent.
+    """
+    line.delay, told = 2.0, []
+    async with opened() as queue:
+        await queue.submit(named("a"))
+        await queue.submit(named("b", OTHER))
+        await asyncio.sleep(1)
+        await queue.keep(receipt("id-a"))
+        crashed = copied(path)
+    async with SendQueue(Line(), outbox=SqliteOutbox(crashed), on_outcome=told.append) as queue:
+        found = {outcome.reference: outcome for outcome in queue.recovered}
+
+    assert {"a": State.SENT, "b": State.UNKNOWN} == {n: o.state for n, o in found.items()}
+    assert ("id-a", "receipt") == (found["a"].resource_id, found["a"].settled_by)
+    assert queue.recovered == told
+
+
+async def test_an_outcome_that_a_receipt_settles_is_told(line, opened):
+    """
+    Once: unknown first, sent then, and no more with the next receipt.
+    """
+    line.answers.append(OutcomeUnknown())
+    told = []
+    async with opened(on_outcome=lambda o: told.append((o.state, o.settled_by))) as queue:
+        await asyncio.wait({await queue.submit(named("a"))})
+        await queue.keep(receipt("81e4", NETWORK))
+        await queue.keep(receipt("81e4"))
+        counted = queue.statistics()
+
+    assert [(State.UNKNOWN, None), (State.SENT, "receipt")] == told
+    assert (1, 1) == (counted.unknown, counted.sent)
+
+
+async def test_the_future_of_a_message_settled_by_a_receipt(line, opened):
+    """
+    It came before the answer was lost: nobody ever hears that it was in doubt.
+    """
+    line.delay = 2.0
+    line.answers.append(OutcomeUnknown())
+    async with opened() as queue:
+        future = await queue.submit(named("a"))
+        await asyncio.sleep(1)
+        await queue.keep(receipt("81e4"))
+
+        assert "81e4" == await future
+
+
+# -- files of an earlier version -------------------------------------------------------------------
+
+
+@pytest.fixture
+def earlier(path):
+    """A file that the first version of the schema left: one message in each state."""
+    first = Format(OUTBOX.name, OUTBOX.application_id, OUTBOX.versions[:1])
+    with contextlib.closing(connect(path, first)) as db:
+        for state in State:
+            db.execute(
+                "INSERT INTO message (reference, state, priority, not_before, expires_at, "
+                "on_unknown, recipient, text, sender_address, on_net, resource_id, error, reason) "
+                "VALUES (?1, ?1, 1, 0, 9e999, 'report', ?2, ?1, 'tel:+2250000', 0, ?3, ?4, ?4)",
+                (
+                    state,
+                    NUMBER,
+                    "id-sent" if state is State.SENT else None,
+                    {State.UNKNOWN: "OutcomeUnknown", State.FAILED: "Refused"}.get(state),
+                ),
+            )
+    return path
+
+
+async def test_a_file_of_the_first_version_goes_on(line, earlier, opened):
+    """
+    Nothing in it is lost, and its messages take receipts.
+    """
+    async with opened() as queue:
+        await queue.join()
+        await queue.keep(receipt("id-sent"))
+        states = {outcome.reference: outcome.state async for outcome in queue.outcomes()}
+
+        assert (await queue.delivered("sent")).delivered
+    sent = {"scheduled", "queued", "sent"}
+    assert {state.value: "sent" if state in sent else state for state in State} | {
+        "sending": "unknown"
+    } == states
+    assert {"scheduled", "queued"} == set(line.texts)
+
+
+async def test_what_it_does_not_know_is_left_to_a_person(line, earlier, opened):
+    """
+    When its unknown messages left was not kept then, so that any receipt may be theirs.
+    """
+    async with opened() as queue:
+        await queue.join()
+        line.answers.append(OutcomeUnknown())
+        await asyncio.wait({await queue.submit(named("new"))})
+        assert await queue.keep(receipt("81e4")) is None
+
+        assert State.UNKNOWN is (await queue.outcome("unknown")).state
+        assert State.UNKNOWN is (await queue.outcome("new")).state
+        assert [] == await queue._outbox.perhaps_of("unknown")
+
+
+async def test_it_is_written_once_and_for_all(earlier, opened):
+    """
+    Opened again, it is a file as any other; an older program is told that it is newer.
+    """
+    for _ in range(2):
+        async with opened():
+            pass
+    first = Format(OUTBOX.name, OUTBOX.application_id, OUTBOX.versions[:1])
+    with pytest.raises(OutboxUnusable, match="newer version"):
+        connect(earlier, first)
+
+
+async def test_a_message_found_out_by_time(opened, line):
+    """
+    The clock of the queue is the one that receipts are measured by.
+    """
+    line.answers.append(OutcomeUnknown())
+    async with opened() as queue:
+        await asyncio.sleep(100)
+        await asyncio.wait({await queue.submit(sms("a", reference="a"))})
+        row = queue._outbox._file.connection.execute("SELECT attempted_at FROM message").fetchone()
+
+        assert time.time() + 100 == pytest.approx(row[0], abs=10)
