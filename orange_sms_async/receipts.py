@@ -28,7 +28,7 @@ def _documented(status: str) -> "DeliveryStatus | str":
         return status
 
 
-_FINAL = {
+FINAL = {
     DeliveryStatus.DELIVERED_TO_TERMINAL,
     DeliveryStatus.DELIVERY_UNCERTAIN,
     DeliveryStatus.DELIVERY_IMPOSSIBLE,
@@ -57,7 +57,7 @@ class DeliveryReceipt:
 
         A message can still arrive after DeliveryImpossible, when the phone comes back.
         """
-        return self.status in _FINAL
+        return self.status in FINAL
 
     @property
     def delivered(self) -> bool:

@@ -1,10 +1,11 @@
-"""The command `orange-sms`: a sandbox to develop against, campaigns from a file, and a demo."""
+"""The command `orange-sms`: a sandbox to develop against, campaigns from a file, receipts."""
 
 import typer
 
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.outbox import outbox
+from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
 
 app = typer.Typer(
@@ -20,4 +21,5 @@ app = typer.Typer(
 app.command()(sandbox)
 app.command()(bulk)
 app.command()(outbox)
+app.command()(receipts)
 app.command()(demo)

@@ -1,6 +1,8 @@
 """`orange-sms bulk`: a campaign from a CSV file, with what became of every row in another."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +12,14 @@ from rich.console import Console
 
 from orange_sms_async import Client, InvalidMessage, OutboundMessage, SendQueue
 from orange_sms_async.cli.campaign import Campaign, WatchedClient
-from orange_sms_async.cli.earlier import RETENTION, Earlier, look_into
+from orange_sms_async.cli.deliveries import Deliveries
+from orange_sms_async.cli.earlier import RETENTION, Earlier, look_into, opened
 from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.progress import console, shown
 from orange_sms_async.cli.rates import messages_a_second
-from orange_sms_async.cli.results import Result, ResultsFile, RowState
+from orange_sms_async.cli.receipts import Secret, warn_without
+from orange_sms_async.cli.results import Result, ResultsFile, RowState, Tally, fill_in
 from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.outbox import OutboxUnusable, State
@@ -61,6 +65,19 @@ def bulk(
         float,
         typer.Option(min=0.1, help="Seconds without getting through after which it gives up."),
     ] = 120.0,
+    receipts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Take delivery receipts there, on 127.0.0.1, into the outbox; 0 for a free port.",
+        ),
+    ] = None,
+    secret: Secret = None,
+    receipts_wait: Annotated[
+        float, typer.Option(min=0, help="Seconds for receipts after the last message.")
+    ] = 60.0,
 ) -> None:
     """
     Send the SMS of a CSV file and write what became of each row.
@@ -74,6 +91,10 @@ def bulk(
     where it was, lists every row, and sends no row again that was sent or may have been. It shows
     first what it found; what else waits in the outbox is sent too. `orange-sms outbox` shows what
     is in it: numbers and texts, so keep it as you keep the rows.
+
+    With --receipts, which needs an outbox, delivered is shown beside sent, and the results say it
+    of each row. Have your proxy pass what Orange posts to that port. What comes after the end,
+    `orange-sms receipts` can take, and `orange-sms outbox --import` joins.
 
     A row is recognised by its reference or, without one, by its number and text, wherever it
     stands in the file. So a row whose number or text was changed is a new message, and two
@@ -97,6 +118,15 @@ def bulk(
     0: all were accepted.
     """
     _check_sender_name(sender_name)
+    if receipts is not None and outbox is None:
+        raise typer.BadParameter(
+            "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
+        )
+    kept_in = SqliteOutbox(outbox) if outbox else None
+    deliveries = None
+    if receipts is not None and kept_in:
+        deliveries = Deliveries(kept_in, receipts, secret, receipts_wait)
+        warn_without(secret)
     path, screen = results or file.with_suffix(".results.csv"), console()
     client = _client()
     try:
@@ -116,14 +146,16 @@ def bulk(
                     patience=patience,
                     total=count_rows(file),
                     screen=screen,
-                    outbox=outbox,
+                    outbox=kept_in,
+                    deliveries=deliveries,
                 )
                 campaign = asyncio.run(sending)
+        told = asyncio.run(_receipts_told(outbox, path, campaign.tally)) if outbox else {}
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
         stop_with(str(error))
     except KeyboardInterrupt:  # before the first message
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    _show_end(campaign, path, outbox, screen)
+    _show_end(campaign, path, outbox, told, screen)
     raise typer.Exit(campaign.exit_code)
 
 
@@ -136,16 +168,21 @@ async def send_rows(
     patience: float,
     total: int | None,
     screen: Console,
-    outbox: Path | None = None,
+    outbox: SqliteOutbox | None = None,
+    deliveries: Deliveries | None = None,
 ) -> Campaign:
     """Send rows through a queue, watched on a screen; Ctrl-C stops it in an orderly way."""
     watched = WatchedClient(client)
-    kept_in = SqliteOutbox(outbox) if outbox else None
-    async with (
-        client,
-        SendQueue(watched, rate=rate, outbox=kept_in, retention=RETENTION) as queue,
-    ):
-        campaign = Campaign(rows, watched, queue, patience, settled, goes_on=bool(outbox))
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(client)
+        queue = SendQueue(watched, rate=rate, outbox=outbox, retention=RETENTION)
+        await stack.enter_async_context(queue)
+        if deliveries:
+            address = await stack.enter_async_context(deliveries.served(queue))
+            screen.print(f"Receipts are taken on {address}")
+        campaign = Campaign(
+            rows, watched, queue, patience, settled, goes_on=bool(outbox), deliveries=deliveries
+        )
 
         def interrupt() -> None:
             screen.print("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
@@ -155,6 +192,17 @@ async def send_rows(
             async with shown(campaign, total, screen):
                 await campaign.run()
     return campaign
+
+
+async def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:
+    """Count the outbox's messages by what receipts told, and enter it in the results."""
+    async with opened(outbox) as (kept_in, _):
+        told = dict(await kept_in.deliveries())
+        if told:
+            tally.settled_by_receipts(await fill_in(results, kept_in.find))
+            if awaited := await kept_in.awaited(time.time()):
+                told["without a final one yet"] = awaited
+        return told
 
 
 def _check_sender_name(name: str | None) -> None:
@@ -208,10 +256,14 @@ def _show_others(others: int | None, file: Path, screen: Console) -> None:
         screen.print(f"{others} of the waiting: in no row of {file}. They are sent too.")
 
 
-def _show_end(campaign: Campaign, path: Path, outbox: Path | None, screen: Console) -> None:
+def _show_end(
+    campaign: Campaign, path: Path, outbox: Path | None, told: dict[str, int], screen: Console
+) -> None:
     tally = campaign.tally
     counts = ", ".join(f"{times} {state}" for state, times in tally.counts())
     screen.print(f"{tally.rows} rows: {counts}.")
+    if told:
+        screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
     for reason, times in tally.reasons.most_common(_MOST_REASONS):
         screen.print(f"{times} x {reason}")
     if tally.states[RowState.UNKNOWN]:

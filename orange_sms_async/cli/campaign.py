@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
+import anyio
 import attrs
 
 from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SendReport, SentMessage
+from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.rows import Row
@@ -48,6 +50,7 @@ class Campaign:
         patience: seconds without a row settled, though there are some, after which it gives up.
         settled: told what became of each row, once a row.
         goes_on: whether the queue's outbox keeps what waits, and the campaign can be run again.
+        deliveries: where receipts are taken; None where they are not.
         ended: how it was ended before its rows did, and why; None if it was not.
     """
 
@@ -57,9 +60,11 @@ class Campaign:
     patience: float
     settled: Callable[[Result], None]
     goes_on: bool = False
+    deliveries: Deliveries | None = None
     tally: Tally = attrs.field(factory=Tally, init=False)
     ended: ExitCode | None = attrs.field(default=None, init=False)
     why: str = attrs.field(default="", init=False)
+    _receipts: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
     _under_way: dict[str, Row] = attrs.field(factory=dict, init=False)
     _stopping: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
@@ -75,6 +80,9 @@ class Campaign:
                     # First, as leaving a bulk early withdraws what waits, and it is to wait on.
                     await self.queue.aclose(drain=False)
                     raise
+            with self._receipts:
+                if self.deliveries:
+                    await self.deliveries.come()
             await self.queue.aclose()
         finally:
             giving_up.cancel()
@@ -109,6 +117,7 @@ class Campaign:
     def _stop(self, ended: ExitCode, why: str) -> None:
         if self.ended is None:
             self.ended, self.why = ended, why
+            self._receipts.cancel()
             # Its own task: what is on the wire finishes meanwhile, and is reported.
             self._stopping = asyncio.create_task(self.queue.aclose(drain=False))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,16 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import DeliveryStatus, ResourceId
+from orange_sms_async import DeliveryReceipt, DeliveryStatus, ResourceId
 from orange_sms_async.cli.bulk import send_rows
 from orange_sms_async.cli.campaign import Campaign
 from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.progress import console
-from orange_sms_async.cli.receipts import ReceiptCounter
 from orange_sms_async.cli.results import Result, RowState
 from orange_sms_async.cli.rows import UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.sandbox_process import SandboxFailedError, sandbox_process
 from orange_sms_async.cli.serving import bind, serving
+from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 _LIST = Path("examples/recipients.csv")
 _RATE = 5
@@ -57,14 +58,14 @@ class _Outcome:
 
     campaign: Campaign
     seen: _Seen
-    receipts: ReceiptCounter
+    final: dict[ResourceId, DeliveryReceipt]
     counted: dict[str, int]
     seconds: float
 
     @property
     def unaccounted(self) -> int:
         states = self.campaign.tally.states
-        without_receipt = len(self.seen.accepted - self.receipts.final)
+        without_receipt = len(self.seen.accepted - self.final.keys())
         not_ours = abs(self.counted["accepted"] - len(self.seen.accepted))
         return without_receipt + not_ours + states[RowState.UNKNOWN]
 
@@ -104,10 +105,10 @@ def demo(
 
 
 async def _demonstrate(file: Path, screen: Console) -> _Outcome:
-    seen, receipts = _Seen(), ReceiptCounter()
+    seen, book = _Seen(), ReceiptBook()
     with open_rows(file) as rows:
         async with (
-            serving(receipts, bind("127.0.0.1", 0)) as endpoint,
+            serving(ReceiptReceiver(book.add), bind("127.0.0.1", 0)) as endpoint,
             sandbox_process("--rate", str(_RATE), "--receipts", endpoint) as sandbox,
         ):
             screen.print(f"A sandbox listens on {sandbox.base_url}")
@@ -122,9 +123,19 @@ async def _demonstrate(file: Path, screen: Console) -> _Outcome:
                 total=total,
                 screen=screen,
             )
-            await receipts.wait_for(seen.accepted, _RECEIPTS)
+            final = await _final_receipts(book, seen.accepted)
             seconds = time.monotonic() - began
-            return _Outcome(campaign, seen, receipts, await sandbox.statistics(), seconds)
+            return _Outcome(campaign, seen, final, await sandbox.statistics(), seconds)
+
+
+async def _final_receipts(
+    book: ReceiptBook, accepted: set[ResourceId]
+) -> dict[ResourceId, DeliveryReceipt]:
+    waits = [book.delivered(resource_id, _RECEIPTS) for resource_id in accepted]
+    came = await asyncio.gather(*waits, return_exceptions=True)
+    return {
+        receipt.resource_id: receipt for receipt in came if isinstance(receipt, DeliveryReceipt)
+    }
 
 
 def _summarise(outcome: _Outcome, screen: Console) -> None:
@@ -152,7 +163,7 @@ def _rows(outcome: _Outcome) -> Iterator[tuple[str, str]]:
 
 
 def _receipts(outcome: _Outcome) -> Iterator[tuple[str, str]]:
-    counts = outcome.receipts.counts()
+    counts = Counter(str(receipt.status) for receipt in outcome.final.values())
     delivered = counts.pop(DeliveryStatus.DELIVERED_TO_TERMINAL, 0)
     yield "receipts", str(delivered + counts.total())
     yield "  delivered", str(delivered)

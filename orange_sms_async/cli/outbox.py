@@ -19,13 +19,14 @@ from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.progress import console
 from orange_sms_async.messages import mask
-from orange_sms_async.outbox import OutboxUnusable, State
+from orange_sms_async.outbox import OutboxUnusable, Outcome, State
+from orange_sms_async.outbox.receiptfile import ReceiptFile
 from orange_sms_async.outbox.rows import KeptMessage
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
 _SHORT = 24  # characters
-_EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason")
+_EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
 
 Action = Callable[[SqliteOutbox], Awaitable[None]]
 _Row = tuple[str, ...]
@@ -54,6 +55,14 @@ def outbox(
         Path | None,
         typer.Option(metavar="FILE.csv", help="Write all messages, with numbers, to a new file."),
     ] = None,
+    import_: Annotated[
+        Path | None,
+        typer.Option(
+            "--import",
+            metavar="RECEIPTS.db",
+            help="Take over the receipts that `orange-sms receipts --store` kept.",
+        ),
+    ] = None,
     forget: Annotated[
         bool,
         typer.Option("--forget", help="Take numbers and texts of finished messages out of it."),
@@ -68,9 +77,12 @@ def outbox(
     What --forget leaves is a keyed hash of number and text, so that a campaign run again still
     recognises its rows. Unknown messages keep theirs until they are settled.
 
+    A receipt settles an unknown message where it is certain whose it is. Where it is not, --state
+    unknown lists the resource ids that may be its own: "perhaps".
+
     It ends with 0, or with 2 if the file is missing, in use or no outbox, or the usage wrong.
     """
-    action = _action(state, resolve, sent, export, not_sent=not_sent, forget=forget)
+    action = _action(state, resolve, sent, export, import_, not_sent=not_sent, forget=forget)
     _check_file(path)
     try:
         asyncio.run(_do(action, path))
@@ -85,6 +97,7 @@ def _action(
     resolve: str | None,
     sent: str | None,
     export: Path | None,
+    import_: Path | None,
     *,
     not_sent: bool,
     forget: bool,
@@ -97,6 +110,8 @@ def _action(
         asked["--resolve"] = partial(_resolve, reference=resolve, sent=sent)
     if export is not None:
         asked["--export"] = partial(_export, to=export)
+    if import_ is not None:
+        asked["--import"] = partial(_import, source=import_)
     if forget:
         asked["--forget"] = _forget
     if len(asked) > 1:
@@ -115,15 +130,15 @@ def _check_resolve(resolve: str | None, sent: str | None, *, not_sent: bool) -> 
         raise typer.BadParameter("holds what is no character", param_hint="--resolve, --sent")
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, what: str = "outbox") -> None:
     # Opening makes an outbox of what is missing or empty, and here that is a mistyped name.
     try:
         empty = path.is_file() and not path.stat().st_size
         path.lstat()
     except OSError as error:
-        stop_with(f"outbox {path}: {error.strerror}")
+        stop_with(f"{what} {path}: {error.strerror}")
     if empty:
-        stop_with(f"outbox {path}: empty")
+        stop_with(f"{what} {path}: empty")
 
 
 async def _do(action: Action, path: Path) -> None:
@@ -134,10 +149,11 @@ async def _do(action: Action, path: Path) -> None:
 async def _count(outbox: SqliteOutbox) -> None:
     counts, screen = await outbox.counts(), console()
     rows = [
-        (state, str(counts[state]))
+        (str(state), str(counts[state]))
         for state in State
         if state is not State.SENDING  # it was settled when the outbox was opened
     ]
+    rows += [(status, str(times)) for status, times in (await outbox.deliveries()).items()]
     _show(rows, screen, "state", "messages")
 
 
@@ -184,9 +200,18 @@ async def _first(most: int, rows: AsyncIterator[_Row]) -> AsyncIterator[_Row]:
 async def _listed(outbox: SqliteOutbox, state: State) -> AsyncGenerator[_Row, None]:
     async for message in outbox.messages(state):
         outcome = message.outcome
-        cells = outcome.reference, _number(message), _since(message), str(outcome.error or "")
+        reason = "; ".join([str(outcome.error or ""), *await _perhaps(outbox, outcome)])
+        cells = outcome.reference, _number(message), _since(message), reason
         # A reference or Orange's words may hold a line break, and this is one line.
         yield tuple(" ".join(cell.split()) for cell in cells)
+
+
+async def _perhaps(outbox: SqliteOutbox, outcome: Outcome) -> list[str]:
+    """Say which receipts may be an unknown message's, for the person who settles it."""
+    if outcome.state is not State.UNKNOWN:
+        return []
+    receipts = await outbox.perhaps_of(outcome.reference)
+    return [f"perhaps {receipt.resource_id}, {receipt.status}" for receipt in receipts]
 
 
 def _number(message: KeptMessage) -> str:
@@ -225,9 +250,23 @@ async def _export(outbox: SqliteOutbox, to: Path) -> None:
         async for message in outbox.messages():
             outcome, error = message.outcome, message.outcome.error
             what = (outcome.resource_id or "", type(error).__name__ if error else "", error or "")
-            file.write((outcome.reference, message.to or "", outcome.state, *what))
+            delivery = outcome.delivery.status if outcome.delivery else ""
+            file.write((outcome.reference, message.to or "", outcome.state, *what, delivery))
             rows += 1
     console().print(f"Messages written to {to}, with their numbers: {rows}.")
+
+
+async def _import(outbox: SqliteOutbox, source: Path) -> None:
+    _check_file(source, "store of receipts")
+    read = matched = settled = 0
+    async with ReceiptFile(source) as file:
+        async for receipt, arrived_at in file.receipts():
+            kept = await outbox.keep(receipt, arrived_at)
+            read, matched = read + 1, matched + (kept is not None)
+            settled += kept is not None and kept[1]
+    console().print(
+        f"Receipts read: {read}. Of messages here: {matched}; {settled} unknown ones are sent now."
+    )
 
 
 async def _forget(outbox: SqliteOutbox) -> None:

@@ -65,7 +65,12 @@ class _Course:
             self._seen.popleft()
         sent, failed = tally.states[RowState.ACCEPTED], tally.failed
         of = "" if self.total is None else f"/{self.total}"
-        return f"{tally.done}{of}  {self._rate:.1f}/s  {sent} sent  {failed} failed{self._left}"
+        deliveries = self.campaign.deliveries
+        delivered = f"  {deliveries.delivered} delivered" if deliveries else ""
+        return (
+            f"{tally.done}{of}  {self._rate:.1f}/s  {sent} sent{delivered}  {failed} failed"
+            f"{self._left}"
+        )
 
     def trouble(self) -> str:
         """Say what keeps it waiting, once each."""

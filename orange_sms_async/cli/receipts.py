@@ -1,56 +1,184 @@
-"""An endpoint for delivery receipts, which counts what they say."""
+"""`orange-sms receipts`: an endpoint for delivery receipts, served alone."""
 
 import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TextIO
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+import attrs
+import typer
 
-from orange_sms_async import InvalidReceipt, ResourceId, decode_receipt
+from orange_sms_async import DeliveryReceipt
+from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.private_csv import UnwritableFileError
+from orange_sms_async.cli.serving import bind, serving
+from orange_sms_async.cli.signals import interrupts_call
+from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.outbox.receiptfile import ReceiptFile
+from orange_sms_async.receiver import ReceiptReceiver
+
+_EVERY = 5.0  # seconds between two lines that say what came
+
+Secret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ORANGE_SMS_RECEIPTS_SECRET",
+        metavar="WORD",
+        show_envvar=False,
+        help="The last part of the address, or ?token=. Better in ORANGE_SMS_RECEIPTS_SECRET: "
+        "a command line is seen by everyone on this machine.",
+    ),
+]
 
 
-class ReceiptCounter:
+def receipts(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8026,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    secret: Secret = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="RECEIPTS.db", help="Keep them there before Orange is answered."),
+    ] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add a line of JSON for each, before it is answered."),
+    ] = None,
+    allowed_source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Where Orange posts from; repeat it for several."),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A proxy in front whose X-Forwarded-For is true."),
+    ] = None,
+) -> None:
     """
-    An ASGI app to give to Orange as the address of receipts.
+    Take the delivery receipts that Orange posts, and keep them.
 
-    Attributes:
-        statuses: what the last receipt said of each message.
-        final: the messages of which Orange normally says no more.
+    Orange posts to https on port 443 only: put a proxy with a certificate before it. Both files
+    hold numbers and are readable for you alone. What is in RECEIPTS.db, `orange-sms outbox
+    CAMPAIGN.db --import RECEIPTS.db` joins with the messages of a campaign, also while this runs.
+    Every few seconds a line says what came. Ctrl-C ends it.
     """
-
-    def __init__(self) -> None:
-        self.statuses: dict[ResourceId, str] = {}
-        self.final: set[ResourceId] = set()
-        self._arrived = asyncio.Event()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return  # no start or end to attend to: uvicorn goes on without
-        await Response(status_code=self._take(await Request(scope, receive).body()))(
-            scope, receive, send
+    taken = Counter[str]()
+    with _ending():
+        kept = _Kept(store, jsonl)
+        receiver = ReceiptReceiver(
+            lambda receipt: taken.update([str(receipt.status)]),
+            secret=secret,
+            allowed_sources=allowed_source or (),
+            trusted_proxies=trusted_proxy or (),
+            store=kept,
         )
+        warn_without(secret)
+        asyncio.run(_serve(receiver, kept, taken, host, port))
+    typer.echo(_said(taken, receiver))
 
-    def _take(self, body: bytes) -> int:
-        try:
-            receipt = decode_receipt(body)
-        except InvalidReceipt:
-            return 400
-        self.statuses[receipt.resource_id] = str(receipt.status)
-        if receipt.is_final:
-            self.final.add(receipt.resource_id)
-            self._arrived.set()
-        return 200
 
-    async def wait_for(self, accepted: set[ResourceId], seconds: float) -> None:
-        """Wait until Orange has said its last word on all of them, or so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not accepted <= self.final:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-        except TimeoutError:
-            pass
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    try:
+        yield
+    except (OutboxUnusable, UnwritableFileError, ValueError) as error:
+        stop_with(str(error))
 
-    def counts(self) -> Counter[str]:
-        return Counter(self.statuses.values())
+
+@attrs.define
+class _Kept:
+    """Where receipts are kept before they are answered: none, one or both."""
+
+    store: Path | None
+    jsonl: Path | None
+    _file: ReceiptFile | None = attrs.field(default=None, init=False)
+    _lines: TextIO | None = attrs.field(default=None, init=False)
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            if self.jsonl:
+                self._lines = stack.enter_context(_appended(self.jsonl))
+            if self.store:
+                self._file = await stack.enter_async_context(ReceiptFile(self.store))
+            yield
+
+    async def keep(self, receipt: DeliveryReceipt) -> None:
+        if self._file:
+            await self._file.keep(receipt)
+        if self._lines:
+            self._lines.write(_line(receipt))
+            self._lines.flush()
+
+
+async def _serve(
+    receiver: ReceiptReceiver, kept: _Kept, taken: Counter[str], host: str, port: int
+) -> None:
+    asked_to_end = asyncio.Event()
+    async with kept.opened():
+        with interrupts_call(asked_to_end.set):
+            async with serving(receiver, listening(host, port)) as address:
+                typer.echo(f"Receipts are taken on {address} (Ctrl-C ends it).")
+                sys.stdout.flush()
+                await _tell(receiver, taken, asked_to_end)
+
+
+async def _tell(receiver: ReceiptReceiver, taken: Counter[str], until: asyncio.Event) -> None:
+    before = _said(taken, receiver)
+    while not until.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EVERY):
+                await until.wait()
+        if (said := _said(taken, receiver)) != before and not until.is_set():
+            before = said
+            typer.echo(said)
+            sys.stdout.flush()
+
+
+def _said(taken: Counter[str], receiver: ReceiptReceiver) -> str:
+    counted = receiver.statistics()
+    parts = [f"{counted.receipts} receipts"]
+    parts += [f"{times} {status}" for status, times in sorted(taken.items())]
+    refused = {
+        name: times
+        for name, times in attrs.asdict(counted).items()
+        if times and name not in ("receipts", "replies", "failed_callbacks")
+    }
+    parts += [f"{times} refused ({name.replace('_', ' ')})" for name, times in refused.items()]
+    return ", ".join(parts)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Take a port, or end with one line that says why it cannot be had."""
+    try:
+        return bind(host, port)
+    except OSError as error:
+        stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `--port 0` takes a free one.")
+
+
+def _appended(path: Path) -> TextIO:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise UnwritableFileError(f"cannot write {path}: {error.strerror}") from None
+    return os.fdopen(descriptor, "a", encoding="utf-8")
+
+
+def _line(receipt: DeliveryReceipt) -> str:
+    arrived_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"arrived_at": arrived_at, **attrs.asdict(receipt)}) + "\n"
+
+
+def warn_without(secret: str | None) -> None:
+    """Say what it means that there is no secret, if there is none."""
+    if not secret:
+        typer.echo(
+            "Warning: without a secret, everyone who reaches this address can post receipts.",
+            err=True,
+        )

@@ -1,9 +1,11 @@
 """What became of each row, one line a row in a CSV file of its own."""
 
+import asyncio
 import csv
 import enum
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -21,9 +23,20 @@ from orange_sms_async import (
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.private_csv import PrivateCsv
 from orange_sms_async.cli.rows import Row
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.outbox import OutboxUnusable, Outcome, State
 
-_COLUMNS = ("row", "reference", "to", "state", "resource_id", "error", "field", "reason")
+_COLUMNS = (
+    "row",
+    "reference",
+    "to",
+    "state",
+    "resource_id",
+    "error",
+    "field",
+    "reason",
+    "delivery",
+)
+_AT_ONCE = 500  # rows whose outcome is asked for together
 
 
 class RowState(enum.StrEnum):
@@ -114,6 +127,12 @@ class Tally:
         if isinstance(result.cause, AuthenticationFailed | AccessDenied):
             self.no_access = result.cause
 
+    def settled_by_receipts(self, reasons: Counter[str]) -> None:
+        """Count as accepted rows that were unknown, for these reasons, until receipts came."""
+        self.states[RowState.UNKNOWN] -= reasons.total()
+        self.states[RowState.ACCEPTED] += reasons.total()
+        self.reasons -= reasons
+
     @property
     def rows(self) -> int:
         return self.states.total()
@@ -157,8 +176,51 @@ class ResultsFile(PrivateCsv):
 
     def write_result(self, result: Result) -> None:
         row, error = result.row, type(result.cause).__name__ if result.cause else ""
-        what = (result.state, result.resource_id or "", error, result.field, result.reason)
+        what = (result.state, result.resource_id or "", error, result.field, result.reason, "")
         self.write((row.number, row.reference, row.to, *what))
+
+
+async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Counter[str]:
+    """
+    Write a results file again, with what receipts told since.
+
+    Returns why the rows were unknown that a receipt settled.
+
+    find: tells the outcome of a reference.
+
+    Raises:
+        UnwritableFileError: it cannot be written; the file is as it was.
+    """
+    settled = Counter[str]()
+    if not path.is_file():
+        return settled  # a pipe: what was written there cannot be written again
+    beside = path.with_name(f"{path.name}.new")
+    with (
+        path.open(encoding="utf-8-sig", newline="") as file,
+        ResultsFile(beside, replace=True) as new,
+    ):
+        lines = csv.DictReader(file)
+        while batch := list(itertools.islice(lines, _AT_ONCE)):
+            told = await asyncio.gather(*(_told(line, find) for line in batch))
+            settled.update(reason for reason in told if reason)
+            for line in batch:
+                new.write(line.values())
+    beside.replace(path)
+    return settled
+
+
+async def _told(line: dict[str, str], find: Callable[[str], Awaitable[Outcome]]) -> str:
+    """Enter what is known now of a row; return why it was unknown, if a receipt settled it."""
+    if line["state"] not in (RowState.ACCEPTED, RowState.UNKNOWN):
+        return ""
+    outcome = await find(line["reference"])
+    line["delivery"] = str(outcome.delivery.status) if outcome.delivery else ""
+    if line["state"] == RowState.ACCEPTED or outcome.state is not State.SENT:
+        return ""
+    reason = f"{line['error']}: {line['reason']}"
+    line |= {"state": RowState.ACCEPTED, "resource_id": outcome.resource_id or ""}
+    line |= {"error": "", "reason": ""}
+    return reason
 
 
 def first_outcome(path: Path) -> tuple[str, str] | None:

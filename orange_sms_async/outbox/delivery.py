@@ -9,7 +9,7 @@ import attrs
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Outcome, Priority, State, receipts, rows
 from orange_sms_async.outbox.receipts import storable
-from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
+from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
 
 
 def keep(
@@ -65,6 +65,15 @@ def counts(db: sqlite3.Connection) -> Counter[str]:
         "SELECT delivery, count(*) FROM message WHERE delivery IS NOT NULL GROUP BY delivery"
     )
     return Counter(dict(found.fetchall()))
+
+
+def awaited(db: sqlite3.Connection, now: float) -> int:
+    """Count the messages of which a final receipt may still come."""
+    query = (
+        "SELECT count(*) FROM message WHERE finished_at > ? AND state IN ('sent', 'unknown') "
+        f"AND (delivery IS NULL OR delivery NOT IN {tuple(map(str, FINAL))})"
+    )
+    return db.execute(query, (now - REPORTED_WITHIN,)).fetchone()[0]  # type: ignore[no-any-return]
 
 
 def perhaps_of(db: sqlite3.Connection, reference: str) -> list[DeliveryReceipt]:

@@ -149,6 +149,10 @@ class SqliteOutbox:
         """Count the messages by how far receipts have brought them."""
         return await self._file.write(delivery.counts)
 
+    async def awaited(self, now: float) -> int:
+        """Count the messages of the last 24 hours of which a final receipt may still come."""
+        return await self._file.write(partial(delivery.awaited, now=now))
+
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
         """List receipts that may be an unknown message's, where it is not certain whose."""
         return await self._file.write(partial(delivery.perhaps_of, reference=reference))

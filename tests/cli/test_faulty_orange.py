@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -37,10 +38,10 @@ async def orange(on_the_wire):
         yield sandbox, environment(**settings)
 
 
-async def start(path, settings, **options):
-    command = (*COMMAND, "bulk", str(path), "--rate", "off")
+async def start(path, settings, *options):
+    command = (*COMMAND, "bulk", str(path), "--rate", "off", *options)
     return await asyncio.create_subprocess_exec(
-        *command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        *command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
@@ -59,6 +60,29 @@ async def test_an_unknown_outcome_is_said_and_not_tried_again(orange, rows_file,
     assert 2 == len(sandbox.sent)
     assert ["accepted", "unknown"] == sorted(line["state"] for line in results(path).values())
     assert "Look into the unknown ones" in said
+
+
+async def test_a_row_that_is_unknown_until_its_receipt_comes(rows_file, results):
+    """
+    The line was lost, and the receipt says that it was sent: so do the results and the exit code.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    sandbox = Sandbox(rate=None, receipt_url=f"http://127.0.0.1:{port}/", receipt_delay=2.0)
+    sandbox.drop_next()
+    path = rows_file(ROWS)
+    async with serving(sandbox, bind("127.0.0.1", 0)) as url:
+        found = {"ORANGE_SMS_BASE_URL": url, "ORANGE_SMS_AUTHORIZATION": sandbox.authorization}
+        kept_in = ("--outbox", str(path.with_name("c.db")), "--receipts", str(port))
+        process = await start(path, environment(**found), *kept_in)
+        said = (await process.communicate())[0].decode()
+
+    assert 0 == process.returncode
+    assert "2 rows: 2 accepted, 0 refused, 0 invalid, 0 unknown" in said
+    assert "OutcomeUnknown" not in said
+    assert {("accepted", "", "DeliveredToTerminal")} == {
+        (line["state"], line["error"], line["delivery"]) for line in results(path).values()
+    }
 
 
 async def test_a_second_ctrl_c_ends_at_once(orange, on_the_wire, rows_file):

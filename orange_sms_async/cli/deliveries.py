@@ -1,0 +1,67 @@
+"""How far the messages of a campaign have come, as far as receipts tell."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import attrs
+
+from orange_sms_async import DeliveryStatus, SendQueue
+from orange_sms_async.cli.receipts import listening
+from orange_sms_async.cli.serving import serving
+from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.receiver import ReceiptReceiver
+
+_EVERY = 1.0  # seconds between two counts of the outbox
+
+
+@attrs.define(eq=False)
+class Deliveries:
+    """
+    The endpoint of a campaign, whose outbox keeps what comes.
+
+    Attributes:
+        port: of this machine, 0 for a free one.
+        wait: seconds for receipts after the last message of the campaign.
+    """
+
+    outbox: SqliteOutbox
+    port: int
+    secret: str | None = attrs.field(repr=False)
+    wait: float
+    counts: Counter[str] = attrs.field(factory=Counter, init=False)
+    _came: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+
+    @property
+    def delivered(self) -> int:
+        return self.counts[DeliveryStatus.DELIVERED_TO_TERMINAL]
+
+    @contextlib.asynccontextmanager
+    async def served(self, queue: SendQueue) -> AsyncIterator[str]:
+        """Take receipts for a queue while the block lasts; yield the address."""
+        receiver = ReceiptReceiver(lambda _: self._came.set(), secret=self.secret, store=queue)
+        async with serving(receiver, listening("127.0.0.1", self.port)) as address:
+            watching = asyncio.create_task(self._watch(), name="orange-sms deliveries")
+            try:
+                yield address
+            finally:
+                watching.cancel()
+                await asyncio.wait({watching})
+
+    async def come(self) -> None:
+        """Wait until all final receipts are there, or no longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.wait):
+                while await self.outbox.awaited(time.time()):
+                    self._came.clear()
+                    await self._came.wait()
+        self.counts = await self.outbox.deliveries()
+
+    async def _watch(self) -> None:
+        with contextlib.suppress(OutboxUnusable):  # closed: the campaign is at its end
+            while True:
+                self.counts = await self.outbox.deliveries()
+                await asyncio.sleep(_EVERY)

@@ -1,0 +1,66 @@
+"""Receipts in a file of their own, where no outbox takes them."""
+
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orange_sms_async.outbox import receipts
+from orange_sms_async.outbox.commits import Commits
+from orange_sms_async.outbox.database import RECEIPTS
+from orange_sms_async.receipts import DeliveryReceipt
+
+
+class ReceiptFile:
+    """
+    A store for a `ReceiptReceiver`, on disk before Orange is answered; use it in `async with`.
+
+    Several processes may write to one file. It holds numbers and is created for its owner alone.
+
+    path: of the file, which is created where there is none.
+    retention: how long receipts are kept.
+
+    Raises:
+        OutboxUnusable: on opening or keeping; names the file and the cause.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], retention: timedelta = timedelta(days=30)
+    ) -> None:
+        self._file = Commits(Path(path), RECEIPTS)
+        self._retention = retention.total_seconds()
+
+    async def __aenter__(self) -> Self:
+        await self._file.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._file.aclose()
+
+    async def keep(self, receipt: DeliveryReceipt) -> None:
+        """Keep a receipt; one that says nothing new changes nothing."""
+        now = time.time()
+
+        def keep(db: sqlite3.Connection) -> None:
+            receipts.forget_old(db, now - self._retention)
+            receipts.add(db, receipt, now)
+
+        await self._file.write(keep)
+
+    async def receipts(self) -> AsyncIterator[tuple[DeliveryReceipt, float]]:
+        """Tell of all receipts as they came, and when: seconds since 1970."""
+        page = await self._file.write(partial(receipts.page, after=0))
+        while page:
+            for _, receipt, arrived_at in page:
+                yield receipt, arrived_at
+            page = await self._file.write(partial(receipts.page, after=page[-1][0]))

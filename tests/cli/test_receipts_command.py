@@ -1,0 +1,300 @@
+"""`orange-sms receipts`, `bulk --receipts` and `outbox --import`, as a user runs them."""
+
+import asyncio
+import contextlib
+import csv
+import json
+import math
+import signal
+import socket
+import sqlite3
+import stat
+import time
+from collections import Counter
+from datetime import timedelta
+
+import httpx
+import pytest
+from cli.served import served_sandbox
+
+from orange_sms_async import OutboundMessage, Priority
+from orange_sms_async.outbox import Entry, State
+from orange_sms_async.outbox.sqlite import SqliteOutbox
+
+ROWS = "to,text,reference\n" + "".join(
+    f"+22507000000{n:02},Bonjour,R{n}\n" for n in (*range(10), 98, 99)
+)
+
+
+@pytest.fixture
+def port():
+    """One that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def orange(port):
+    """A sandbox that posts to that port."""
+    with served_sandbox(
+        *("--rate", "off", "--receipt-delay", "0.1"),
+        *("--receipts", f"http://127.0.0.1:{port}/s3cret"),
+    ) as orange:
+        yield orange
+
+
+def body(resource_id, status="DeliveredToTerminal", number="+2250700000001"):
+    info = {"address": f"tel:{number}", "deliveryStatus": status}
+    return {"deliveryInfoNotification": {"callbackData": resource_id, "deliveryInfo": info}}
+
+
+@pytest.fixture
+def endpoint(start):
+    """Start `orange-sms receipts` with a free port; return it and its address."""
+
+    def endpoint(*options):
+        process = start("receipts", "--port", 0, *options)
+        line = process.stdout.readline()
+        assert "Receipts are taken on" in line
+        return process, line.split()[4]
+
+    return endpoint
+
+
+def stored(path, column="resource_id", table="receipt"):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return [value for (value,) in db.execute(f"SELECT {column} FROM {table} ORDER BY id")]
+
+
+def test_a_campaign_that_takes_its_receipts(run, orange, port, rows_file, results):
+    """
+    Delivered is shown beside sent, and in the results of each row.
+    """
+    path = rows_file(ROWS)
+    options = ("--outbox", "c.db", "--rate", "off", "--receipts", port, "--secret", "s3cret")
+    done = run("bulk", path, *options, settings=orange.environment)
+    lines = {line["reference"]: line["delivery"] for line in results(path).values()}
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "12 sent  10 delivered" in done.stdout
+    expected = "10 DeliveredToTerminal, 1 DeliveryImpossible, 1 DeliveryUncertain"
+    assert f"Receipts: {expected}.\n" in done.stdout
+    assert ("DeliveryUncertain", "DeliveryImpossible") == (lines.pop("R98"), lines.pop("R99"))
+    assert {f"R{n}": "DeliveredToTerminal" for n in range(10)} == lines
+    assert not list(path.parent.glob("*.new"))
+
+
+def test_receipts_that_do_not_come_are_not_waited_for_without_end(run, sandbox, rows_file, port):
+    """
+    The campaign ends; its results say nothing of delivery.
+    """
+    path = rows_file("to,text\n+2250700000001,Bonjour\n")
+    options = ("--outbox", "c.db", "--receipts", port, "--receipts-wait", "0.5")
+    done = run("bulk", path, *options)
+
+    assert 0 == done.returncode
+    assert "Receipts:" not in done.stdout
+    assert "Warning: without a secret" in done.stderr
+
+
+def test_ctrl_c_ends_the_wait_for_receipts(start, sandbox, rows_file, port, results):
+    """
+    What was sent is sent; nothing is said of what did not come.
+    """
+    path = rows_file("to,text\n+2250700000001,Bonjour\n")
+    process = start(*("bulk", path, "--outbox", "c.db", "--receipts", port, "--receipts-wait", 600))
+    for line in process.stdout:
+        if "1 sent" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+
+    assert 130 == process.returncode
+    assert ["accepted"] == [line["state"] for line in results(path).values()]
+
+
+def test_receipts_need_an_outbox(run, rows_file):
+    """
+    Without one there is nowhere to keep them.
+    """
+    done = run("bulk", rows_file(ROWS), "--receipts", 0)
+
+    assert 2 == done.returncode
+    assert "--outbox CAMPAIGN.db" in done.stderr
+
+
+def test_a_port_that_is_taken(run, rows_file):
+    """
+    One line, before anything is sent.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = listener.getsockname()[1]
+        done = run("bulk", rows_file(ROWS), "--outbox", "c.db", "--receipts", taken)
+        alone = run("receipts", "--port", taken)
+
+    assert (2, 2) == (done.returncode, alone.returncode)
+    assert f"cannot listen on 127.0.0.1:{taken}" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{taken}" in alone.stderr
+
+
+def test_what_a_campaign_answered_before_sigkill_is_in_its_outbox(
+    start, orange, port, rows_file, tmp_path
+):
+    """
+    Kept first, then answered.
+    """
+    rows = "".join(f"+2250700{n:06},Bonjour\n" for n in range(2_000))
+    options = ("--outbox", "c.db", "--rate", "off", "--receipts", port, "--secret", "s3cret")
+    process = start("bulk", rows_file(f"to,text\n{rows}"), *options, settings=orange.environment)
+    until = time.monotonic() + 30
+    while orange.shown("statistics")["receipts_delivered"] < 200:
+        assert time.monotonic() < until
+    process.kill()
+    process.wait()
+    answered = orange.shown("statistics")["receipts_delivered"]
+
+    assert answered <= len(stored(tmp_path / "c.db"))
+
+
+def test_what_the_endpoint_answered_before_sigkill_is_in_its_files(endpoint, tmp_path):
+    """
+    In both, as often as it is killed.
+    """
+    acknowledged = []
+    for round_ in range(3):
+        process, address = endpoint("--store", "r.db", "--jsonl", "r.jsonl")
+        with httpx.Client(base_url=address, trust_env=False) as orange:
+            for n in range(100):
+                orange.post("/", json=body(f"{round_}-{n}")).raise_for_status()
+                acknowledged.append(f"{round_}-{n}")
+            process.kill()
+            process.wait()
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+
+    assert acknowledged == stored(tmp_path / "r.db")
+    assert acknowledged == [line["resource_id"] for line in lines]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("r.*")}
+    assert {0o600} == modes
+
+
+def test_the_endpoint_says_what_came(endpoint):
+    """
+    In numbers, the refused too; numbers of people in nothing it says.
+    """
+    process, address = endpoint("--secret", "s3cret")
+    with httpx.Client(base_url=address, trust_env=False) as orange:
+        answers = [
+            orange.post("/s3cret", json=body("a")).status_code,
+            orange.post("/?token=s3cret", json=body("b", "DeliveryImpossible")).status_code,
+            orange.post("/guess", json=body("c")).status_code,
+            orange.post("/s3cret", content=b"rubbish").status_code,
+            orange.get("/s3cret").status_code,
+        ]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert [200, 200, 404, 400, 405] == answers
+    assert (0, "") == (process.returncode, err)
+    for part in ("2 receipts", "1 DeliveredToTerminal", "1 DeliveryImpossible"):
+        assert part in out
+    for part in ("1 refused (not found)", "1 refused (unreadable)", "1 refused (wrong method)"):
+        assert part in out
+    assert "700000001" not in out
+
+
+def test_sources(endpoint):
+    """
+    Another one finds nothing there.
+    """
+    _, address = endpoint("--allowed-source", "203.0.113.7", "--trusted-proxy", "127.0.0.1")
+    with httpx.Client(base_url=address, trust_env=False) as orange:
+        answers = [
+            orange.post("/", json=body("a"), headers={"X-Forwarded-For": source}).status_code
+            for source in ("203.0.113.7", "198.51.100.1")
+        ]
+
+    assert [200, 404] == answers
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--secret", "a/b"), "secret: not empty and without a slash"),
+        (("--allowed-source", "here"), "'here'"),
+        (("--store", "none/r.db"), "store of receipts none/r.db: No such file"),
+        (("--jsonl", "none/r.jsonl"), "cannot write none/r.jsonl"),
+        (("--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
+    ],
+)
+def test_settings_that_cannot_be(run, options, said):
+    """
+    One line that names it.
+    """
+    done = run("receipts", "--port", 0, *options)
+
+    assert 2 == done.returncode
+    assert said in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def crashed(tmp_path):
+    """Leave an outbox as a crash does: U1 and U2 were on the wire, to two numbers."""
+
+    async def leave(outbox):
+        await outbox.open(time.time(), timedelta.max)
+        for reference, number in (("U1", 11), ("U2", 12), ("U3", 12)):
+            message = OutboundMessage(f"+22507000000{number}", "Secret", reference=reference)
+            await outbox.add(Entry(message, Priority.BULK, 0.0, math.inf))
+            await outbox.take(time.time())
+        await outbox.aclose()
+
+    asyncio.run(leave(SqliteOutbox(tmp_path / "c.db")))
+
+
+def test_receipts_taken_elsewhere_are_joined(run, endpoint, crashed, tmp_path):
+    """
+    While the endpoint goes on: what is certain is settled, what is not is shown to a person.
+    """
+    _, address = endpoint("--store", "r.db")
+    with httpx.Client(base_url=address, trust_env=False) as orange:
+        for resource_id, number in (("81e4", 11), ("92f5", 12), ("stranger", 13)):
+            orange.post("/", json=body(resource_id, number=f"+22507000000{number}"))
+        imported = [run("outbox", "c.db", "--import", "r.db").stdout for _ in range(2)]
+        assert 200 == orange.post("/", json=body("later")).status_code
+    listed = run("outbox", "c.db", "--state", "unknown").stdout
+    counted = run("outbox", "c.db").stdout
+    run("outbox", "c.db", "--export", "all.csv")
+    with (tmp_path / "all.csv").open(encoding="utf-8-sig", newline="") as file:
+        exported = {line["reference"]: line for line in csv.DictReader(file)}
+
+    assert [
+        "Receipts read: 3. Of messages here: 1; 1 unknown ones are sent now.\n",
+        "Receipts read: 3. Of messages here: 1; 0 unknown ones are sent now.\n",
+    ] == imported
+    assert 2 == listed.count("perhaps 92f5, DeliveredToTerminal")
+    assert {"sent\t1", "unknown\t2", "DeliveredToTerminal\t1"} <= set(counted.splitlines())
+    assert ("81e4", "DeliveredToTerminal") == (
+        exported["U1"]["resource_id"],
+        exported["U1"]["delivery"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "store of receipts r.db: No such file"),
+        (b"", "store of receipts r.db: empty"),
+        (b"rubbish" * 1_000, "store of receipts r.db: not a store of receipts"),
+    ],
+)
+def test_what_is_no_store_of_receipts(run, crashed, tmp_path, content, said):
+    """
+    One line; the outbox is as it was.
+    """
+    if content is not None:
+        (tmp_path / "r.db").write_bytes(content)
+    done = run("outbox", "c.db", "--import", "r.db")
+
+    assert 2 == done.returncode
+    assert said in done.stderr
+    assert {State.UNKNOWN: 3} == Counter(stored(tmp_path / "c.db", "state", "message"))
