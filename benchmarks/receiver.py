@@ -1,7 +1,8 @@
-"""How many receipts a second does the receiver take, beside an ASGI app that does nothing?"""
+"""How many receipts a second are taken, beside an ASGI app that does nothing?"""
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import resource
@@ -9,7 +10,9 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +20,24 @@ import attrs
 import uvicorn
 from _table import check, percent, table
 
+from orange_sms_async import OutboundMessage, SendQueue, SentMessage
+from orange_sms_async.outbox.database import OUTBOX, connect
+from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
-LINES = 16  # keep-alive connections, each with one request under way
+LINES = 64  # keep-alive connections, each with one request under way
 TURN = 0.5  # seconds for one app, then the other: a busy moment meets both
-CASES = {"bare ASGI app": "/bare", "ReceiptReceiver": "/receipts/made-up"}
+CASES = {
+    "bare ASGI app": "/bare",
+    "ReceiptReceiver, a book": "/book/made-up",
+    "ReceiptReceiver, an outbox": "/outbox/made-up",
+}
+MESSAGES = 400_000  # in the outbox, waiting for their receipts
 SOURCE = "127.0.0.0/8"
+ID = "81e4296d-1f4a-4c0b-9d3e-%012d"
 BODY = (
     '{"deliveryInfoNotification":{"deliveryInfo":{"address":"tel:+2250701020304",'
-    '"deliveryStatus":"DeliveredToTerminal"},"callbackData":"81e4296d-1f4a-4c0b-9d3e-%012d"}}'
+    f'"deliveryStatus":"DeliveredToTerminal"}},"callbackData":"{ID}"}}}}'
 )
 
 
@@ -46,24 +58,64 @@ def resident() -> int:
     return pages * resource.getpagesize()
 
 
-async def serve() -> None:
-    book = ReceiptBook(capacity=1_000)
-    receiver = ReceiptReceiver(book.add, secret="made-up", allowed_sources=[SOURCE])
+class Away:
+    """A client that sends nothing: the outbox is only there for receipts."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        chosen = bare if scope["path"] == "/bare" else receiver
-        await chosen(scope, receive, send)
+    async def ready(self) -> None:
+        await asyncio.Event().wait()
 
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        raise NotImplementedError
+
+
+def fill(path: Path) -> None:
+    """Put messages into an outbox that were sent and wait for their receipts."""
+    with contextlib.closing(connect(path, OUTBOX)) as db:
+        db.execute("BEGIN")
+        db.executemany(
+            "INSERT INTO message (reference, state, priority, not_before, expires_at, on_unknown, "
+            "recipient, text, sender_address, on_net, resource_id, attempted_at, finished_at) "
+            "VALUES (?1, 'sent', 2, 0, 9e999, 'report', '+2250701020304', 'Bonjour', "
+            "'tel:+2250000', 0, ?2, ?3, ?3)",
+            ((str(n), ID % n, time.time()) for n in range(MESSAGES)),
+        )
+        db.execute("COMMIT")
+
+
+@contextlib.asynccontextmanager
+async def answering(app: Any) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
-    print(listener.getsockname()[1], flush=True)
-    while await asyncio.to_thread(sys.stdin.readline):
-        evidence = attrs.asdict(receiver.statistics())
-        print(json.dumps(evidence | {"resident": resident()}), flush=True)
+    yield listener.getsockname()[1]
     server.should_exit = True
     await serving
+
+
+async def serve(path: Path) -> None:
+    book, outbox = ReceiptBook(capacity=1_000), SqliteOutbox(path)
+    async with SendQueue(Away(), outbox=outbox) as queue:
+        settings: dict[str, Any] = {"secret": "made-up", "allowed_sources": [SOURCE]}
+        apps = {
+            "bare": bare,
+            "book": ReceiptReceiver(book.add, **settings),
+            "outbox": ReceiptReceiver(lambda _: None, store=queue, **settings),
+        }
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await apps[scope["path"].split("/")[1]](scope, receive, send)
+
+        async with answering(app) as port:
+            print(port, flush=True)
+            while await asyncio.to_thread(sys.stdin.readline):
+                evidence = {
+                    "book": attrs.asdict(apps["book"].statistics()),
+                    "outbox": attrs.asdict(apps["outbox"].statistics()),
+                    "delivered": (await outbox.deliveries()).total(),
+                    "resident": resident(),
+                }
+                print(json.dumps(evidence), flush=True)
 
 
 # -- the client ---------------------------------------------------------------------------------
@@ -126,29 +178,34 @@ class Server:
 
     def __init__(self) -> None:
         pipe = subprocess.PIPE
-        command = [sys.executable, __file__, "--serve"]
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name) / "outbox.db"
+        fill(path)
+        command = [sys.executable, __file__, "--serve", str(path)]
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         self.port = int(self.read())
 
     def read(self) -> str:
         return self.process.stdout.readline() if self.process.stdout else ""
 
-    def evidence(self) -> dict[str, int]:
+    def evidence(self) -> dict[str, Any]:
         if self.process.stdin:
             print(file=self.process.stdin, flush=True)
         return dict(json.loads(self.read()))
 
     def end(self) -> None:
         self.process.communicate(timeout=10)
+        self.folder.cleanup()
 
 
 def measure(server: Server, seconds: float) -> tuple[dict[str, list[Turn]], int, int]:
     """Return the turns of each case, and the resident memory after the first and the last."""
-    numbers, turns = itertools.count(), {name: list[Turn]() for name in CASES}
+    numbers = {name: itertools.count() for name in CASES}
+    turns = {name: list[Turn]() for name in CASES}
     warm = 0
     for _ in range(max(2, round(seconds / TURN / len(CASES)))):
         for name, path in CASES.items():
-            turns[name].append(asyncio.run(turn(server.port, path, numbers, TURN)))
+            turns[name].append(asyncio.run(turn(server.port, path, numbers[name], TURN)))
         # The book is full by then, or will be soon; what grows after it grows for ever.
         warm = warm or server.evidence()["resident"]
     return turns, warm, server.evidence()["resident"]
@@ -157,20 +214,27 @@ def measure(server: Server, seconds: float) -> tuple[dict[str, list[Turn]], int,
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--seconds", type=float, default=10.0)
-    options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.serve:
-        asyncio.run(serve())
+        asyncio.run(serve(chosen.serve))
         return
     server = Server()
     turns, warm, last = measure(server, chosen.seconds)
     evidence = server.evidence()
     server.end()
     show(turns, warm, last)
-    posted = sum(turn.answered for turn in turns["ReceiptReceiver"])
+    posted = {name: sum(turn.answered for turn in each) for name, each in turns.items()}
     check(not any(turn.bad for each in turns.values() for turn in each), "every answer was 200")
-    check(posted == evidence["receipts"], "every receipt that was answered was taken, once")
-    check(not evidence["failed_callbacks"], "every receipt is in the book")
+    for name, key in (
+        ("ReceiptReceiver, a book", "book"),
+        ("ReceiptReceiver, an outbox", "outbox"),
+    ):
+        counted = evidence[key]
+        check(posted[name] == counted["receipts"], "every receipt answered was taken, once")
+        check(not counted["failed_callbacks"], "every receipt was handed over")
+    kept = min(posted["ReceiptReceiver, an outbox"], MESSAGES)
+    check(kept == evidence["delivered"], "every receipt answered is in the outbox")
 
 
 def show(turns: dict[str, list[Turn]], warm: int, last: int) -> None:

@@ -44,7 +44,8 @@ def as_it_was():
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where the page puts its outbox
     monkeypatch.setenv("ORANGE_SMS_CLIENT_ID", "sandbox")
     monkeypatch.setenv("ORANGE_SMS_CLIENT_SECRET", "sandbox")
     monkeypatch.setenv("RECEIPTS_SECRET", SECRET)
@@ -151,6 +152,29 @@ async def test_the_page_on_receipts(serve):
 
     assert ["it is on the phone", "Orange says DeliveryImpossible"] == said
     assert [200, 200] == await posted(sandbox, 2)
+
+
+def is_there(name):
+    return Path(name).exists()
+
+
+async def test_the_shop_of_the_page(serve):
+    """
+    It asks by its own reference, and its receipts are in its outbox.
+    """
+    page = {}
+
+    async def shop(scope, receive, send):
+        if not page:  # only now is it known where Orange is
+            await run_blocks(page)
+        await page["shop"](scope, receive, send)
+
+    async with serve(shop) as (web, _):
+        await web.post("/orders/4711/notice", params={"to": "+2250700000001"})
+        shown = (await web.get("/orders/4711/notice")).json()
+
+    assert "DeliveredToTerminal" == shown
+    assert is_there("outbox.db")
 
 
 async def test_the_receivers_of_the_page(serve):

@@ -150,7 +150,7 @@ def bulk(
                     deliveries=deliveries,
                 )
                 campaign = asyncio.run(sending)
-        told = asyncio.run(_receipts_told(outbox, path, campaign.tally)) if outbox else {}
+        told = _receipts_told(outbox, path, campaign.tally) if outbox else {}
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
         stop_with(str(error))
     except KeyboardInterrupt:  # before the first message
@@ -194,11 +194,16 @@ async def send_rows(
     return campaign
 
 
-async def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:
+def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:
     """Count the outbox's messages by what receipts told, and enter it in the results."""
+    # A pipe stays as it is: what was written there cannot be written again.
+    return asyncio.run(_told(outbox, results if results.is_file() else None, tally))
+
+
+async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, int]:
     async with opened(outbox) as (kept_in, _):
         told = dict(await kept_in.deliveries())
-        if told:
+        if told and results:
             tally.settled_by_receipts(await fill_in(results, kept_in.find))
             if awaited := await kept_in.awaited(time.time()):
                 told["without a final one yet"] = awaited

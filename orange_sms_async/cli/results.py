@@ -192,8 +192,6 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
         UnwritableFileError: it cannot be written; the file is as it was.
     """
     settled = Counter[str]()
-    if not path.is_file():
-        return settled  # a pipe: what was written there cannot be written again
     beside = path.with_name(f"{path.name}.new")
     with (
         path.open(encoding="utf-8-sig", newline="") as file,

@@ -10,12 +10,13 @@ _AT_ONCE = 10  # old receipts that are forgotten with each new one
 
 def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> bool:
     """Keep a receipt; return whether it says something new."""
-    # Without a resource id, two messages to one number look like a duplicate.
+    # Without a resource id, two messages to one number look like a duplicate. The plus keeps SQLite
+    # from looking for it among all receipts of the number.
     added = db.execute(
         "INSERT INTO receipt (resource_id, status, address, arrived_at) "
         "SELECT :resource_id, :status, :address, :arrived_at WHERE NOT EXISTS ("
         "SELECT 1 FROM receipt WHERE resource_id = :resource_id AND status = :status "
-        "AND resource_id <> '' AND address IS :address)",
+        "AND resource_id <> '' AND +address IS :address)",
         {
             "resource_id": storable(receipt.resource_id),
             "status": storable(receipt.status),
