@@ -19,20 +19,17 @@ from orange_sms_async import (
     MessageWithdrawn,
     OutboundMessage,
     OutcomeUnknown,
-    Priority,
     QueueClosed,
     RequestRejected,
     ResourceId,
     SendQueue,
 )
-from orange_sms_async.outbox import Entry, OutboxUnusable, Outcome, State
+from orange_sms_async.outbox import OutboxUnusable, State
 from orange_sms_async.outbox.database import OUTBOX, Format, connect
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 NUMBER, OTHER = "+2250701020304", "+2250705060708"
-MONTH = timedelta(days=30)
-DAY = 86_400.0
 NETWORK = "DeliveredToNetwork"
 ARRIVED = "DeliveredToTerminal"
 
@@ -93,15 +90,16 @@ class TestKept:
         """
         And each twice: the state only moves forward, to the same end.
         """
-        reached = set()
+        orders = list(itertools.permutations(DeliveryStatus))
         async with opened(rate=1_000) as queue:
-            for n, order in enumerate(itertools.permutations(DeliveryStatus)):
+            for n in range(len(orders)):
                 await queue.send(named(f"{n}"))
-                for status in (*order, *order):
-                    await queue.keep(receipt(f"id-{n}", status))
-                reached.add((await queue.outcome(f"{n}")).delivery.status)
+            for place in (0, 0, 1, 1, 2, 2, 3, 3, 4, 4, *range(5)):
+                came = [receipt(f"id-{n}", order[place]) for n, order in enumerate(orders)]
+                await asyncio.gather(*map(queue.keep, came))
+            reached = [outcome.delivery.status async for outcome in queue.outcomes()]
 
-        assert {DeliveryStatus.DELIVERED_TO_TERMINAL} == reached
+        assert [DeliveryStatus.DELIVERED_TO_TERMINAL] * 120 == reached
 
     @pytest.mark.parametrize(
         ("statuses", "state"),
@@ -397,223 +395,7 @@ def copied(path: Path) -> Path:
     return copy
 
 
-# -- a receipt that is the only answer -------------------------------------------------------------
-
-
-class Story:
-    """Messages and receipts in an outbox, at times the test says."""
-
-    def __init__(self, path: Path) -> None:
-        self.outbox = SqliteOutbox(path)
-
-    async def sending(self, reference: str, at: float, number: str = NUMBER, **how: str) -> None:
-        await self.outbox.add(Entry(named(reference, number), Priority.NORMAL, **how))
-        await self.outbox.take(at)
-
-    async def unknown(self, reference: str, at: float, number: str = NUMBER, *, taken=False):
-        await self.sending(reference, at, number)
-        error = OutcomeUnknown("no answer")
-        error.accepted = taken
-        return await self.settled(Outcome(reference, State.UNKNOWN, error=error), at + 30)
-
-    async def sent(self, reference: str, resource_id: str, at: float, number: str = NUMBER):
-        await self.sending(reference, at, number)
-        return await self.settled(Outcome(reference, State.SENT, ResourceId(resource_id)), at + 1)
-
-    async def twice(self, reference: str, at: float) -> None:
-        """Sent, unknown, and sent again: accepted under one id, and perhaps under two."""
-        entry = Entry(named(reference), Priority.NORMAL)
-        await self.outbox.add(entry)
-        await self.outbox.take(at)
-        entry.on_unknown = "resent"
-        await self.outbox.put_back(entry)
-        await self.outbox.take(at + 40)
-        await self.settled(Outcome(reference, State.SENT, ResourceId("second")), at + 41)
-
-    async def settled(self, outcome: Outcome, at: float) -> dict[str, Outcome]:
-        return {each.reference: each for each in await self.outbox.settle(outcome, at)}
-
-    async def comes(self, resource_id: str, at: float, **what: str) -> tuple[Outcome, bool] | None:
-        return await self.outbox.keep(receipt(resource_id, **what), at)
-
-
-@pytest.fixture
-async def story(path):
-    story = Story(path)
-    await story.outbox.open(0.0, MONTH)
-    yield story
-    await story.outbox.aclose()
-
-
-ATTEMPT = 1_000.0
-
-
-@pytest.mark.parametrize("status", [*DeliveryStatus, "SomethingNew"])
-@pytest.mark.parametrize("at", [ATTEMPT, ATTEMPT + 31, ATTEMPT + DAY])
-async def test_an_unknown_message_is_settled_by_its_receipt(story, status, at):
-    """
-    Whatever the receipt says, Orange took the message: its outcome says who told it.
-    """
-    await story.unknown("a", ATTEMPT)
-    outcome, settled = await story.comes("81e4", at, status=status)
-
-    assert settled
-    assert ("a", State.SENT, "81e4", None) == (
-        outcome.reference,
-        outcome.state,
-        outcome.resource_id,
-        outcome.error,
-    )
-    assert ("receipt", status) == (outcome.settled_by, outcome.delivery.status)
-    assert outcome == await story.outbox.find("a")
-
-
-DOUBTS = {
-    "it came before the attempt": lambda s: (s.unknown("a", ATTEMPT), s.comes("x", ATTEMPT - 1)),
-    "it came too late": lambda s: (s.unknown("a", ATTEMPT), s.comes("x", ATTEMPT + DAY + 1)),
-    "it is to another number": lambda s: (
-        s.unknown("a", ATTEMPT),
-        s.comes("x", ATTEMPT + 60, number=OTHER),
-    ),
-    "it has no id": lambda s: (s.unknown("a", ATTEMPT), s.comes("", ATTEMPT + 60)),
-    "its id is of another message": lambda s: (
-        s.unknown("a", ATTEMPT),
-        s.sent("b", "x", ATTEMPT + 10),
-        s.comes("x", ATTEMPT + 60),
-    ),
-    "two are unknown": lambda s: (
-        s.unknown("a", ATTEMPT),
-        s.unknown("b", ATTEMPT + 10),
-        s.comes("x", ATTEMPT + 60),
-    ),
-    "another is on the wire": lambda s: (
-        s.unknown("a", ATTEMPT),
-        s.sending("b", ATTEMPT + 10),
-        s.comes("x", ATTEMPT + 60),
-    ),
-    "another was accepted without an id": lambda s: (
-        s.unknown("b", ATTEMPT - 2 * DAY, taken=True),
-        s.unknown("a", ATTEMPT),
-        s.comes("x", ATTEMPT + 60),
-    ),
-    "another was sent twice": lambda s: (
-        s.twice("b", ATTEMPT - 100),
-        s.unknown("a", ATTEMPT),
-        s.comes("x", ATTEMPT + 60),
-    ),
-}
-
-
-@pytest.mark.parametrize("doubt", DOUBTS)
-async def test_in_doubt_a_person_decides(story, doubt):
-    """
-    The message stays unknown, and the receipt is kept.
-    """
-    for step in DOUBTS[doubt](story):
-        await step
-
-    assert State.UNKNOWN is (await story.outbox.find("a")).state
-
-
-async def test_one_accepted_without_an_id_is_settled_too(story):
-    """
-    It is the candidate itself that has no id.
-    """
-    await story.unknown("a", ATTEMPT, taken=True)
-    outcome, _ = await story.comes("81e4", ATTEMPT + 60)
-
-    assert ("a", "81e4") == (outcome.reference, outcome.resource_id)
-
-
-async def test_later_receipts_of_a_settled_message_are_its_own(story):
-    """
-    It is settled once, and then goes on as any other.
-    """
-    await story.unknown("a", ATTEMPT)
-    first = await story.comes("81e4", ATTEMPT + 60, status="MessageWaiting")
-    await story.unknown("b", ATTEMPT + 70)
-    second = await story.comes("81e4", ATTEMPT + 90)
-
-    assert [("a", True), ("a", False)] == [(o.reference, new) for o, new in (first, second)]
-    assert ARRIVED == second[0].delivery.status
-    assert State.UNKNOWN is (await story.outbox.find("b")).state
-
-
-async def test_a_receipt_that_came_while_its_message_was_on_the_wire(story):
-    """
-    The answer is lost then, and the receipt tells what it would have told.
-    """
-    await story.sending("a", ATTEMPT)
-    assert await story.comes("81e4", ATTEMPT + 5) is None
-    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
-    settled = (await story.settled(lost, ATTEMPT + 30))["a"]
-
-    assert (State.SENT, "81e4", "receipt") == (
-        settled.state,
-        settled.resource_id,
-        settled.settled_by,
-    )
-    assert ARRIVED == settled.delivery.status
-
-
-async def test_a_receipt_that_came_while_another_was_on_the_wire(story):
-    """
-    When that one has its own id, it is clear whose the receipt was.
-    """
-    await story.unknown("a", ATTEMPT)
-    await story.sending("b", ATTEMPT + 40)
-    assert await story.comes("81e4", ATTEMPT + 41) is None
-    settled = await story.settled(Outcome("b", State.SENT, ResourceId("id-b")), ATTEMPT + 42)
-
-    assert {"b": "id-b", "a": "81e4"} == {name: o.resource_id for name, o in settled.items()}
-    assert "receipt" == settled["a"].settled_by
-
-
-async def test_two_receipts_for_one_message(story):
-    """
-    One of them is of somebody else: a person decides, and sees both.
-    """
-    await story.sending("a", ATTEMPT)
-    for resource_id in ("81e4", "92f5"):
-        await story.comes(resource_id, ATTEMPT + 5)
-    await story.settled(Outcome("a", State.UNKNOWN, error=OutcomeUnknown()), ATTEMPT + 30)
-    seen = await story.outbox.perhaps_of("a")
-
-    assert State.UNKNOWN is (await story.outbox.find("a")).state
-    assert ["81e4", "92f5"] == [receipt.resource_id for receipt in seen]
-
-
-async def test_of_a_message_sent_again_the_first_attempt_counts(story):
-    """
-    Its receipt may be the one of either.
-    """
-    entry = Entry(named("a"), Priority.NORMAL)
-    await story.outbox.add(entry)
-    await story.outbox.take(ATTEMPT)
-    entry.on_unknown = "resent"
-    await story.outbox.put_back(entry)
-    await story.outbox.take(ATTEMPT + 60)
-    await story.comes("81e4", ATTEMPT + 30)
-    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
-
-    assert "81e4" == (await story.settled(lost, ATTEMPT + 90))["a"].resource_id
-
-
-async def test_who_settles_a_message_finds_its_receipts(story):
-    """
-    The id that a person found may have been reported on before.
-    """
-    await story.unknown("a", ATTEMPT)
-    await story.unknown("b", ATTEMPT)
-    await story.comes("70d3", ATTEMPT - 1)
-    await story.comes("81e4", ATTEMPT + 60)
-    seen = {name: await story.outbox.perhaps_of(name) for name in "ab"}
-    await story.outbox.resolve("a", ResourceId("81e4"), ATTEMPT + 100)
-    outcome = await story.outbox.find("a")
-
-    assert {"a": [receipt("81e4")], "b": [receipt("81e4")]} == seen
-    assert ("person", ARRIVED) == (outcome.settled_by, outcome.delivery.status)
-    assert [] == await story.outbox.perhaps_of("b")
+# -- and what a queue makes of that ----------------------------------------------------------------
 
 
 async def test_a_receipt_before_the_crash_tells_what_was_on_the_wire(line, opened, path):
