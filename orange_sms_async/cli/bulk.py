@@ -18,7 +18,7 @@ from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.progress import console, shown
 from orange_sms_async.cli.rates import messages_a_second
-from orange_sms_async.cli.receipts import Secret, warn_without
+from orange_sms_async.cli.receipts import Secret, listening, warn_without
 from orange_sms_async.cli.results import Result, ResultsFile, RowState, Tally, fill_in
 from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.signals import interrupts_call
@@ -118,15 +118,9 @@ def bulk(
     0: all were accepted.
     """
     _check_sender_name(sender_name)
-    if receipts is not None and outbox is None:
-        raise typer.BadParameter(
-            "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
-        )
     kept_in = SqliteOutbox(outbox) if outbox else None
-    deliveries = None
-    if receipts is not None and kept_in:
-        deliveries = Deliveries(kept_in, receipts, secret, receipts_wait)
-        warn_without(secret)
+    # A port is taken before anything is sent, which opening the outbox begins.
+    deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
     client = _client()
     try:
@@ -192,6 +186,15 @@ async def send_rows(
             async with shown(campaign, total, screen):
                 await campaign.run()
     return campaign
+
+
+def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:
+    if outbox is None:
+        raise typer.BadParameter(
+            "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
+        )
+    warn_without(secret)
+    return Deliveries(outbox, listening("127.0.0.1", port), secret, wait)
 
 
 def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -9,7 +10,6 @@ from collections.abc import AsyncIterator
 import attrs
 
 from orange_sms_async import DeliveryStatus, SendQueue
-from orange_sms_async.cli.receipts import listening
 from orange_sms_async.cli.serving import serving
 from orange_sms_async.outbox import OutboxUnusable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
@@ -24,12 +24,12 @@ class Deliveries:
     The endpoint of a campaign, whose outbox keeps what comes.
 
     Attributes:
-        port: of this machine, 0 for a free one.
+        listener: where they are taken.
         wait: seconds for receipts after the last message of the campaign.
     """
 
     outbox: SqliteOutbox
-    port: int
+    listener: socket.socket
     secret: str | None = attrs.field(repr=False)
     wait: float
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -43,7 +43,7 @@ class Deliveries:
     async def served(self, queue: SendQueue) -> AsyncIterator[str]:
         """Take receipts for a queue while the block lasts; yield the address."""
         receiver = ReceiptReceiver(lambda _: self._came.set(), secret=self.secret, store=queue)
-        async with serving(receiver, listening("127.0.0.1", self.port)) as address:
+        async with serving(receiver, self.listener) as address:
             watching = asyncio.create_task(self._watch(), name="orange-sms deliveries")
             try:
                 yield address

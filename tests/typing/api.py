@@ -11,6 +11,7 @@ from orange_sms_async import (
     ClientCredentials,
     ContractRefused,
     Country,
+    DeliveryReceipt,
     DeliveryStatus,
     NotSent,
     OrangeSMSError,
@@ -24,6 +25,9 @@ from orange_sms_async import (
     decode_inbound,
     decode_receipt,
 )
+from orange_sms_async.outbox.receiptfile import ReceiptFile
+from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 
 def show(*values: object) -> None: ...
@@ -78,6 +82,20 @@ async def queue(messages: Iterable[OutboundMessage]) -> None:
                 error: OrangeSMSError | None = report.error
                 taken: ResourceId | None = report.resource_id
                 show(report.message.reference, error, taken)
+
+
+async def receipts(client: Client, message: OutboundMessage) -> bool:
+    book = ReceiptBook()
+    async with (
+        ReceiptFile("receipts.db") as file,
+        SendQueue(client, outbox=SqliteOutbox("outbox.db")) as queue,
+    ):
+        show(ReceiptReceiver(book.add, store=queue), ReceiptReceiver(book.add, store=file))
+        async with queue.bulk([message], delivered_within=60) as reports:
+            async for report in reports:
+                furthest: DeliveryReceipt | None = report.delivery
+                show(furthest, (await queue.outcome(message.reference)).settled_by)
+        return (await queue.delivered(message.reference, timeout=60)).delivered
 
 
 def values(body: bytes) -> bool:
