@@ -201,6 +201,21 @@ class Sandbox:
         """Make every token issued until now unknown (401, code 41)."""
         self._gateway.tokens.forget()
 
+    async def deliver(self, resource_id: str, status: str = "DeliveredToTerminal") -> Receipt:
+        """
+        Post a delivery receipt now, whatever it says, and return how it was received.
+
+        Raises:
+            ValueError: there is no `receipt_url` to post it to.
+            KeyError: no such message is remembered.
+        """
+        if self.receipt_url is None:
+            raise ValueError("no receipt_url was set")
+        for sent in reversed(self.sent):
+            if sent.resource_id == resource_id:
+                return await self._receipts.post(sent, status)
+        raise KeyError(resource_id)
+
     # What happened.
 
     @property

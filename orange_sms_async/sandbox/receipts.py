@@ -52,9 +52,10 @@ class Receipts:
         """Post all receipts of a message, each after the delay."""
         for status in statuses_for(sent.address):
             await asyncio.sleep(self.delay())
-            await self._post(sent, status)
+            await self.post(sent, status)
 
-    async def _post(self, sent: Sent, status: str) -> None:
+    async def post(self, sent: Sent, status: str) -> Receipt:
+        """Post one receipt now."""
         answer, error = None, None
         time = asyncio.get_running_loop().time()
         try:
@@ -62,16 +63,16 @@ class Receipts:
             answer = response.status_code
         except Exception as refused:  # noqa: BLE001 -- the endpoint is the user's: it may do anything
             error = type(refused).__name__
-        self.posted.append(
-            Receipt(
-                resource_id=sent.resource_id,
-                address=sent.address,
-                status=status,
-                time=time,
-                answer=answer,
-                error=error,
-            )
+        receipt = Receipt(
+            resource_id=sent.resource_id,
+            address=sent.address,
+            status=status,
+            time=time,
+            answer=answer,
+            error=error,
         )
+        self.posted.append(receipt)
+        return receipt
 
     def _connected(self) -> httpx.AsyncClient:
         """One client for each event loop: a connection cannot move to another."""

@@ -173,3 +173,27 @@ def test_one_client_for_each_loop(endpoint):
 
     assert first[0] is first[1] is not second[0]
     assert receipts._client is None
+
+
+async def test_a_receipt_by_hand(sandbox, endpoint, client, send):
+    """
+    It says what it is told to, at once, and comes back with the endpoint's answer.
+    """
+    sandbox.receipt_delay = 86_400
+    await send(client)
+    receipt = await sandbox.deliver(sandbox.sent[0].resource_id, "Eaten")
+
+    assert "Eaten" == endpoint.got[0]["deliveryInfo"]["deliveryStatus"]
+    assert 200 == receipt.answer
+    assert [receipt] == sandbox.receipts
+    await sandbox.aclose()
+
+
+async def test_no_receipt_by_hand_for_nobody(sandbox):
+    """
+    A message Orange does not remember, or nowhere to post to.
+    """
+    with pytest.raises(KeyError):
+        await sandbox.deliver("81e4296d")
+    with pytest.raises(ValueError, match="receipt_url"):
+        await Sandbox().deliver("81e4296d")
