@@ -1,0 +1,50 @@
+/** What is set to go wrong, in words: at the top of every view, with the way back to normal. */
+
+import { change } from "/_sandbox/page/api.js";
+import { find, icon, make } from "/_sandbox/page/dom.js";
+import { knows, say, share } from "/_sandbox/page/texts.js";
+
+const SHARES = ["doubled", "reordered", "late", "before_answer", "lost"];
+
+/** Name a fault in the reader's language; Orange's own words are the same in all of them. */
+export function nameOf(fault, labels) {
+  return knows(`fault.${fault}`) ? say(`fault.${fault}`) : (labels.get(fault) ?? fault);
+}
+
+/** Everything that is not as usual, a sentence each. */
+export function sentences({ next, chance, latency, jitter, receipts, known }) {
+  const labels = new Map(known.map(({ name, label }) => [name, label]));
+  const told = next.map(({ on, fault, left }) =>
+    say(`next.${on}`, { count: left, fault: nameOf(fault, labels) }),
+  );
+  if (chance !== null) {
+    told.push(say(`chance.${chance.on}`, { share: share(chance.share), fault: nameOf(chance.fault, labels) }));
+  }
+  if (latency > 0 || jitter > 0) told.push(say("line_slow", { latency, jitter }));
+  for (const kind of SHARES) {
+    if (receipts[kind] > 0) told.push(say(`receipts_are.${kind}`, { share: share(receipts[kind]), seconds: receipts.late_by }));
+  }
+  if (receipts.status !== null) told.push(say("receipts_say", { status: receipts.status }));
+  return told;
+}
+
+export const normal = () => change("DELETE", "faults", {}, say("normal_again"));
+
+export function show(faults) {
+  const told = sentences(faults);
+  const place = find("#alarm");
+  const same = place.dataset.told === told.join("\n");
+  if (same) return; // a status that is written again is read out again
+  place.dataset.told = told.join("\n");
+  place.replaceChildren(...(told.length === 0 ? [] : alarm(told)));
+}
+
+function alarm(told) {
+  const link = make("a", { href: "#/faults" }, say("faults_set", { count: told.length }));
+  return [
+    icon("warning"),
+    link,
+    make("ul", {}, told.map((sentence) => make("li", {}, sentence))),
+    make("button", { type: "button", onclick: normal }, say("all_normal")),
+  ];
+}
