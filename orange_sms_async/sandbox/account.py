@@ -2,18 +2,18 @@
 
 import datetime as dt
 import random
-from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from orange_sms_async.sandbox.answers import RefusalError, backend_error
+from orange_sms_async.sandbox.messages import may_be_sender_name
 
 ALL_NETWORKS, ON_NET = "SMS_OCB", "SMS_OCB2"
 
 # Orange's 13 countries, by calling code (D).
-_COUNTRIES = {
+COUNTRIES = {
     "216": "TUN",
     "221": "SEN",
     "223": "MLI",
@@ -32,18 +32,16 @@ _COUNTRIES = {
 # The status flips some seconds after the last second of the contract (captured: 28.5).
 _FLIP = dt.timedelta(seconds=30)
 
+_ORDERS = 1_000  # purchase orders that are remembered
+
 
 def country_of(address: str) -> str | None:
-    return _COUNTRIES.get(address.removeprefix("tel:+")[:3])
+    return COUNTRIES.get(address.removeprefix("tel:+")[:3])
 
 
 def _in_days(days: int) -> dt.datetime:
     last = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     return last.replace(hour=23, minute=59, second=59, microsecond=0)
-
-
-def _stamp(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @attrs.define
@@ -74,26 +72,65 @@ class Contract:
 
 def contracts_everywhere() -> tuple[Contract, ...]:
     """Contracts for all 13 countries, and one for Orange's own network in Côte d'Ivoire."""
-    everywhere = [Contract(country) for country in sorted(_COUNTRIES.values())]
+    everywhere = [Contract(country) for country in sorted(COUNTRIES.values())]
     return (*everywhere, Contract("CIV", offer_name=ON_NET))
 
 
-class Account:
-    """Contracts, purchase orders and counters, changed by every message taken."""
+@attrs.frozen(kw_only=True)
+class PurchaseOrder:
+    """A bundle that was bought: the contract before it, if there was one, and after it."""
 
-    def __init__(self, contracts: Iterable[Contract], chance: random.Random) -> None:
+    id: str
+    bundle_id: str
+    external_id: str
+    before: Contract | None
+    after: Contract
+
+    @property
+    def units(self) -> int:
+        return self.after.available_units - (self.before.available_units if self.before else 0)
+
+
+class Account:
+    """
+    Contracts, purchase orders, approved sender names and counters.
+
+    Attributes:
+        sender_names: those a message may name; changed by `approve` and `withdraw`.
+        usage: units asked for, by offer and country; `enforcements`: units taken.
+        on_change: told of what its owner changes; messages change the units unsaid.
+    """
+
+    def __init__(
+        self,
+        contracts: Iterable[Contract],
+        sender_names: Iterable[str],
+        chance: random.Random,
+        on_change: Callable[[], None],
+    ) -> None:
         self._chance = chance
+        self.on_change = on_change
         self.developer_id = self._made_up_id()
         self.application_id = self._made_up_id()
-        self.units_used = 0
+        self.sender_names = set(sender_names)
         self._contracts: dict[tuple[str, str], Contract] = {}
-        self._purchase_orders: list[dict[str, Any]] = []
-        self._usage: Counter[tuple[str, str]] = Counter()
-        self._enforcements: Counter[tuple[str, str]] = Counter()
+        self.purchase_orders: deque[PurchaseOrder] = deque(maxlen=_ORDERS)
+        self.usage: Counter[tuple[str, str]] = Counter()
+        self.enforcements: Counter[tuple[str, str]] = Counter()
         for contract in contracts:
             self._open(contract)
 
+    @property
+    def contracts(self) -> list[Contract]:
+        return list(self._contracts.values())
+
     def contract(self, country: str, offer_name: str = ALL_NETWORKS) -> Contract:
+        """
+        Give a contract, which may be changed as it is.
+
+        Raises:
+            KeyError: there is none.
+        """
         return self._contracts[country, offer_name]
 
     def buy(
@@ -104,16 +141,40 @@ class Account:
         until = _in_days(days)
         if old is None:
             self._open(Contract(country, units, offer_name, expiration_date=until))
-            return
-        before = attrs.evolve(old)
-        old.available_units += units
-        old.expiration_date = until
-        old.last_update_date = dt.datetime.now(dt.UTC)
-        self._record_purchase(before, old)
+        else:
+            before = attrs.evolve(old)
+            old.available_units += units
+            old.expiration_date = until
+            old.last_update_date = dt.datetime.now(dt.UTC)
+            self._record_purchase(before, old)
+        self.on_change()
 
     def expire(self, country: str, offer_name: str = ALL_NETWORKS) -> None:
         """End the contract two days ago, as yesterday may be seconds ago; its units stay."""
         self.contract(country, offer_name).expiration_date = _in_days(-2)
+        self.on_change()
+
+    def approve(self, sender_name: str) -> None:
+        """
+        Let messages name this sender from now on.
+
+        Raises:
+            ValueError: it is no name Orange could approve.
+        """
+        if not may_be_sender_name(sender_name):
+            raise ValueError("1 to 11 letters, digits or spaces")
+        self.sender_names.add(sender_name)
+        self.on_change()
+
+    def withdraw(self, sender_name: str) -> None:
+        """
+        Take the approval of a sender name back.
+
+        Raises:
+            KeyError: it was not approved.
+        """
+        self.sender_names.remove(sender_name)
+        self.on_change()
 
     def charge(self, address: str, units: int, *, on_net: bool) -> None:
         """
@@ -127,67 +188,13 @@ class Account:
             raise RefusalError(backend_error("POL0001", "No contract found for the given country"))
         key = (offer_name, contract.country)
         # A choice: usage also counts what was refused. Captured is only that it is the larger one.
-        self._usage[key] += units
+        self.usage[key] += units
         if contract.status == "EXPIRED":
             raise RefusalError(backend_error("POL0001", "Expired contract"))
         if contract.available_units < units:
             raise RefusalError(backend_error("POL0001", "insufficient credits"))
         contract.available_units -= units
-        self._enforcements[key] += units
-        self.units_used += units
-
-    def contracts_answer(self, country: str | None) -> list[dict[str, Any]]:
-        return [
-            self._contract_answer(contract)
-            for contract in self._contracts.values()
-            if country in (None, contract.country)
-        ]
-
-    def purchase_orders_answer(self, country: str | None) -> list[dict[str, Any]]:
-        # Newest first was captured; the sample of Orange's page is oldest first.
-        orders = reversed(self._purchase_orders)
-        return [order for order in orders if country in (None, order["country"])]
-
-    def statistics_answer(self, country: str | None, appid: str | None) -> dict[str, Any]:
-        offers: dict[str, list[dict[str, Any]]] = {}
-        for offer_name, used_in in self._usage:
-            if country in (None, used_in):
-                rows = self._country_statistics(offer_name, used_in, appid)
-                row = {"country": used_in, "countryStatistics": rows}
-                offers.setdefault(offer_name, []).append(row)
-        statistics = [{"service": name, "serviceStatistics": rows} for name, rows in offers.items()]
-        return {"partnerStatistics": {"developerId": self.developer_id, "statistics": statistics}}
-
-    def _country_statistics(
-        self, offer_name: str, country: str, appid: str | None
-    ) -> list[dict[str, Any]]:
-        key = (offer_name, country)
-        rows: list[dict[str, Any]] = [
-            # Captured: a row of its own for what was sent by no application.
-            {"appid": None, "usage": 0, "nbEnforcements": 0},
-            {
-                "appid": self.application_id,
-                "usage": self._usage[key],
-                "nbEnforcements": self._enforcements[key],
-            },
-        ]
-        return [row for row in rows if appid in (None, row["appid"])]
-
-    def _contract_answer(self, contract: Contract) -> dict[str, Any]:
-        return {
-            "id": contract.id,
-            "type": "SELFSERVICE",
-            "developerId": self.developer_id,
-            "applicationId": None,  # captured
-            "country": contract.country,
-            "offerName": contract.offer_name,
-            "availableUnits": contract.available_units,
-            "requestedUnits": 0,
-            "status": contract.status,
-            "expirationDate": _stamp(contract.expiration_date),
-            "creationDate": _stamp(contract.creation_date),
-            "lastUpdateDate": _stamp(contract.last_update_date),
-        }
+        self.enforcements[key] += units
 
     def _open(self, contract: Contract) -> None:
         opened = attrs.evolve(contract, id=contract.id or self._made_up_id())
@@ -195,31 +202,14 @@ class Account:
         self._record_purchase(None, opened)
 
     def _record_purchase(self, before: Contract | None, after: Contract) -> None:
-        old_units = before.available_units if before else 0
-        units = after.available_units - old_units
-        order = {
-            "id": self._made_up_id(),
-            "developerId": self.developer_id,
-            "contractId": after.id,
-            "country": after.country,
-            "offerName": after.offer_name,
-            "bundleId": self._made_up_id(),
-            "bundleDescription": f"Bundle 1 - {units} SMS",
-            "price": 725,
-            "currency": "XOF",
-            "purchaseDate": _stamp(after.last_update_date),
-            "paymentMode": "OrangeMoney",
-            "paymentProviderOrderId": None,
-            "payerId": "dev@example.org",
-            "type": "BUNDLE_PURCHASE",
-            "oldAvailableUnits": old_units,
-            "newAvailableUnits": after.available_units,
-            "oldExpirationDate": _stamp(before.expiration_date) if before else None,
-            "newExpirationDate": _stamp(after.expiration_date),
-            "externalId": self._made_up_id(),
-            "comment": None,
-        }
-        self._purchase_orders.append(order)
+        order = PurchaseOrder(
+            id=self._made_up_id(),
+            bundle_id=self._made_up_id(),
+            external_id=self._made_up_id(),
+            before=before,
+            after=attrs.evolve(after),
+        )
+        self.purchase_orders.append(order)
 
     def _made_up_id(self) -> str:
         return f"{self._chance.getrandbits(96):024x}"

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 # Orange's list of gateway errors: code -> (usual status, message, description) (D).
-_GATEWAY_ERRORS: dict[int, tuple[int, str, str]] = {
+GATEWAY_ERRORS: dict[int, tuple[int, str, str]] = {
     1: (500, "Internal error", "An internal error occurred."),
     5: (503, "The service is temporarily unavailable", "Please retry later."),
     6: (503, "Over capacity", "The service is over capacity, please retry later."),
@@ -69,6 +69,18 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     media_type: str | None = "application/json"
 
+    def all_headers(self, request_id: str) -> list[tuple[str, str]]:
+        """Give those that travel, in lower case, as servers send them."""
+        headers = [(name.lower(), value) for name, value in self.headers]
+        if self.media_type is not None:
+            text = self.media_type.startswith("text/")
+            headers.append(("content-type", self.media_type + "; charset=utf-8" * text))
+        if self.status not in {204, 304}:
+            headers.append(("content-length", str(len(self.body))))
+        # "Every answer carries it; Orange's support asks for it" (D).
+        headers.append(("x-oapi-request-id", request_id))
+        return headers
+
 
 class RefusalError(Exception):
     """Carries the answer of the check that failed past the checks that come after it."""
@@ -85,7 +97,7 @@ def in_json(status: int, content: Any, headers: tuple[tuple[str, str], ...] = ()
 
 def gateway_error(code: int, *, status: int | None = None, message: str | None = None) -> Answer:
     """Answer in the gateway's envelope: `{"code": ..., "message": ..., "description": ...}`."""
-    usual, title, description = _GATEWAY_ERRORS.get(code, (500, "Error", "An error occurred."))
+    usual, title, description = GATEWAY_ERRORS.get(code, (500, "Error", "An error occurred."))
     content = {"code": code, "message": message or title, "description": description}
     return in_json(status or usual, content)
 

@@ -4,11 +4,11 @@ No repr shows a whole number, a text or a token: evidence ends up in logs and bu
 """
 
 import re
-from collections import deque
+from typing import TypeVar
 
 import attrs
 
-from orange_sms_async.sandbox.limits import ROUNDING
+T = TypeVar("T")
 
 _NUMBER = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
@@ -61,12 +61,35 @@ class Request:
 
 
 @attrs.frozen(kw_only=True)
+class Exchange:
+    """
+    The request that brought a message, and its answer, as they travelled.
+
+    Attributes:
+        path: with its query string.
+        headers: those of the request; of the token only that there was one.
+        status: what it was answered; None when it was left without an answer.
+    """
+
+    method: str
+    path: str = attrs.field(repr=masked)
+    headers: list[tuple[str, str]] = attrs.field(repr=False)
+    body: str = attrs.field(repr=False)
+    status: int | None
+    answer_headers: list[tuple[str, str]] = attrs.field(repr=False)
+    answer_body: str = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
 class Receipt:
     """
     A delivery receipt that was posted to the user's endpoint.
 
     Attributes:
+        time: when it left, by the clock of the event loop; `wall_time` in seconds since 1970.
+        body: what was posted.
         answer: the status the endpoint answered with; None when it did not answer.
+        answer_body: the beginning of what it answered.
         error: why it did not, by the name of what happened.
     """
 
@@ -74,43 +97,61 @@ class Receipt:
     address: str = attrs.field(repr=masked)
     status: str
     time: float
+    wall_time: float
+    body: str = attrs.field(repr=False)
     answer: int | None
+    answer_body: str = attrs.field(default="", repr=False)
     error: str | None = None
 
+    def told(self, number: int) -> dict[str, object]:
+        """Say in short what became of the message of that number."""
+        return {
+            "resource_id": self.resource_id,
+            "number": number,
+            "status": self.status,
+            "time": self.wall_time,
+            "answer": self.answer,
+            "error": self.error,
+        }
 
-@attrs.frozen(kw_only=True)
+
+@attrs.define(kw_only=True)
 class Statistics:
     """
-    What happened until now, in numbers.
+    What happened until now, in numbers: also what is no longer remembered.
 
     Attributes:
         requests: all that arrived, of every kind.
-        refused: messages Orange said no to, faults left out.
+        refused: messages Orange said no to, faults and the limit left out.
         failed: requests met by a fault.
+        most_in_a_second: the most messages that arrived in any rolling second.
         receipts_delivered: receipts answered with 200.
     """
 
-    accepted: int
-    throttled: int
-    refused: int
-    failed: int
-    requests: int
-    token_requests: int
-    most_in_a_second: int
-    units_used: int
-    receipts_delivered: int
-    receipts_undelivered: int
+    accepted: int = 0
+    throttled: int = 0
+    refused: int = 0
+    failed: int = 0
+    requests: int = 0
+    token_requests: int = 0
+    most_in_a_second: int = 0
+    units_used: int = 0
+    receipts_delivered: int = 0
+    receipts_undelivered: int = 0
 
 
-@attrs.define
-class BusiestSecond:
-    """The most arrivals in any second [t, t + 1), wherever it begins."""
+class Recent(list[T]):
+    """
+    A list that forgets its beginning: at least `keep` are remembered, at most an eighth more.
 
-    most: int = 0
-    _recent: deque[float] = attrs.field(factory=deque, init=False, repr=False)
+    In slabs, because taking the first of a long list moves all the others.
+    """
 
-    def add(self, now: float) -> None:
-        self._recent.append(now)
-        while now - self._recent[0] >= 1 - ROUNDING:
-            self._recent.popleft()
-        self.most = max(self.most, len(self._recent))
+    def __init__(self, keep: int) -> None:
+        super().__init__()
+        self.keep = keep
+
+    def append(self, item: T) -> None:
+        super().append(item)
+        if len(self) > self.keep + self.keep // 8:
+            del self[: -self.keep]

@@ -8,13 +8,19 @@ import attrs
 
 from orange_sms_async.sandbox import segments
 from orange_sms_async.sandbox.account import Account
+from orange_sms_async.sandbox.account_answers import (
+    AccountShape,
+    contracts,
+    purchase_orders,
+    statistics,
+)
 from orange_sms_async.sandbox.answers import Answer, RefusalError, gateway_error, in_json
-from orange_sms_async.sandbox.evidence import Sent
+from orange_sms_async.sandbox.evidence import Sent, Statistics
 from orange_sms_async.sandbox.faults import On
 from orange_sms_async.sandbox.incoming import Incoming
 from orange_sms_async.sandbox.limits import Limit
-from orange_sms_async.sandbox.messages import Outbound, read_outbound
-from orange_sms_async.sandbox.receipts import statuses_for
+from orange_sms_async.sandbox.messages import Outbound, SenderRules, read_outbound
+from orange_sms_async.sandbox.receipt_faults import statuses_for
 from orange_sms_async.sandbox.subscriptions import Subscriptions
 from orange_sms_async.sandbox.tokens import Tokens
 
@@ -40,18 +46,18 @@ class Gateway:
     Orange's operations. Nothing here waits, so requests are served in order of arrival.
 
     Attributes:
-        take: told of every message that is accepted.
+        has_subscriptions: whether the operations that current pages no longer mention are there.
     """
 
     tokens: Tokens
     account: Account
     limit: Limit | None
     throttle_status: int
-    approved: frozenset[str]
+    sender_rules: SenderRules
+    account_shape: AccountShape
+    has_subscriptions: bool
     make_up_id: Callable[[], str]
-    take: Callable[[Sent], None]
-    throttled: int = attrs.field(default=0, init=False)
-    refused: int = attrs.field(default=0, init=False)
+    counted: Statistics
     _subscriptions: Subscriptions = attrs.field(factory=Subscriptions, init=False)
     _operations: tuple[tuple[str, re.Pattern[str], On, Callable[..., Answer]], ...] = attrs.field(
         init=False
@@ -67,10 +73,14 @@ class Gateway:
             ("GET", "/sms/admin/v1/contracts", "account", self._contracts),
             ("GET", "/sms/admin/v1/statistics", "account", self._statistics),
             ("GET", "/sms/admin/v1/purchaseorders", "account", self._purchase_orders),
-            ("POST", f"{outbound}/{sender}/subscriptions", "account", self._subscribe),
-            ("GET", f"{outbound}/subscriptions/{key}", "account", self._subscription),
-            ("DELETE", f"{outbound}/{sender}/subscriptions/{key}", "account", self._unsubscribe),
         ]
+        if self.has_subscriptions:
+            of_sender, one = f"{outbound}/{sender}/subscriptions", f"/{key}"
+            operations += [
+                ("POST", of_sender, "account", self._subscribe),
+                ("GET", f"{outbound}/subscriptions{one}", "account", self._subscription),
+                ("DELETE", of_sender + one, "account", self._unsubscribe),
+            ]
         self._operations = tuple(
             (method, re.compile(path), on, answer) for method, path, on, answer in operations
         )
@@ -87,29 +97,26 @@ class Gateway:
     def _send(self, incoming: Incoming, now: float, sender: str) -> Answer:
         try:
             self.tokens.check(incoming, now)
-            self._check_rate(now)
-            content = incoming.json_object()
-            outbound = read_outbound(sender, incoming.query, content, self.approved)
-            units = segments.count(outbound.text)
-            self.account.charge(outbound.address, units, on_net=outbound.on_net)
+            # A choice: whether Orange counts what it then refuses is not documented; a gateway,
+            # which counts before anyone has looked at the body, does.
+            if self.limit is None or self.limit.admit(now):
+                sent = self._sent(*self._read(incoming, sender), now)
+                return _accepted(sent, incoming.base)
         except RefusalError:
-            self.refused += 1
+            self.counted.refused += 1
             raise
-        sent = self._sent(outbound, now, units)
-        self.take(sent)
-        return _accepted(sent, incoming.base)
+        self.counted.throttled += 1
+        raise RefusalError(gateway_error(53, status=self.throttle_status))
 
-    def _check_rate(self, now: float) -> None:
-        """
-        Count the request before anyone has looked at its body.
+    def _read(self, incoming: Incoming, sender: str) -> tuple[Outbound, int]:
+        content = incoming.json_object()
+        outbound = read_outbound(sender, incoming.query, content, self.sender_rules)
+        units = segments.count(outbound.text)
+        self.account.charge(outbound.address, units, on_net=outbound.on_net)
+        self.counted.units_used += units
+        return outbound, units
 
-        A choice: whether Orange counts what it then refuses is not documented; a gateway does.
-        """
-        if self.limit is not None and not self.limit.admit(now):
-            self.throttled += 1
-            raise RefusalError(gateway_error(53, status=self.throttle_status))
-
-    def _sent(self, outbound: Outbound, now: float, units: int) -> Sent:
+    def _sent(self, outbound: Outbound, units: int, now: float) -> Sent:
         return Sent(
             resource_id=self.make_up_id(),
             address=outbound.address,
@@ -123,20 +130,23 @@ class Gateway:
         )
 
     def _token(self, incoming: Incoming, now: float) -> Answer:
+        self.counted.token_requests += 1
         return self.tokens.answer(incoming, now)
 
     def _contracts(self, incoming: Incoming, now: float) -> Answer:
         self.tokens.check(incoming, now)
-        return in_json(200, self.account.contracts_answer(incoming.query.get("country")))
+        answer = contracts(self.account, incoming.query.get("country"), self.account_shape)
+        return in_json(200, answer)
 
     def _statistics(self, incoming: Incoming, now: float) -> Answer:
         self.tokens.check(incoming, now)
         country, appid = incoming.query.get("country"), incoming.query.get("appid")
-        return in_json(200, self.account.statistics_answer(country, appid))
+        return in_json(200, statistics(self.account, country, appid))
 
     def _purchase_orders(self, incoming: Incoming, now: float) -> Answer:
         self.tokens.check(incoming, now)
-        return in_json(200, self.account.purchase_orders_answer(incoming.query.get("country")))
+        answer = purchase_orders(self.account, incoming.query.get("country"), self.account_shape)
+        return in_json(200, answer)
 
     def _subscribe(self, incoming: Incoming, now: float, sender: str) -> Answer:
         self.tokens.check(incoming, now)
@@ -151,7 +161,14 @@ class Gateway:
         return self._subscriptions.delete(key)
 
 
-def _accepted(sent: Sent, base: str) -> Answer:
+@attrs.frozen
+class Accepted(Answer):
+    """The answer to a message that was taken."""
+
+    sent: Sent = attrs.field(kw_only=True)
+
+
+def _accepted(sent: Sent, base: str) -> Accepted:
     """Orange's 201, as captured: a list of addresses, a name only if one was sent."""
     sender = sent.sender_address
     url = f"{base}/smsmessaging/v1/outbound/{sender}/requests/{sent.resource_id}"
@@ -161,4 +178,5 @@ def _accepted(sent: Sent, base: str) -> Answer:
     request["outboundSMSTextMessage"] = {"message": sent.text}
     request["resourceURL"] = url
     # "Location repeats resourceURL" (D).
-    return in_json(201, {"outboundSMSMessageRequest": request}, (("Location", url),))
+    answer = in_json(201, {"outboundSMSMessageRequest": request}, (("Location", url),))
+    return Accepted(answer.status, answer.body, answer.headers, sent=sent)

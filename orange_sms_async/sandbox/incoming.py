@@ -24,12 +24,14 @@ class Incoming:
 
     Attributes:
         path: as it was sent, still percent-encoded: `+` in a sender address is a plus.
+        target: the path and the query string.
         base: the scheme and host this client called Orange by.
         body: None when it was larger than Orange reads.
     """
 
     method: str
     path: str
+    target: str
     query: dict[str, str]
     headers: "Headers"
     client: str
@@ -83,18 +85,22 @@ async def read(scope: "Scope", receive: "Receive") -> Incoming:
     request = Request(scope, receive)
     host = request.headers.get("host", "api.orange.com")
     peer = request.client
+    path = scope["raw_path"].partition(b"?")[0]
+    query = scope["query_string"]
     return Incoming(
         method=request.method,
-        path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
-        query=_pairs(scope["query_string"]),
+        path=path.decode("latin-1"),
+        target=(path + b"?" + query if query else path).decode("latin-1"),
+        query=_pairs(query),
         headers=request.headers,
         client=f"{peer.host}:{peer.port}" if peer else "",
         base=f"{scope['scheme']}://{host}",
-        body=await _body(request),
+        body=await read_body(request),
     )
 
 
-async def _body(request: Request) -> bytes | None:
+async def read_body(request: Request) -> bytes | None:
+    """Read a body to its end; None when it is larger than anyone here reads."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

@@ -6,6 +6,7 @@ the caller says what time it is, times never go back, and only admitted requests
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -103,3 +104,11 @@ class Spike:
             return False
         self._admitted_at = now
         return True
+
+
+LIMITS: dict[str, Callable[[float], Limit]] = {
+    "rolling": Rolling,
+    "calendar": CalendarSecond,
+    "bucket": Bucket,
+    "spike": Spike,
+}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 import attrs
@@ -17,8 +17,28 @@ _ADDRESS = re.compile(r"tel:\+[1-9][0-9]{7,14}")
 # "Limited to 11 alphanumeric characters or spaces" (D).
 _SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
 
+# What a sender name that is not approved is answered with: "400 requestError", says the page and
+# no more; integrators tell of SVC0002, and of SVC0001 around POL2204 (unverified).
+SenderNameError = Literal["SVC0002", "SVC0001"]
+
 # A choice: SVC0280 is documented and its limit is not; a sibling platform is said to take 1024.
 LONGEST_MESSAGE = 1024
+
+
+@attrs.frozen(kw_only=True)
+class SenderRules:
+    """
+    Who a message may say it is from.
+
+    Attributes:
+        approved: the names.
+        error: what another name is answered with.
+        raw: whether `tel:+...` may stand in the path as it is, or only percent-encoded.
+    """
+
+    approved: Container[str]
+    error: SenderNameError = "SVC0002"
+    raw: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -31,16 +51,18 @@ class Outbound:
 
 
 def read_outbound(
-    segment: str, query: dict[str, str], content: dict[str, Any], approved: Container[str]
+    segment: str, query: dict[str, str], content: dict[str, Any], rules: SenderRules
 ) -> Outbound:
     on_net = _read_on_net(query)
+    if not rules.raw and ("+" in segment or ":" in segment):
+        raise RefusalError(gateway_error(20))
     request = content.get("outboundSMSMessageRequest")
     if not isinstance(request, dict):
         raise RefusalError(backend_error("SVC0002", "outboundSMSMessageRequest"))
     return Outbound(
         address=_read_address(request.get("address")),
         sender_address=_read_sender_address(request.get("senderAddress"), segment),
-        sender_name=_read_sender_name(request.get("senderName"), approved),
+        sender_name=_read_sender_name(request.get("senderName"), rules),
         text=_read_text(request.get("outboundSMSTextMessage")),
         on_net=on_net,
     )
@@ -73,15 +95,20 @@ def _read_sender_address(value: object, segment: str) -> str:
     return value
 
 
-def _read_sender_name(value: object, approved: Container[str]) -> str | None:
+def _read_sender_name(value: object, rules: SenderRules) -> str | None:
     if value is None or value == "":  # two existing clients send these for "the default one"
         return None
     # Four existing clients URL-encode the name inside JSON. A choice: what they send for a name
     # with a space is taken, as they could not be used otherwise.
     name = value.replace("+", " ") if isinstance(value, str) else ""
-    if not isinstance(value, str) or not _SENDER_NAME.fullmatch(name) or name not in approved:
-        raise RefusalError(backend_error("SVC0002", "senderName"))
+    if not isinstance(value, str) or not may_be_sender_name(name) or name not in rules.approved:
+        variable = "senderName" if rules.error == "SVC0002" else "POL2204"
+        raise RefusalError(backend_error(rules.error, variable))
     return value
+
+
+def may_be_sender_name(name: str) -> bool:
+    return _SENDER_NAME.fullmatch(name) is not None
 
 
 def _read_text(value: object) -> str:

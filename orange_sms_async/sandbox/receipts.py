@@ -1,46 +1,66 @@
 """Delivery receipts, posted by themselves to the endpoint of whoever sent the message."""
 
 import asyncio
-from collections.abc import Callable
+import json
+import random
+import time
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import anyio.lowlevel
 import attrs
 import httpx
 
-from orange_sms_async.sandbox.evidence import Receipt, Sent
-
-# What becomes of a message is written in the last two digits of its recipient.
-_STATUSES = {
-    "99": ("DeliveryImpossible",),
-    "98": ("DeliveryUncertain",),
-    "97": ("MessageWaiting", "DeliveredToTerminal"),
-}
-_DELIVERED = ("DeliveredToTerminal",)
+from orange_sms_async.sandbox.evidence import Receipt, Recent
+from orange_sms_async.sandbox.inbox import Message
+from orange_sms_async.sandbox.receipt_faults import ReceiptFaults, happens
 
 # A choice: how long Orange waits for an endpoint is not documented.
 _PATIENCE = 10.0
 
+# Few lines to the endpoint, and whoever finds none free waits outside: httpx looks through all
+# its connections and all who wait for one at every request.
+_LINES = 16
 
-def statuses_for(address: str) -> tuple[str, ...]:
-    """Say what the receipts for this recipient say, one after the other."""
-    return _STATUSES.get(address[-2:], _DELIVERED)
+_ANSWER = 4_096  # bytes of the endpoint's answer that are kept
 
 
 @attrs.define(eq=False)
+class _Lines:
+    transport: httpx.AsyncBaseTransport
+    free: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_LINES), init=False)
+
+
+@attrs.define(eq=False, kw_only=True)
 class Receipts:
     """
     Posts receipts and remembers how they were received.
 
     A receipt is posted once: whether Orange repeats it after another answer than 200 is not
     documented, and reports conflict.
+
+    Attributes:
+        keep: how many are remembered, and how many may wait: what is over that is lost.
+        on_posted: told of each.
     """
 
     url: str | None
     delay: Callable[[], float]
+    faults: Callable[[], ReceiptFaults]
+    chance: random.Random
+    keep: int
+    on_posted: Callable[[Message, Receipt], None]
+    start: Callable[[Coroutine[Any, Any, None]], object]
     transport: httpx.AsyncBaseTransport | None = None
-    posted: list[Receipt] = attrs.field(factory=list, init=False)
-    _client: httpx.AsyncClient | None = attrs.field(default=None, init=False)
-    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+    posted: Recent[Receipt] = attrs.field(init=False)
+    waiting: int = attrs.field(default=0, init=False)
+    _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lines] = attrs.field(
+        factory=WeakKeyDictionary, init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self.posted = Recent(self.keep)
 
     async def prepare(self) -> None:
         """Load what the first receipt needs: later it would hold up a message that arrives."""
@@ -48,52 +68,107 @@ class Receipts:
             self._connected()
             await anyio.lowlevel.checkpoint()
 
-    async def follow(self, sent: Sent) -> None:
-        """Post all receipts of a message, each after the delay."""
-        for status in statuses_for(sent.address):
-            await asyncio.sleep(self.delay())
-            await self.post(sent, status)
+    async def begin(self, message: Message) -> None:
+        """See to the receipts of a message; a first one that is to outrun the answer is posted."""
+        if self.url is None or self.waiting >= self.keep:
+            return
+        faults = self.faults()
+        statuses = faults.statuses(message.sent.address, self.chance)
+        if happens(faults.before_answer, self.chance):
+            await self.post(message, statuses.pop(0))
+        if statuses:
+            self.start(self._follow_all(message, statuses))
 
-    async def post(self, sent: Sent, status: str) -> Receipt:
-        """Post one receipt now."""
-        answer, error = None, None
-        time = asyncio.get_running_loop().time()
+    async def _follow_all(self, message: Message, statuses: Sequence[str]) -> None:
+        self.waiting += 1
         try:
-            response = await self._connected().post(self.url or "", json=_body(sent, status))
-            answer = response.status_code
-        except Exception as refused:  # noqa: BLE001 -- the endpoint is the user's: it may do anything
-            error = type(refused).__name__
-        receipt = Receipt(
-            resource_id=sent.resource_id,
-            address=sent.address,
-            status=status,
-            time=time,
-            answer=answer,
-            error=error,
-        )
+            for status in statuses:
+                await self._follow(message, status)
+        finally:
+            self.waiting -= 1
+
+    async def _follow(self, message: Message, status: str) -> None:
+        faults = self.faults()
+        late_by = faults.late_by if happens(faults.late, self.chance) else 0
+        await asyncio.sleep(self.delay() + late_by)
+        if happens(faults.lost, self.chance):
+            return
+        await self.post(message, status)
+        if happens(faults.doubled, self.chance):
+            await self.post(message, status)
+
+    async def post(self, message: Message, status: str) -> Receipt:
+        """Post one receipt now."""
+        lines = self._connected()
+        async with lines.free:
+            receipt = await self._post(lines.transport, message, status)
         self.posted.append(receipt)
+        self.on_posted(message, receipt)
         return receipt
 
-    def _connected(self) -> httpx.AsyncClient:
-        """One client for each event loop: a connection cannot move to another."""
+    async def _post(
+        self, transport: httpx.AsyncBaseTransport, message: Message, status: str
+    ) -> Receipt:
+        answer, answer_body, error = None, "", None
+        left, wall_time = asyncio.get_running_loop().time(), time.time()
+        body = _body(message, status)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                answer, answer_body = await _posted(transport, self.url or "", body)
+        except Exception as refused:  # noqa: BLE001 -- the endpoint is the user's: it may do anything
+            error = type(refused).__name__
+        return Receipt(
+            resource_id=message.sent.resource_id,
+            address=message.sent.address,
+            status=status,
+            time=left,
+            wall_time=wall_time,
+            body=body,
+            answer=answer,
+            answer_body=answer_body,
+            error=error,
+        )
+
+    def _connected(self) -> _Lines:
+        """Lines for each event loop: a connection cannot move to another."""
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._loop = loop
-            self._client = httpx.AsyncClient(
-                transport=self.transport, timeout=_PATIENCE, trust_env=False
-            )
-        return self._client
+        lines = self._lines.get(loop)
+        if lines is None:
+            limits = httpx.Limits(max_connections=_LINES)
+            transport = self.transport or httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+            lines = self._lines[loop] = _Lines(transport)
+        return lines
 
     async def aclose(self) -> None:
-        if self._client is not None and self._loop is asyncio.get_running_loop():
-            await self._client.aclose()
-        self._client = None
+        lines = self._lines.pop(asyncio.get_running_loop(), None)
+        if lines is not None and self.transport is None:
+            await lines.transport.aclose()
 
 
-def _body(sent: Sent, status: str) -> dict[str, object]:
-    return {
-        "deliveryInfoNotification": {
-            "callbackData": sent.resource_id,
-            "deliveryInfo": {"address": sent.address, "deliveryStatus": status},
-        }
+async def _posted(transport: httpx.AsyncBaseTransport, url: str, body: str) -> tuple[int, str]:
+    """Return the status and the beginning of the body that the endpoint answered."""
+    headers = {"Content-Type": "application/json"}
+    patience = dict.fromkeys(("connect", "read", "write", "pool"), _PATIENCE)
+    request = httpx.Request(
+        "POST", url, content=body.encode(), headers=headers, extensions={"timeout": patience}
+    )
+    # The transport alone: a client around it adds cookies and redirects, and half the cost.
+    response = await transport.handle_async_request(request)
+    try:
+        beginning = b""
+        async for chunk in cast("AsyncIterable[bytes]", response.stream):
+            beginning += chunk
+            if len(beginning) >= _ANSWER:
+                break
+    finally:
+        await response.aclose()
+    return response.status_code, beginning[:_ANSWER].decode(errors="replace")
+
+
+def _body(message: Message, status: str) -> str:
+    notification = {
+        "callbackData": message.sent.resource_id,
+        "deliveryInfo": {"address": message.sent.address, "deliveryStatus": status},
     }
+    content = {"deliveryInfoNotification": notification}
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))

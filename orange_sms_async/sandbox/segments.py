@@ -11,6 +11,10 @@ _EXTENSION = frozenset("\f^{}\\[~]|€")
 _GSM = _BASIC | _EXTENSION
 
 
+def encoding(text: str) -> str:
+    return "GSM-7" if _GSM.issuperset(text) else "UCS-2"
+
+
 def count(text: str) -> int:
     if _GSM.issuperset(text):
         return _pack([2 if character in _EXTENSION else 1 for character in text], 160, 153)

@@ -1,10 +1,12 @@
 """Access tokens: issued for an id and a secret, looked at on every request, expired."""
 
+import asyncio
 import base64
 import binascii
 import hmac
 import json
 import secrets
+from collections import OrderedDict
 from typing import Literal
 
 import attrs
@@ -22,6 +24,17 @@ from orange_sms_async.sandbox.limits import Rolling
 ExpiresIn = Literal["string", "number", "absent"]
 
 
+_REMEMBERED = 1_000  # tokens; one older than these is unknown rather than expired
+
+
+@attrs.frozen
+class Issued:
+    """When a token was issued, and until when it is good, by the clock of the event loop."""
+
+    at: float
+    until: float
+
+
 @attrs.define(kw_only=True, repr=False, eq=False)
 class Tokens:
     """
@@ -36,8 +49,7 @@ class Tokens:
     client_secret: str
     lifetime: float
     expires_in: ExpiresIn
-    requests: int = attrs.field(default=0, init=False)
-    _expiry: dict[str, float] = attrs.field(factory=dict, init=False)
+    _issued: OrderedDict[str, Issued] = attrs.field(factory=OrderedDict, init=False)
     # "More than 50 token requests a minute" are answered 429 (D).
     _limit: Rolling = attrs.field(factory=lambda: Rolling(50 / 60, window=60), init=False)
 
@@ -67,7 +79,6 @@ class Tokens:
         return in_json(200, self._issue(now))
 
     def _check_request(self, incoming: Incoming, now: float) -> None:
-        self.requests += 1
         if not self._limit.admit(now):
             raise RefusalError(gateway_error(53, status=429))
         if not _accepts_json(incoming.headers.get("accept", "*/*")):
@@ -84,7 +95,9 @@ class Tokens:
 
     def _issue(self, now: float) -> dict[str, object]:
         token = _made_up_token()
-        self._expiry[token] = now + self.lifetime
+        self._issued[token] = Issued(now, now + self.lifetime)
+        if len(self._issued) > _REMEMBERED:
+            self._issued.popitem(last=False)
         # In the documented order: one existing client takes the second field.
         answer: dict[str, object] = {"token_type": "Bearer", "access_token": token}
         if self.expires_in == "string":
@@ -99,17 +112,26 @@ class Tokens:
         if not authorization:
             raise RefusalError(gateway_error(40))
         scheme, _, token = authorization.partition(" ")
-        expiry = self._expiry.get(token.strip())
-        if scheme.lower() != "bearer" or expiry is None:
+        issued = self._issued.get(token.strip())
+        if scheme.lower() != "bearer" or issued is None:
             raise RefusalError(gateway_error(41))
-        if now >= expiry:
+        if now >= issued.until:
             raise RefusalError(gateway_error(42))
 
     def expire(self) -> None:
-        self._expiry = dict.fromkeys(self._expiry, float("-inf"))
+        for token, issued in self._issued.items():
+            self._issued[token] = Issued(issued.at, float("-inf"))
 
     def forget(self) -> None:
-        self._expiry = {}
+        self._issued.clear()
+
+    @staticmethod
+    def now() -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def newest_first(self) -> list[Issued]:
+        return list(reversed(self._issued.values()))
 
 
 def _accepts_json(accept: str) -> bool:

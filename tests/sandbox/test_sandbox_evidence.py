@@ -78,7 +78,7 @@ async def test_sent_over_http(sandbox, client, send):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "x", 404), ("POST", "sent", 405), ("GET", "", 404)]
+    ("method", "path", "status"), [("GET", "x", 404), ("POST", "sent", 403), ("GET", "", 404)]
 )
 async def test_other_controls(client, method, path, status):
     """

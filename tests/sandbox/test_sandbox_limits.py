@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orange_sms_async.sandbox.evidence import BusiestSecond
+from orange_sms_async.sandbox.arrivals import BusiestSecond
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
 
 EVERY = (Rolling, CalendarSecond, Bucket, Spike)

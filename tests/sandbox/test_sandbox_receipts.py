@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.receipts import Receipts
 
 URL = "https://example.org/receipts"
 
@@ -163,16 +162,17 @@ def test_one_client_for_each_loop(endpoint):
     """
     A sandbox outlives its event loop; the connections of the receipts do not.
     """
-    receipts = Receipts(URL, float, endpoint)
+    receipts = Sandbox(receipt_url=URL, receipt_transport=endpoint)._receipts
 
     async def connected():
-        return receipts._connected(), receipts._connected()
+        lines = receipts._connected(), receipts._connected()
+        await receipts.aclose()
+        return lines
 
     first, second = asyncio.run(connected()), asyncio.run(connected())
-    asyncio.run(receipts.aclose())
 
     assert first[0] is first[1] is not second[0]
-    assert receipts._client is None
+    assert not receipts._lines
 
 
 async def test_a_receipt_by_hand(sandbox, endpoint, client, send):

@@ -223,7 +223,7 @@ async def test_an_object_without_a_request(client):
     ("method", "path", "status", "code"),
     [
         ("POST", "/nowhere", 404, 60),
-        ("GET", "/", 404, 60),
+        ("POST", "/", 404, 60),
         ("GET", SEND, 405, 61),
         ("PUT", "/oauth/v3/token", 405, 61),
         ("POST", "/sms/admin/v1/contracts", 405, 61),

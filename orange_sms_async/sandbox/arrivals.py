@@ -1,0 +1,43 @@
+"""When messages arrived, let through or not: the last minute, and the busiest second of all."""
+
+import time
+from collections import deque
+
+import attrs
+
+from orange_sms_async.sandbox.limits import ROUNDING
+
+_STRIP = 60.0  # seconds that are remembered, and of those at most so many arrivals
+_MOST = 30_000
+
+
+@attrs.define
+class BusiestSecond:
+    """The most arrivals in any second [t, t + 1), wherever it begins."""
+
+    most: int = 0
+    _recent: deque[float] = attrs.field(factory=deque, init=False, repr=False)
+
+    def add(self, now: float) -> None:
+        self._recent.append(now)
+        while now - self._recent[0] >= 1 - ROUNDING:
+            self._recent.popleft()
+        self.most = max(self.most, len(self._recent))
+
+
+@attrs.define
+class Arrivals:
+    """The last minute by the wall's clock, each with its answer's status (None: no answer)."""
+
+    _recent: deque[tuple[float, int | None]] = attrs.field(
+        factory=lambda: deque(maxlen=_MOST), init=False, repr=False
+    )
+
+    def add(self, moment: float, status: int | None) -> None:
+        self._recent.append((moment, status))
+
+    def last_minute(self) -> list[tuple[float, int | None]]:
+        since = time.time() - _STRIP
+        while self._recent and self._recent[0][0] < since:
+            self._recent.popleft()
+        return list(self._recent)

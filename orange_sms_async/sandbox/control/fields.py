@@ -1,0 +1,103 @@
+"""The fields of a JSON body, each read by its name and refused by its name."""
+
+import datetime as dt
+import json
+from collections.abc import Container
+from typing import Any, NoReturn
+
+import attrs
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from orange_sms_async.sandbox.incoming import LARGEST_BODY, read_body
+
+
+def refuse(rule: str) -> NoReturn:
+    raise HTTPException(400, rule)
+
+
+async def read_fields(request: Request) -> "Fields":
+    body = await read_body(request)
+    if body is None:
+        refuse(f"the body: at most {LARGEST_BODY} bytes")
+    try:
+        content = json.loads(body) if body.strip() else {}
+    except (ValueError, RecursionError):
+        refuse("the body: JSON")
+    if not isinstance(content, dict):
+        refuse("the body: a JSON object")
+    return Fields(content)
+
+
+@attrs.define
+class Fields:
+    """
+    What a body holds.
+
+    Attributes:
+        inside: the name of the field that holds these, with a dot; empty for the body itself.
+    """
+
+    _content: dict[str, Any]
+    inside: str = ""
+
+    def only(self, *names: str) -> None:
+        """Refuse what would have no effect, a mistyped name above all."""
+        for name in self._content:
+            if name not in names:
+                refuse(f"{self.inside}{name[:40]!a}: one of {', '.join(names)}")
+
+    def has(self, name: str) -> bool:
+        return name in self._content
+
+    def is_null(self, name: str) -> bool:
+        return self._content.get(name) is None
+
+    def text(self, name: str, *, default: str | None = None, longest: int = 100) -> str:
+        value = self._content.get(name, default)
+        if not isinstance(value, str) or not 0 < len(value) <= longest or not _is_unicode(value):
+            refuse(f"{self.inside}{name}: text of 1 to {longest} characters")
+        return value
+
+    def choice(self, name: str, known: Container[str], *, default: str | None = None) -> str:
+        value = self._content.get(name, default)
+        if not isinstance(value, str) or value not in known:
+            shown = ", ".join(known) if isinstance(known, tuple) else "one of those known"
+            refuse(f"{self.inside}{name}: {shown}")
+        return value
+
+    def number(self, name: str, highest: float, *, default: float | None = None) -> float:
+        value = self._content.get(name, default)
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not 0 <= value <= highest
+        ):
+            refuse(f"{self.inside}{name}: a number from 0 to {highest:g}")
+        return float(value)
+
+    def whole(self, name: str, lowest: int, highest: int, *, default: int | None = None) -> int:
+        value = self._content.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            refuse(f"{self.inside}{name}: a whole number from {lowest} to {highest}")
+        return value
+
+    def moment(self, name: str) -> dt.datetime:
+        try:
+            moment = dt.datetime.fromisoformat(self.text(name))
+            if moment.tzinfo is not None:
+                return moment.astimezone(dt.UTC)
+        except (ValueError, OverflowError):
+            pass
+        refuse(f"{self.inside}{name}: a date and time with its zone, as 2026-12-31T23:59:59Z")
+
+    def within(self, name: str) -> "Fields":
+        value = self._content.get(name)
+        if not isinstance(value, dict):
+            refuse(f"{self.inside}{name}: a JSON object")
+        return Fields(value, f"{self.inside}{name}.")
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can escape half of a surrogate pair, which no answer could repeat."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,74 @@
+"""Who may look at the sandbox's page, and who may change something."""
+
+import hmac
+import ipaddress
+import secrets
+
+import attrs
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'"
+)
+_ALWAYS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+@attrs.define(eq=False)
+class Guard:
+    """
+    Another site's page, open in the same browser, can send requests here but read nothing.
+
+    What changes something needs a token, which only this page and programs can read. And a site
+    whose name was pointed at this machine afterwards (DNS rebinding) gives itself away by `Host`.
+
+    Attributes:
+        token: what state-changing calls name as `X-Sandbox-Token`.
+    """
+
+    token: str = attrs.field(factory=lambda: secrets.token_urlsafe(24), init=False)
+    inside: ASGIApp = attrs.field(factory=lambda: PlainTextResponse(""), init=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(raw=message["headers"]).update(_ALWAYS)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        answer = self.inside if refusal is None else JSONResponse({"error": refusal}, 403)
+        await answer(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers, server = Headers(scope=scope), scope.get("server")
+        host = _name(headers.get("host", ""))
+        if server and _is_loopback(server[0]) and not (_is_loopback(host) or host == "localhost"):
+            return "the Host of a sandbox on this machine is localhost or 127.0.0.1"
+        if scope["method"] in {"GET", "HEAD"}:
+            return None
+        offered = headers.get("x-sandbox-token", "")
+        if not hmac.compare_digest(offered.encode(), self.token.encode()):
+            return "X-Sandbox-Token is missing or old: GET /_sandbox/token says what it is"
+        return None
+
+
+def _name(host: str) -> str:
+    """Leave the port of a Host header away."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

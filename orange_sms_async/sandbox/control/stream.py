@@ -1,0 +1,27 @@
+"""What happens, told to a browser as it happens: server-sent events."""
+
+import json
+from collections.abc import AsyncIterator
+
+from starlette.responses import StreamingResponse
+
+from orange_sms_async.sandbox.events import Event, Events
+
+
+def stream(events: Events, last_id: str) -> StreamingResponse:
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        _told(events, last_id), headers=headers, media_type="text/event-stream"
+    )
+
+
+async def _told(events: Events, last_id: str) -> AsyncIterator[str]:
+    yield "retry: 1000\n\n"
+    async for news in events.watch(last_id):
+        # A comment keeps the line alive, and shows whether somebody still listens.
+        yield "".join(map(_written, news)) or ":\n\n"
+
+
+def _written(event: Event) -> str:
+    value = json.dumps(event.value(), ensure_ascii=False, separators=(",", ":"))
+    return f"id: {event.id}\nevent: {event.name}\ndata: {value}\n\n"
