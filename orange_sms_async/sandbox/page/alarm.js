@@ -6,19 +6,33 @@ import { knows, say, share } from "/_sandbox/page/texts.js";
 
 const SHARES = ["doubled", "reordered", "late", "before_answer", "lost"];
 
-/** Name a fault in the reader's language; Orange's own words are the same in all of them. */
-export function nameOf(fault, labels) {
-  return knows(`fault.${fault}`) ? say(`fault.${fault}`) : (labels.get(fault) ?? fault);
+/** Who says it: Orange's gateway, its SMS backend, its token endpoint, or nobody clearly. */
+export function groupOf(fault) {
+  if (/^\d+\/\d+$/.test(fault)) return "gateway";
+  if (/^(SVC|POL)/.test(fault)) return "backend";
+  return fault.startsWith("invalid_") ? "token" : "silence";
+}
+
+/** A fault's code, if it has one, and its words: the gateway's are Orange's, in any language. */
+export function named(fault, known) {
+  const label = known.find(({ name }) => name === fault)?.label;
+  if (label === undefined) return { code: "", words: fault }; // set by a program, in parts of its own
+  const code = groupOf(fault) === "silence" ? "" : fault.split(" ")[0];
+  return { code, words: knows(`fault.${fault}`) ? say(`fault.${fault}`) : label };
+}
+
+export function nameOf(fault, known) {
+  const { code, words } = named(fault, known);
+  return code ? `${code} ${words}` : words;
 }
 
 /** Everything that is not as usual, a sentence each. */
 export function sentences({ next, chance, latency, jitter, receipts, known }) {
-  const labels = new Map(known.map(({ name, label }) => [name, label]));
   const told = next.map(({ on, fault, left }) =>
-    say(`next.${on}`, { count: left, fault: nameOf(fault, labels) }),
+    say(`next.${on}`, { count: left, fault: nameOf(fault, known) }),
   );
   if (chance !== null) {
-    told.push(say(`chance.${chance.on}`, { share: share(chance.share), fault: nameOf(chance.fault, labels) }));
+    told.push(say(`chance.${chance.on}`, { share: share(chance.share), fault: nameOf(chance.fault, known) }));
   }
   if (latency > 0 || jitter > 0) told.push(say("line_slow", { latency, jitter }));
   for (const kind of SHARES) {

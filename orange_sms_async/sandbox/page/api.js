@@ -18,8 +18,8 @@ async function ask(method, path, body) {
   return fetch(PREFIX + path, { method, headers, body: JSON.stringify(body) });
 }
 
-/** Change something, and say so; whether it was done. */
-export async function change(method, path, body, done) {
+/** Change something and say so, or why not, `refused` being words for some statuses; whether it was done. */
+export async function change(method, path, body, done, refused = {}) {
   try {
     let answer = await ask(method, path, body);
     if (answer.status === 403) {
@@ -27,7 +27,7 @@ export async function change(method, path, body, done) {
       answer = await ask(method, path, body);
     }
     if (answer.ok) tell("#notice", done);
-    else tell("#complaint", say("refused_because", { reason: await reason(answer) }));
+    else tell("#complaint", refused[answer.status] ?? say("refused_because", { reason: await reason(answer) }));
     return answer.ok;
   } catch {
     tell("#complaint", say("unreachable"));

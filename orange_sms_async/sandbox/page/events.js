@@ -19,24 +19,16 @@ function tell(kind, content) {
 /** A browser tries again by itself after a broken line, and gives up after an answer such as 503. */
 export function listen() {
   const stream = new EventSource("/_sandbox/events");
-  let broken = false;
   for (const kind of KINDS) {
     stream.addEventListener(kind, (event) => tell(kind, JSON.parse(event.data || "{}")));
   }
   stream.addEventListener("open", () => {
     show(true);
-    if (broken) tell("reload", {}); // another sandbox may answer now, which knows of no last event
-    broken = false;
+    tell("reload", {}); // for what happened before the line stood, or while another sandbox did
   });
   stream.addEventListener("error", () => {
     show(false);
-    broken = true;
-    if (stream.readyState === EventSource.CLOSED) {
-      setTimeout(() => {
-        listen();
-        tell("reload", {});
-      }, AGAIN);
-    }
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
   });
 }
 

@@ -1,7 +1,7 @@
 /** The fault panel: what requests and receipts are to meet, at a click. */
 
 import { change, read } from "/_sandbox/page/api.js";
-import { nameOf, normal, sentences, show } from "/_sandbox/page/alarm.js";
+import { groupOf, nameOf, named, normal, sentences, show } from "/_sandbox/page/alarm.js";
 import { atMostEvery, find, make } from "/_sandbox/page/dom.js";
 import { on } from "/_sandbox/page/events.js";
 import { say, share } from "/_sandbox/page/texts.js";
@@ -76,32 +76,24 @@ function meet(fault, name) {
   }
 }
 
-function groupOf(name) {
-  if (/^\d/.test(name)) return "gateway";
-  return /^(SVC|POL)/.test(name) ? "backend" : "silence";
-}
-
 /** Every error the sandbox knows, as buttons, by who says it. */
 function grouped(known) {
-  const labels = new Map(known.map(({ name, label }) => [name, label]));
-  return ["silence", "gateway", "backend"].map((group) => {
+  return ["silence", "gateway", "backend", "token"].map((group) => {
     const members = known.filter(({ name }) => groupOf(name) === group);
     return make(
       "div",
       { class: "group", role: "group", "aria-labelledby": `group-${group}` },
       make("h4", { id: `group-${group}` }, say(`group.${group}`)),
-      make("ul", {}, members.map(({ name }) => make("li", {}, fault(name, nameOf(name, labels))))),
+      make("ul", {}, members.map(({ name }) => make("li", {}, fault(name, known)))),
     );
   });
 }
 
-const fault = (name, label) =>
-  make("button", { type: "button", class: "fault", onclick: () => meet(name, label) }, ...parts(name, label));
-
-/** "403/53 Too many requests": the code stands out where the label repeats it. */
-function parts(name, label) {
-  const rest = label.startsWith(name) ? label.slice(name.length).trim() : label;
-  return groupOf(name) === "silence" ? [label] : [make("b", {}, name), rest ? ` ${rest}` : ""];
+function fault(name, known) {
+  const { code, words } = named(name, known);
+  const parts = code ? [make("b", {}, code), ` ${words}`] : [words];
+  const click = () => meet(name, nameOf(name, known));
+  return make("button", { type: "button", class: "fault", onclick: click }, parts);
 }
 
 // The line and the receipts: what is moved is set at once.

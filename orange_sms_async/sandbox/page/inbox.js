@@ -18,12 +18,11 @@ let wanted = "";
 let byRecipient = false;
 let current = "";
 let asked = 0;
-let meanwhile = []; // what arrived since the last question
 
 export function open() {
   on("message", add);
   on("receipt", ({ resource_id, status }) => update(resource_id, status));
-  on("cleared", () => clear());
+  on("cleared", () => replace([], false));
   on("reload", () => reload());
   find("#search").addEventListener("input", (event) => search(event.target.value));
   find("#older").addEventListener("click", older);
@@ -62,7 +61,7 @@ function sort(recipients) {
   byRecipient = recipients;
   find("#by-message").setAttribute("aria-pressed", String(!recipients));
   find("#by-recipient").setAttribute("aria-pressed", String(recipients));
-  clear();
+  replace([], false);
   reload();
 }
 
@@ -75,14 +74,19 @@ const later = atMostEvery(1000, () => reload());
 
 async function reload() {
   const mine = ++asked;
-  meanwhile = [];
+  const before = new Set(shown);
   const answer = byRecipient
     ? await read(path(["recipients"], { q: wanted }))
     : await read(path(["messages"], { q: wanted, limit: PAGE }));
   // What was asked for since then will be answered, too.
   if (answer === null || mine !== asked) return;
   if (byRecipient) replace(answer.recipients.map((each) => ({ ...each.last, ...each })), false);
-  else replace(answer.messages, answer.more);
+  else replace([...arrivedSince(before, answer.messages), ...answer.messages], answer.more);
+}
+
+/** A message that came while the question was under way can be newer than the answer. */
+function arrivedSince(before, [newest]) {
+  return shown.filter((each) => !before.has(each) && each.number > (newest?.number ?? 0));
 }
 
 async function older() {
@@ -104,7 +108,6 @@ function add(message) {
   }
   if (shown.length > 0 && message.number <= shown[0].number) return;
   shown.unshift(message);
-  meanwhile = [message, ...meanwhile.slice(0, ROWS)];
   if (shown.length > room) {
     shown.length = room;
     more = true;
@@ -119,14 +122,8 @@ function update(resourceId, status) {
   draw();
 }
 
-function clear() {
-  meanwhile = [];
-  replace([], false);
-}
-
 function replace(messages, hasMore) {
-  const newest = messages[0]?.number ?? -Infinity;
-  shown = [...meanwhile.filter((each) => each.number > newest), ...messages];
+  shown = messages;
   more = hasMore;
   draw();
 }

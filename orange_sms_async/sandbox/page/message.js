@@ -116,7 +116,7 @@ function deliver({ resource_id }) {
   const select = make("select", { id: "receipt-status" }, choices);
   const send = (event) => {
     event.preventDefault();
-    change("POST", "deliver", { resource_id, status: select.value }, say("delivered_now"));
+    change("POST", "deliver", { resource_id, status: select.value }, say("delivered_now"), { 409: say("nowhere") });
   };
   return make(
     "form",

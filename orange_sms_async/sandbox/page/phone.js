@@ -38,6 +38,7 @@ export async function show(of, resourceId = null) {
     draw();
   } else {
     address = of;
+    shown = [];
     room = BUBBLES;
     frame();
     await load(of);
@@ -61,9 +62,12 @@ export function hide() {
 }
 
 async function load(of) {
+  const before = new Set(shown);
   const answer = await read(path(["messages"], { address: of, limit: PAGE }));
   if (of !== address || answer === null) return;
-  shown = answer.messages.reverse();
+  const newest = answer.messages[0]?.number ?? 0;
+  const meanwhile = shown.filter((each) => !before.has(each) && each.number > newest);
+  shown = [...answer.messages.reverse(), ...meanwhile];
   more = answer.more;
   draw();
 }

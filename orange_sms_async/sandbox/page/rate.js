@@ -28,12 +28,15 @@ export async function open() {
 }
 
 async function load() {
+  const before = new Set(arrivals);
   const rate = await read("rate");
   if (rate === null) return;
+  const newest = rate.arrivals.at(-1)?.[0] ?? 0;
+  const meanwhile = arrivals.filter((each) => !before.has(each) && each[0] > newest);
   limit = rate.limit;
   arrivals = [];
   first = 0;
-  for (const [time, status] of rate.arrivals) add(time, status);
+  for (const [time, status] of [...rate.arrivals, ...meanwhile]) add(time, status);
 }
 
 function add(time, status) {
