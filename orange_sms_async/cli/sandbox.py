@@ -1,12 +1,14 @@
 """`orange-sms sandbox`: a local Orange to develop against."""
 
 import asyncio
+import contextlib
 import enum
 import ipaddress
 import math
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +18,7 @@ from orange_sms_async.cli.rates import messages_a_second
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.sandbox import Sandbox
+from orange_sms_async.sandbox.data_file import DataFileError, kept_in
 
 
 class Throttle(enum.StrEnum):
@@ -32,6 +35,28 @@ class ThrottleStatus(enum.StrEnum):
 
     FORBIDDEN = "403"
     TOO_MANY_REQUESTS = "429"
+
+
+class ExpiresIn(enum.StrEnum):
+    """How the answer with a token says its lifetime."""
+
+    STRING = "string"
+    NUMBER = "number"
+    ABSENT = "absent"
+
+
+class SenderNameError(enum.StrEnum):
+    """What a sender name that is not approved is answered with."""
+
+    SVC0002 = "SVC0002"
+    SVC0001 = "SVC0001"
+
+
+class AccountShape(enum.StrEnum):
+    """In what shape contracts and purchase orders are answered."""
+
+    CURRENT = "current"
+    OF_2021 = "2021"
 
 
 def sandbox(
@@ -69,14 +94,38 @@ def sandbox(
         float, typer.Option(min=0, help="Up to so many more, at random, each way.")
     ] = 0.0,
     token_lifetime: Annotated[float, typer.Option(min=0, help="Seconds.")] = 3600.0,
+    expires_in: Annotated[
+        ExpiresIn, typer.Option(help="How a token's answer says that; Orange does each.")
+    ] = ExpiresIn.STRING,
+    sender_name_error: Annotated[
+        SenderNameError,
+        typer.Option(help="The answer to a sender name that is not approved; Orange does not say."),
+    ] = SenderNameError.SVC0002,
+    raw_sender: Annotated[
+        bool, typer.Option(help="Take tel:+... in the path as it is, not only percent-encoded.")
+    ] = True,
+    subscriptions: Annotated[
+        bool, typer.Option(help="Have the subscriptions that only old clients ask for.")
+    ] = True,
+    account_shape: Annotated[
+        AccountShape, typer.Option(help="2021: contracts and purchases as before 2022.")
+    ] = AccountShape.CURRENT,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep messages, account and counts there between runs."),
+    ] = None,
+    keep: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Messages to remember, the last ones.")
+    ] = 10_000,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """
     Serve a local Orange, and say what to set so that your program uses it.
 
-    Recipients whose number ends in 99 get the receipt DeliveryImpossible, in 98
-    DeliveryUncertain, in 97 MessageWaiting first. What was sent is shown by
-    GET /_sandbox/sent, and in numbers by GET /_sandbox/statistics. Ctrl-C ends it.
+    Its address in a browser shows what was sent, the account and the rate, and lets
+    things go wrong; all of it is also a JSON API under /_sandbox/. Recipients whose
+    number ends in 99 get the receipt DeliveryImpossible, in 98 DeliveryUncertain, in
+    97 MessageWaiting first. Ctrl-C ends it.
     """
     _check_receipts(receipts)
     orange = Sandbox(
@@ -86,30 +135,44 @@ def sandbox(
         receipt_url=receipts,
         receipt_delay=receipt_delay,
         sender_names=frozenset(sender_name or ["MonService"]),
+        sender_name_error=sender_name_error.value,
+        raw_sender=raw_sender,
+        subscriptions=subscriptions,
+        account_shape=account_shape.value,
         latency=latency,
         jitter=jitter,
         token_lifetime=token_lifetime,
+        expires_in=expires_in.value,
+        keep=keep,
     )
     _warn_if_open_to_others(host)
-    asyncio.run(_serve(orange, host, port, until_stdin_ends=until_stdin_ends))
+    try:
+        asyncio.run(_serve(orange, data, host, port, until_stdin_ends=until_stdin_ends))
+    except DataFileError as error:
+        stop_with(str(error))
 
 
-async def _serve(orange: Sandbox, host: str, port: int, *, until_stdin_ends: bool) -> None:
+async def _serve(
+    orange: Sandbox, data: Path | None, host: str, port: int, *, until_stdin_ends: bool
+) -> None:
     try:
         listener = bind(host, port)
     except OSError as error:
         stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `--port 0` takes a free one.")
     asked_to_end = asyncio.Event()
-    with interrupts_call(asked_to_end.set):
+    with listener, interrupts_call(asked_to_end.set):
         if until_stdin_ends:
             _at_end_of_stdin(asked_to_end)
-        async with serving(orange, listener) as address:
+        keeping = kept_in(data, orange) if data else contextlib.nullcontext()
+        async with keeping, serving(orange, listener) as address:
             _announce(address, orange.authorization)
             await asked_to_end.wait()
+            await orange.aclose()  # a page that is open would hold the server up
 
 
 def _announce(address: str, authorization: str) -> None:
-    typer.echo(f"The sandbox listens on {address} (Ctrl-C ends it). Your program finds it with:\n")
+    typer.echo(f"The sandbox listens on {address} (Ctrl-C ends it): look at it in a browser.")
+    typer.echo("Your program finds it with:\n")
     typer.echo(f"export ORANGE_SMS_BASE_URL={address}")
     typer.echo(f'export ORANGE_SMS_AUTHORIZATION="{authorization}"')
     sys.stdout.flush()

@@ -32,7 +32,7 @@ COUNTRIES = {
 # The status flips some seconds after the last second of the contract (captured: 28.5).
 _FLIP = dt.timedelta(seconds=30)
 
-_ORDERS = 1_000  # purchase orders that are remembered
+_ORDERS = 200  # purchase orders that are remembered
 
 
 def country_of(address: str) -> str | None:
@@ -89,6 +89,24 @@ class PurchaseOrder:
     @property
     def units(self) -> int:
         return self.after.available_units - (self.before.available_units if self.before else 0)
+
+
+@attrs.frozen(kw_only=True)
+class AccountState:
+    """
+    All of an account at one moment.
+
+    Attributes:
+        usage: offer, country and units; `enforcements` likewise.
+    """
+
+    developer_id: str
+    application_id: str
+    contracts: list[Contract]
+    purchase_orders: list[PurchaseOrder]
+    sender_names: list[str]
+    usage: list[tuple[str, str, int]]
+    enforcements: list[tuple[str, str, int]]
 
 
 class Account:
@@ -195,6 +213,26 @@ class Account:
             raise RefusalError(backend_error("POL0001", "insufficient credits"))
         contract.available_units -= units
         self.enforcements[key] += units
+
+    def state(self) -> AccountState:
+        return AccountState(
+            developer_id=self.developer_id,
+            application_id=self.application_id,
+            contracts=self.contracts,
+            purchase_orders=list(self.purchase_orders),
+            sender_names=sorted(self.sender_names),
+            usage=[(*key, units) for key, units in self.usage.items()],
+            enforcements=[(*key, units) for key, units in self.enforcements.items()],
+        )
+
+    def restore(self, state: AccountState) -> None:
+        self.developer_id, self.application_id = state.developer_id, state.application_id
+        self._contracts = {(c.country, c.offer_name): c for c in state.contracts}
+        self.purchase_orders = deque(state.purchase_orders, maxlen=_ORDERS)
+        self.sender_names.clear()
+        self.sender_names.update(state.sender_names)
+        self.usage = Counter({(offer, of): units for offer, of, units in state.usage})
+        self.enforcements = Counter({(offer, of): units for offer, of, units in state.enforcements})
 
     def _open(self, contract: Contract) -> None:
         opened = attrs.evolve(contract, id=contract.id or self._made_up_id())

@@ -49,19 +49,21 @@ class Events:
 
     One who falls behind all that is remembered is told to start anew (`reload`), and so is one
     that comes back from another run.
+
+    count: of all events until now.
     """
 
     def __init__(self) -> None:
         self._run = secrets.token_hex(4)
         self._recent: deque[tuple[str, Callable[[], Any]]] = deque(maxlen=_REMEMBERED)
-        self._count = 0
+        self.count = 0
         self._watchers: set[_Watcher] = set()
         self._lock = threading.Lock()  # a test may set a fault while a server's thread answers
 
     def publish(self, name: str, value: Callable[[], Any] = dict) -> None:
         with self._lock:
             self._recent.append((name, value))
-            self._count += 1
+            self.count += 1
             for watcher in self._watchers:
                 watcher.wake()
 
@@ -89,13 +91,13 @@ class Events:
     def _position(self, last_id: str) -> int:
         run, _, number = last_id.partition(".")
         if not last_id:
-            return self._count
+            return self.count
         known = run == self._run and number.isascii() and number.isdigit() and len(number) < 16
-        return min(int(number), self._count) if known else -1
+        return min(int(number), self.count) if known else -1
 
     def _since(self, position: int) -> tuple[list[Event], int]:
         with self._lock:
-            count, missed = self._count, self._count - position
+            count, missed = self.count, self.count - position
             if position < 0 or missed > len(self._recent):
                 return [Event(f"{self._run}.{count}", "reload", dict)], count
             fresh = list(self._recent)[-missed:] if missed else []
@@ -108,7 +110,7 @@ class Events:
     async def _wait(self, watcher: _Watcher, position: int) -> None:
         watcher.woken.clear()
         watcher.asleep = True
-        if watcher.closed or position != self._count:  # before the watcher had fallen asleep
+        if watcher.closed or position != self.count:  # before the watcher had fallen asleep
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HEARTBEAT):

@@ -105,6 +105,11 @@ class Inbox:
         if self.on_change is not None:
             self.on_change(message)
 
+    @property
+    def first_number(self) -> int:
+        """The oldest that is remembered, or the next one."""
+        return next((m.number for m in self._messages.values()), self.last_number + 1)
+
     def find(self, resource_id: str) -> Message:
         """
         Give a message that is remembered.

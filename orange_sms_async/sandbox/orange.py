@@ -70,6 +70,7 @@ class Sandbox:
         faults: what is to go wrong.
         inbox: the messages with their evidence.
         events: what happens, for whoever watches.
+        counted: what `statistics` gives a copy of.
     """
 
     rate: float | None = field(default=ORANGE_RATE, on_setattr=fixed)
@@ -109,11 +110,11 @@ class Sandbox:
     faults: Faults = field(init=False)
     events: Events = field(factory=Events, init=False)
     tokens: Tokens = field(init=False)
+    counted: Statistics = field(factory=Statistics, init=False)
     traffic: Traffic = field(init=False)
     transport: httpx.AsyncBaseTransport = field(init=False)
 
     _chance: random.Random = field(init=False)
-    _counted: Statistics = field(factory=Statistics, init=False)
     _receipts: Receipts = field(init=False)
     _tasks: Tasks = field(factory=Tasks, init=False)
     _app: App = field(init=False)
@@ -135,8 +136,8 @@ class Sandbox:
             lifetime=self.token_lifetime,
             expires_in=self.expires_in,
         )
-        self._receipts = parts.receipts(self, self._chance, self._counted, self._tasks)
-        self.traffic = parts.traffic(self, self._chance, self._counted)
+        self._receipts = parts.receipts(self, self._chance, self._tasks)
+        self.traffic = parts.traffic(self, self._chance)
         self._app = App(
             traffic=self.traffic,
             receipts=self._receipts,
@@ -147,7 +148,7 @@ class Sandbox:
         self.transport = Door(httpx.ASGITransport(self), self._tasks.start)
 
     def __repr__(self) -> str:
-        return f"<Sandbox {self.throttle} rate={self.rate} accepted={self._counted.accepted}>"
+        return f"<Sandbox {self.throttle} rate={self.rate} accepted={self.counted.accepted}>"
 
     @property
     def authorization(self) -> str:
@@ -261,15 +262,15 @@ class Sandbox:
     @property
     def most_in_a_second(self) -> int:
         """The most messages that arrived in any rolling second, let through or not."""
-        return self._counted.most_in_a_second
+        return self.counted.most_in_a_second
 
     @property
     def throttled(self) -> int:
         """Messages refused by the limit."""
-        return self._counted.throttled
+        return self.counted.throttled
 
     def statistics(self) -> Statistics:
-        return attrs.evolve(self._counted)
+        return attrs.evolve(self.counted)
 
     def clear(self) -> None:
         """Empty the inbox; what was counted stays counted."""

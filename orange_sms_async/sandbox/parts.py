@@ -4,7 +4,7 @@ import random
 import uuid
 from typing import TYPE_CHECKING
 
-from orange_sms_async.sandbox.evidence import Receipt, Statistics
+from orange_sms_async.sandbox.evidence import Receipt
 from orange_sms_async.sandbox.gateway import Gateway
 from orange_sms_async.sandbox.inbox import Message
 from orange_sms_async.sandbox.limits import LIMITS
@@ -21,20 +21,20 @@ def made_up_uuid(chance: random.Random) -> str:
     return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
 
-def traffic(sandbox: "Sandbox", chance: random.Random, counted: Statistics) -> Traffic:
+def traffic(sandbox: "Sandbox", chance: random.Random) -> Traffic:
     return Traffic(
-        gateway=_gateway(sandbox, chance, counted),
+        gateway=_gateway(sandbox, chance),
         faults=sandbox.faults,
         inbox=sandbox.inbox,
         events=sandbox.events,
-        counted=counted,
+        counted=sandbox.counted,
         requests=sandbox.requests,
         latency=lambda: sandbox.latency + chance.uniform(0, sandbox.jitter),
         token_latency=lambda: sandbox.token_latency,
     )
 
 
-def _gateway(sandbox: "Sandbox", chance: random.Random, counted: Statistics) -> Gateway:
+def _gateway(sandbox: "Sandbox", chance: random.Random) -> Gateway:
     return Gateway(
         tokens=sandbox.tokens,
         account=sandbox.account,
@@ -48,18 +48,16 @@ def _gateway(sandbox: "Sandbox", chance: random.Random, counted: Statistics) -> 
         account_shape=sandbox.account_shape,
         has_subscriptions=sandbox.subscriptions,
         make_up_id=lambda: made_up_uuid(chance),
-        counted=counted,
+        counted=sandbox.counted,
     )
 
 
-def receipts(
-    sandbox: "Sandbox", chance: random.Random, counted: Statistics, tasks: Tasks
-) -> Receipts:
+def receipts(sandbox: "Sandbox", chance: random.Random, tasks: Tasks) -> Receipts:
     def posted(message: Message, receipt: Receipt) -> None:
         if receipt.answer == 200:
-            counted.receipts_delivered += 1
+            sandbox.counted.receipts_delivered += 1
         else:
-            counted.receipts_undelivered += 1
+            sandbox.counted.receipts_undelivered += 1
         sandbox.inbox.add_receipt(message, receipt)
         sandbox.events.publish("receipt", lambda: receipt.told(message.number))
 
