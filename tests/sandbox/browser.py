@@ -27,13 +27,13 @@ def chromium():
 
 
 @pytest.fixture
-def url(sandbox):
+def served_url(sandbox):
     with Served(sandbox) as server:
         yield server.base_url
 
 
 @pytest.fixture
-def visit(chromium, url):
+def visit(chromium, served_url):
     """
     Open the page, in any window and language; it may complain of nothing and ask nobody else.
     """
@@ -47,8 +47,8 @@ def visit(chromium, url):
         page = context.new_page()
         page.on("console", lambda told: complaints.append(f"{told.type}: {told.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.extend(_elsewhere(request.url, url)))
-        page.goto(url + path)
+        page.on("request", lambda request: complaints.extend(_elsewhere(request.url, served_url)))
+        page.goto(served_url + path)
         page.wait_for_selector("body[data-ready]")
         return page
 
@@ -79,8 +79,8 @@ class Program:
 
 
 @pytest.fixture
-def program(sandbox, url):
-    with httpx.Client(base_url=url, trust_env=False) as client:
+def program(sandbox, served_url):
+    with httpx.Client(base_url=served_url, trust_env=False) as client:
         form = {"grant_type": "client_credentials"}
         headers = {"Authorization": sandbox.authorization}
         token = client.post("/oauth/v3/token", data=form, headers=headers).json()

@@ -4,7 +4,7 @@ import contextlib
 
 import httpx
 import pytest
-from browser import chromium, program, url, visit  # noqa: F401 -- fixtures
+from browser import chromium, program, served_url, visit  # noqa: F401 -- fixtures
 from loopback import Served
 
 from orange_sms_async.sandbox import Sandbox

@@ -71,7 +71,9 @@ def test_every_text_is_there():
     """
     What the page says by name has words, and each fault that needs words of its own has them.
     """
-    sources = [path.read_text("utf-8") for path in PAGE.iterdir() if path.suffix in {".js", ".html"}]
+    sources = [
+        path.read_text("utf-8") for path in PAGE.iterdir() if path.suffix in {".js", ".html"}
+    ]
     named = re.findall(r"""\bsay\("([\w.]+)"|data-(?:text|label)="([\w.]+)\"""", "\n".join(sources))
     said = {key.removesuffix(".one").removesuffix(".other") for key in texts("en")}
     faults = {f"fault.{name}" for name in KNOWN if not re.fullmatch(r"\d+/\d+", name)}

@@ -27,14 +27,14 @@ export function nameOf(fault, known) {
 }
 
 /** Everything that is not as usual, a sentence each. */
-export function sentences({ next, chance, latency, jitter, receipts, known }) {
+function sentences({ next, chance, latency, jitter, receipts, known }) {
   const told = next.map(({ on, fault, left }) =>
     say(`next.${on}`, { count: left, fault: nameOf(fault, known) }),
   );
   if (chance !== null) {
     told.push(say(`chance.${chance.on}`, { share: share(chance.share), fault: nameOf(chance.fault, known) }));
   }
-  if (latency > 0 || jitter > 0) told.push(say("line_slow", { latency, jitter }));
+  if (latency > 0 || jitter > 0) told.push(say(jitter > 0 ? "line_unsteady" : "line_slow", { latency, jitter }));
   for (const kind of SHARES) {
     if (receipts[kind] > 0) told.push(say(`receipts_are.${kind}`, { share: share(receipts[kind]), seconds: receipts.late_by }));
   }
@@ -42,7 +42,7 @@ export function sentences({ next, chance, latency, jitter, receipts, known }) {
   return told;
 }
 
-export const normal = () => change("DELETE", "faults", {}, say("normal_again"));
+const normal = () => change("DELETE", "faults", {}, say("normal_again"));
 
 export function show(faults) {
   const told = sentences(faults);

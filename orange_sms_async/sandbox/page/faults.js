@@ -1,28 +1,30 @@
 /** The fault panel: what requests and receipts are to meet, at a click. */
 
 import { change, read } from "/_sandbox/page/api.js";
-import { groupOf, nameOf, named, normal, sentences, show } from "/_sandbox/page/alarm.js";
+import { groupOf, nameOf, named, show } from "/_sandbox/page/alarm.js";
 import { atMostEvery, find, make } from "/_sandbox/page/dom.js";
 import { on } from "/_sandbox/page/events.js";
 import { say, share } from "/_sandbox/page/texts.js";
 
 const place = find("#faults");
 const kinds = make("div", { class: "kinds" });
-const summary = make("ul", { class: "set" });
-const back = make("button", { type: "button", class: "main", onclick: normal }, say("all_normal"));
+const noChance = make(
+  "button",
+  { type: "button", onclick: () => set({ chance: null }, say("chance_off")) },
+  say("no_chance"),
+);
 const settings = []; // of the sliders and fields: how each shows what is set
 
 export async function open() {
   place.replaceChildren(
     make("h2", { class: "quiet" }, say("faults")),
-    make("section", { class: "card wide" }, make("h3", {}, say("requests_meet")), which(), kinds),
+    make("section", { class: "card" }, make("h3", {}, say("requests_meet")), which(), kinds),
     make(
       "div",
       { class: "stack" },
-      make("section", { class: "card" }, make("h3", {}, say("now_set")), summary, back),
       make("section", { class: "card" }, make("h3", {}, say("line")), note("line_note"), slow("latency"), slow("jitter")),
+      make("section", { class: "card" }, make("h3", {}, say("receipts")), note("receipts_note"), receipts()),
     ),
-    make("section", { class: "card" }, make("h3", {}, say("receipts")), note("receipts_note"), receipts()),
   );
   on("faults", load);
   on("reload", load);
@@ -37,9 +39,7 @@ const load = atMostEvery(300, async () => {
   show(faults);
   if (kinds.children.length === 0) kinds.replaceChildren(...grouped(faults.known));
   for (const setting of settings) setting(faults);
-  const told = sentences(faults);
-  back.hidden = told.length === 0;
-  summary.replaceChildren(...(told.length ? told : [say("all_is_normal")]).map((each) => make("li", {}, each)));
+  noChance.hidden = faults.chance === null;
 });
 
 // Requests: which of them, and then a click on what they meet.
@@ -59,7 +59,7 @@ function which() {
     operation,
     make("span", { class: "way" }, radio("next", true), make("label", { for: "how-next" }, say("how_next")), times),
     make("span", { class: "way" }, radio("chance", false), make("label", { for: "how-chance" }, say("how_chance")), percent, make("span", {}, "%")),
-    make("button", { type: "button", onclick: () => set({ chance: null }, say("chance_off")) }, say("no_chance")),
+    noChance,
   );
 }
 
