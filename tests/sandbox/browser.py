@@ -9,21 +9,24 @@ import httpx
 import pytest
 from loopback import Served
 
+CHROMIUM = shutil.which("chromium")
 MISSING = "no browser: `apt-get install chromium`, and the tests of the page run"
+
+
+def pytest_runtest_setup(item):
+    # Here and not in the fixture, so that pytest says it in one line for all of them.
+    if CHROMIUM is None and "chromium" in item.fixturenames:
+        say = pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip
+        say(MISSING)
 
 
 @pytest.fixture(scope="module")
 def chromium():
-    program = shutil.which("chromium")
-    if program is None and os.environ.get("BROWSER_TESTS") == "required":
-        pytest.fail(MISSING)
-    if program is None:
-        pytest.skip(MISSING)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         # As root, as in most containers, Chromium starts without its own sandbox only.
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture

@@ -4,7 +4,13 @@ import contextlib
 
 import httpx
 import pytest
-from browser import chromium, program, served_url, visit  # noqa: F401 -- fixtures
+from browser import (  # noqa: F401 -- fixtures, and a hook
+    chromium,
+    program,
+    pytest_runtest_setup,
+    served_url,
+    visit,
+)
 from loopback import Served
 
 from orange_sms_async.sandbox import Sandbox
@@ -76,3 +82,16 @@ def send(request_for):
 @pytest.fixture
 def serve():
     return Served
+
+
+@pytest.fixture
+def desk(sandbox):
+    """Call the sandbox's own API; what changes something goes with the page's token."""
+
+    async def desk(method, path, content=None, *, of=sandbox, **options):
+        async with httpx.AsyncClient(base_url=ORANGE, transport=of.transport) as http:
+            token = (await http.get("/_sandbox/token")).json()["token"]
+            options.setdefault("headers", {"X-Sandbox-Token": token})
+            return await http.request(method, f"/_sandbox/{path}", json=content, **options)
+
+    return desk
