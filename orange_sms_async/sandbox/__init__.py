@@ -2,5 +2,6 @@
 
 from orange_sms_async.sandbox.account import Contract
 from orange_sms_async.sandbox.orange import Sandbox
+from orange_sms_async.sandbox.receipt_faults import ReceiptFaults
 
-__all__ = ["Contract", "Sandbox"]
+__all__ = ["Contract", "ReceiptFaults", "Sandbox"]

@@ -1,7 +1,10 @@
 """`orange-sms sandbox`, as a user runs it."""
 
+import json
 import signal
 import socket
+import time
+import urllib.request
 
 import pytest
 from cli.served import served_sandbox
@@ -58,3 +61,78 @@ def test_receipts_go_to_an_address(run):
 
     assert 2 == ended.returncode
     assert "http://" in ended.stderr
+
+
+def test_state_survives_a_kill(run, rows_file, tmp_path):
+    """
+    What was accepted a moment before kill -9 is there in the next run, without its receipts lost.
+    """
+    data = ["--data", str(tmp_path / "sandbox.db"), "--rate", "off"]
+    with served_sandbox(*data) as sandbox:
+        path = rows_file("to,text\n+2250700000001,Bonjour\n+2250700000002,Bonsoir\n")
+        run("bulk", path, "--rate", "off", settings=sandbox.environment)
+        time.sleep(0.5)  # it is on disk a quarter of a second later
+        sandbox.process.kill()
+    with served_sandbox(*data) as sandbox:
+        accepted = sandbox.shown("statistics")["accepted"]
+        texts = {message["text"] for message in sandbox.shown("messages")["messages"]}
+
+    assert 2 == accepted
+    assert {"Bonjour", "Bonsoir"} == texts
+
+
+def test_a_data_file_that_cannot_be_used_is_one_line(run, tmp_path):
+    """
+    In use, or somebody else's.
+    """
+    data = tmp_path / "sandbox.db"
+    (tmp_path / "rows.csv").write_text("to,text\n" * 100)
+    with served_sandbox("--data", str(data)):
+        ended = [run("sandbox", "--port", "0", "--data", file) for file in (data, "rows.csv")]
+
+    assert [2, 2] == [each.returncode for each in ended]
+    assert [1, 1] == [each.stderr.count("\n") for each in ended]
+    assert "in use" in ended[0].stderr
+    assert "not a sandbox's file" in ended[1].stderr
+
+
+def test_it_ends_at_once_with_its_page_open():
+    """
+    A browser that watches does not hold it up.
+    """
+    with served_sandbox() as sandbox:
+        address = sandbox.url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((address[0], int(address[2]))) as page:
+            page.sendall(b"GET /_sandbox/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            page.recv(10)
+            sandbox.process.send_signal(signal.SIGINT)
+            said = sandbox.process.communicate(timeout=1.5)
+
+    assert 0 == sandbox.process.returncode
+    assert ("", "") == said
+
+
+def test_its_switches_reach_it():
+    """
+    Where Orange is unclear, a person chooses.
+    """
+    options = [
+        "--keep",
+        "7",
+        "--expires-in",
+        "number",
+        "--account-shape",
+        "2021",
+        "--no-raw-sender",
+    ]
+    with served_sandbox(
+        *options, "--sender-name-error", "SVC0001", "--no-subscriptions"
+    ) as sandbox:
+        form = b"grant_type=client_credentials"
+        headers = {"Authorization": sandbox.environment["ORANGE_SMS_AUTHORIZATION"]}
+        request = urllib.request.Request(f"{sandbox.url}/oauth/v3/token", form, headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=10) as answer:
+            token = json.load(answer)
+
+    assert 3600 == token["expires_in"]

@@ -21,7 +21,7 @@ def desk(sandbox: "Sandbox") -> ASGIApp:
     guard = Guard()
     shown, changes = Shown(sandbox, guard.token), Changes(sandbox)
     app = Starlette(
-        routes=[*page.routes(guard.token), *shown.routes(), *changes.routes()],
+        routes=[*page.routes(), *shown.routes(), *changes.routes()],
         exception_handlers={HTTPException: _refused},
     )
     app.router.redirect_slashes = False
