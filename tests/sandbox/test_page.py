@@ -61,7 +61,8 @@ def test_the_line_comes_back(visit, program, sandbox):
     """
     page = visit()
     expect(page.locator("#live")).to_have_text("Live")
-    sandbox.events.close()
+    (watcher,) = sandbox.events._watchers
+    watcher.loop.call_soon_threadsafe(sandbox.events.close)
     expect(page.locator("#live")).to_have_text("Reconnecting…")
     program.send("meanwhile")
 

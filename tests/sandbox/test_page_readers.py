@@ -1,5 +1,6 @@
 """The page for its readers: in English and French, on a phone, in the dark, for all eyes."""
 
+import itertools
 import json
 import re
 from importlib.resources import files
@@ -133,6 +134,21 @@ def test_a_narrow_screen(visit, program, language):
     page.locator(".back").click()
 
     expect(page.locator("#list .row")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [800, 1100, 1280])
+def test_list_phone_and_detail_have_room(visit, program, width):
+    """
+    Where they stand side by side, none lies upon another.
+    """
+    program.send()
+    page = visit(viewport={"width": width, "height": 800})
+    page.locator("#list .row").click()
+    parts = [page.locator(part).bounding_box() for part in [".inbox", ".phone", ".detail"]]
+
+    for one, other in itertools.combinations(parts, 2):
+        beside = one["x"] + one["width"] <= other["x"]
+        assert beside or one["y"] + one["height"] <= other["y"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -13,7 +13,7 @@ const shares = new Intl.NumberFormat(locale, { style: "percent", maximumFraction
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const moments = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 // Contracts end at midnight UTC: in local time they would end a day later, east of Greenwich.
-const dates = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "UTC" });
+const dates = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
 const regions = new Intl.DisplayNames(locale, { type: "region" });
 
 /** Say a text; with a `count`, in the form that goes with it. Fields are {in braces}. */
