@@ -77,7 +77,8 @@ class Events:
     async def watch(self, last_id: str = "") -> AsyncIterator[list[Event]]:
         """Give what happens after the event of that id, else from now on; [] is a heartbeat."""
         watcher, position = _Watcher(asyncio.get_running_loop()), self._position(last_id)
-        self._watchers.add(watcher)
+        with self._lock:
+            self._watchers.add(watcher)
         try:
             while not watcher.closed:
                 news, position = self._since(position)
@@ -86,7 +87,8 @@ class Events:
                     await asyncio.sleep(_TURN)
                 await self._wait(watcher, position)
         finally:
-            self._watchers.discard(watcher)
+            with self._lock:
+                self._watchers.discard(watcher)
 
     def _position(self, last_id: str) -> int:
         run, _, number = last_id.partition(".")

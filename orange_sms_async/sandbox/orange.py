@@ -178,7 +178,7 @@ class Sandbox:
         backend, `error` one of the token endpoint; otherwise it has this `body` and no envelope.
         With `taken` the request is first carried out: a message is in `sent` and yet failed.
 
-        Instead of a status and its parts, the name of one of `sandbox.faults.known` says it all:
+        Instead of a status and its parts, the name of a fault that the page lists says it all:
         `fail_next("429/53", times=3)`.
 
         Raises:
@@ -202,7 +202,7 @@ class Sandbox:
 
     def fail_sometimes(self, share: float, fault: str, *, on: On = "message") -> None:
         """
-        Let a share of all requests, from 0 to 1, meet a fault of `sandbox.faults.known`.
+        Let a share of all requests, from 0 to 1, meet a fault that the page lists, by its name.
 
         What `fail_next` and its like have said comes first. There is one such chance at a time; a
         share of 0 ends it.

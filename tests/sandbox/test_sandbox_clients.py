@@ -1,7 +1,8 @@
 """What published clients send, byte for byte, and what they read of the answer.
 
 Taken from the clients themselves, run unmodified: smsorange 2.0.5 (Node.js, axios),
-python-orange-sms 0.1.4 and orangeapisms 0.28 (Python, requests; the latter of 2016).
+python-orange-sms 0.1.4 and orangeapisms 0.28 (Python, requests; the latter of 2016). Of osms-php
+(PHP, curl) and orange-sms-client-java (HttpURLConnection) the calls were run, written off.
 """
 
 import asyncio
@@ -76,6 +77,29 @@ Content-Length: 183
 {{"outboundSMSMessageRequest": {{"address": "tel:+2250701020304", "outboundSMSTextMessage": \
 {{"message": "Bonjour \\u00e0 tous"}}, "senderAddress": "tel:+2250000", "senderName": \
 "My App"}}}}"""
+OSMS_PHP_SEND = """\
+POST /smsmessaging/v1/outbound/tel%3A%2B2250000/requests HTTP/1.1
+Host: api.orange.com
+Accept: */*
+Connection: close
+Authorization: Bearer {token}
+Content-Type: application/json
+Content-Length: 167
+
+{{"outboundSMSMessageRequest":{{"address":"tel:+2250701020304","senderAddress":"tel:+2250000",\
+"senderName":"My+App","outboundSMSTextMessage":{{"message":"\\u00c7a va ?"}}}}}}"""
+JAVA_SEND = """\
+POST /smsmessaging/v1/outbound/tel:+2250000/requests HTTP/1.1
+Content-Type: application/json
+Accept: application/json
+Authorization: Bearer {token}
+User-Agent: Java/17.0.15
+Host: api.orange.com
+Connection: close
+Content-Length: 142
+
+{{"outboundSMSMessageRequest":{{"address":["tel:+2250701020304"],"senderAddress":"tel:+2250000",\
+"outboundSMSTextMessage":{{"message":"Bonjour"}}}}}}"""
 ORANGEAPISMS_CONTRACTS = """\
 GET /sms/admin/v1/contracts HTTP/1.1
 Host: api.orange.com
@@ -142,7 +166,10 @@ def say(orange, serve):
 
 
 @pytest.mark.parametrize("token_request", [SMSORANGE_TOKEN, ORANGEAPISMS_TOKEN])
-@pytest.mark.parametrize("message", [SMSORANGE_SEND, PYTHON_ORANGE_SMS_SEND, ORANGEAPISMS_SEND])
+@pytest.mark.parametrize(
+    "message",
+    [SMSORANGE_SEND, PYTHON_ORANGE_SMS_SEND, ORANGEAPISMS_SEND, OSMS_PHP_SEND, JAVA_SEND],
+)
 async def test_a_message_is_sent(orange, say, token_request, message):
     """
     They read the token, the status 201 and the resource URL.
