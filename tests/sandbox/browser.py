@@ -22,8 +22,9 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="module")
 def chromium():
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=20_000)  # milliseconds: a busy machine is slow, and not wrong
     with sync_playwright() as playwright:
         # As root, as in most containers, Chromium starts without its own sandbox only.
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -46,7 +47,7 @@ def visit(chromium, served_url):
         defaults = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}}
         context = chromium.new_context(**defaults | settings)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         page = context.new_page()
         page.on("console", lambda told: complaints.append(f"{told.type}: {told.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
