@@ -86,8 +86,14 @@ async def test_late(sandbox, endpoint, client, send):
 
 async def test_before_the_answer(sandbox, endpoint, client, send):
     """
-    The endpoint has it when the sender reads the 201; what follows comes as ever.
+    The endpoint has dealt with it when the sender reads the 201; what follows comes as ever.
     """
+
+    async def slowly(request):
+        await asyncio.sleep(0.5)
+        return endpoint.answer(request)
+
+    endpoint.handler = slowly
     sandbox.receipt_faults = ReceiptFaults(before_answer=1)
     await send(client, address="tel:+2250701020397")
     at_once = endpoint.said
