@@ -198,7 +198,7 @@ class Torture:
     def __init__(self, folder: Path, seed: int) -> None:
         self._path, self._seed = folder / "outbox.db", seed
         self._chance = random.Random(seed)
-        self._sandbox = Sandbox(rate=None, latency=0.01, jitter=0.02, seed=seed)
+        self._sandbox = Sandbox(rate=None, latency=0.01, jitter=0.02, seed=seed, keep=100_000)
         self._heard = Heard()
         self._codes: list[int] = []
         self._kills = 0

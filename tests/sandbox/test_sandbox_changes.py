@@ -25,6 +25,9 @@ CHANGES = [
 ]
 
 
+FIRST_DAY = "0001-01-01T00:00:00+23:00"  # in UTC there is no such moment
+
+
 async def test_a_bundle_is_bought(sandbox, desk):
     """
     Its units come on top, and Orange's own answer has them.
@@ -179,6 +182,7 @@ async def test_the_inbox_is_emptied(sandbox, client, send, desk):
         (("POST", "account/buy"), {"country": "CIV", "units": 1, "unit": 1}, "unit'"),
         (("POST", "account/expire"), {"country": "TUN", "offer_name": "SMS_OCB2"}, "no such"),
         (("POST", "account/contract"), {"country": "CIV", "expiration_date": "2026-01-01"}, "zone"),
+        (("POST", "account/contract"), {"country": "CIV", "expiration_date": FIRST_DAY}, "zone"),
         (("POST", "account/contract"), {"country": "CIV", "available_units": None}, "whole"),
         (("POST", "account/sender-names"), {"sender_name": "Trop long, ça"}, "1 to 11"),
         (("DELETE", "account/sender-names"), {"sender_name": "X"}, "not one that is approved"),

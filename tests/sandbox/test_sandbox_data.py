@@ -234,3 +234,37 @@ async def test_an_empty_file_will_do(run, path, send):
         texts = [sent.text for sent in sandbox.sent]
 
     assert ["Bonjour"] == texts
+
+
+async def test_a_disk_that_is_full_for_a_while(run, send, caplog):
+    """
+    It is said once, and nothing is lost when there is room again.
+    """
+    async with run() as (sandbox, client):
+        disk = sandbox.inbox.on_change.__self__._connection
+        disk.execute("PRAGMA query_only = ON")
+        for text in ("Un", "Deux"):
+            await send(client, text)
+            await asyncio.sleep(0.5)
+        disk.execute("PRAGMA query_only = OFF")
+        await send(client, "Trois")
+        await asyncio.sleep(0.5)
+    async with run() as (restored, _):
+        texts = [sent.text for sent in restored.sent]
+
+    assert ["Un", "Deux", "Trois"] == texts
+    assert 1 == len(caplog.records)
+    assert "it will be tried again" in caplog.text
+
+
+async def test_what_cannot_be_kept_at_the_end_is_said(run, send):
+    """
+    Whoever stops the sandbox hears that the file is not up to date.
+    """
+    running = run()
+    sandbox, client = await running.__aenter__()
+    sandbox.inbox.on_change.__self__._connection.execute("PRAGMA query_only = ON")
+    await send(client)
+
+    with pytest.raises(DataFileError, match="readonly"):
+        await running.__aexit__(None, None, None)

@@ -1,10 +1,12 @@
 """The four readings of "5 SMS per second"; time is an argument here."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orange_sms_async.sandbox.arrivals import BusiestSecond
+from orange_sms_async.sandbox.arrivals import Arrivals, BusiestSecond
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
 
 EVERY = (Rolling, CalendarSecond, Bucket, Spike)
@@ -124,3 +126,14 @@ def test_the_busiest_second_is_found(times):
         busiest.add(now)
 
     assert max(sum(0 <= now - t < 1 - 1e-9 for t in times) for now in times) == busiest.most
+
+
+def test_arrivals_are_those_of_the_last_minute():
+    """
+    An older one is forgotten at the next look.
+    """
+    arrivals, now = Arrivals(), time.time()
+    for age, status in ((61, 201), (59, 403), (0, None)):
+        arrivals.add(now - age, status)
+
+    assert [403, None] == [status for _, status in arrivals.last_minute()]
