@@ -55,7 +55,7 @@ class Shown:
         asked = request.query_params
         before = _whole(asked.get("before", ""), 1, 2**53, default=2**53)
         limit = _whole(asked.get("limit", ""), 1, _MOST, default=50)
-        found = self._sandbox.inbox.newest_first(asked.get("q", ""), asked.get("address"))
+        found = self._sandbox.inbox.newest_first(asked.get("q", ""), asked.get("address") or None)
         older = (message for message in found if message.number < before)
         page = list(islice(older, limit + 1))
         shown = [message.shown() for message in page[:limit]]
