@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
-from autojump import JumpingLoop
+
+from orange_sms_async.clock import JumpingLoop
 
 
 def pytest_configure(config: pytest.Config) -> None:

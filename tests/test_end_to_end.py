@@ -7,7 +7,6 @@ from collections import Counter
 import httpx
 import pytest
 from line import sms
-from loopback import Served
 
 from orange_sms_async import (
     Client,
@@ -19,6 +18,7 @@ from orange_sms_async import (
     RequestRejected,
     SendQueue,
 )
+from orange_sms_async._served import Served
 from orange_sms_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.real_time

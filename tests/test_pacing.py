@@ -5,10 +5,10 @@ import math
 import random
 
 import pytest
-from autojump import JumpingLoop
 from line import Line, most_in_a_second, sms
 
 from orange_sms_async import Pacer, SendQueue
+from orange_sms_async.clock import JumpingLoop
 from orange_sms_async.pacing import Departure, departure
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
 

@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 import attrs
 import httpx
 import pytest
-from autojump import JumpingLoop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from line import sms
-from loopback import Served
 from samples import sample
 
 from orange_sms_async import Client, ClientCredentials, DeliveryReceipt, InboundMessage
+from orange_sms_async._served import Served
+from orange_sms_async.clock import JumpingLoop
 from orange_sms_async.receiver import ReceiptReceiver, ReceiverStatistics
 from orange_sms_async.sandbox import Sandbox
 

@@ -14,13 +14,13 @@ PACKAGE = Path(orange_sms_async.__file__).parent
 
 # Imports go up this list only; within a line they make no circle.
 LAYERS = [
-    "errors messages countries segments account receipts pacing backoff",
+    "errors messages countries segments account receipts pacing backoff clock _served",
     "_wire",
     "auth outbox",
     "client receiver",
     "bulk sendqueue",
     "__init__ sandbox",
-    "cli pytest_plugin",
+    "cli",
 ]
 TOP = {"", "__version__", *orange_sms_async.__all__}
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names.split()}
@@ -116,6 +116,22 @@ print(*({extras} & (set(sys.modules) - before)))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
     assert b"" == done.stdout.strip()
+
+
+def test_the_plugin_is_light():
+    """
+    pytest imports it in every run of everybody who has us installed: it brings nothing along.
+    """
+    program = """
+import sys, pytest
+before = set(sys.modules)
+import _orange_sms_pytest
+print(*(set(sys.modules) - before))
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert b"_orange_sms_pytest" == done.stdout.strip()
 
 
 def test_types_are_delivered():

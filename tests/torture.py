@@ -26,9 +26,9 @@ from pathlib import Path
 
 import anyio
 import attrs
-from loopback import Served
 
 from orange_sms_async import Client, ClientCredentials, OutboundMessage, Priority, SendQueue
+from orange_sms_async._served import Served
 from orange_sms_async.outbox import Outcome, State
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.sandbox import Sandbox

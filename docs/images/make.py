@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 from orange_sms_async.sandbox import Sandbox
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
-from loopback import Served
+from orange_sms_async._served import Served
 
 HERE = Path(__file__).parent
 MINUTE = 62.0

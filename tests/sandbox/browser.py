@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import attrs
 import httpx
 import pytest
-from loopback import Served
+
+from orange_sms_async._served import Served
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "no browser: `apt-get install chromium`, and the tests of the page run"

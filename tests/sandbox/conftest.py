@@ -11,8 +11,8 @@ from browser import (  # noqa: F401 -- fixtures, and a hook
     served_url,
     visit,
 )
-from loopback import Served
 
+from orange_sms_async._served import Served
 from orange_sms_async.sandbox import Sandbox
 
 

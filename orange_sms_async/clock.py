@@ -1,0 +1,79 @@
+"""A clock that jumps: with nothing left to run, time moves to the next timer at once."""
+
+import asyncio
+import math
+import selectors
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar, TypeVarTuple
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+_Ready = list[tuple[selectors.SelectorKey, int]]
+
+_FEW_DIGITS = 2.0**22  # seven weeks: from there on a nanosecond is lost in rounding
+
+
+class JumpingClock:
+    """
+    Virtual time for tests: call it for an event loop, wherever a `loop_factory` is asked for.
+
+    Loops made by one clock go on where the one before stood. They wait for what runs in an
+    executor (`SqliteOutbox`, `asyncio.to_thread`), and not for sockets, other processes, or
+    threads that `anyio` or you started: time would jump past their answers.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def time(self) -> float:
+        """Tell the seconds that have passed, as the loop's own `time` does."""
+        # Every look costs a nanosecond: where time stands still, rounding can leave a timer due
+        # "in 1e-17 s" for ever, and a limiter that waits for it turns in a circle.
+        self._now += 1e-9 if self._now < _FEW_DIGITS else math.ulp(self._now)
+        return self._now
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass: timers that are due then run next, in their order."""
+        self._now += seconds
+
+    def __call__(self) -> "JumpingLoop":
+        return JumpingLoop(self)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where a selector would sleep until the next timer, move the clock there instead."""
+
+    def __init__(self, clock: JumpingClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.away = 0  # executor calls under way: their end is an event, so time waits for it
+
+    def select(self, timeout: float | None = None) -> _Ready:
+        if timeout is None or self.away:
+            return super().select(timeout)
+        self._clock.jump(timeout)
+        return super().select(0)
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """A loop on a clock of its own, or on one that it shares with those before it."""
+
+    def __init__(self, clock: JumpingClock | None = None) -> None:
+        self._clock = clock or JumpingClock()
+        self._jumping = _JumpingSelector(self._clock)
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._clock.time()
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
+        self._jumping.away += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._back)
+        return future
+
+    def _back(self, _: object) -> None:
+        self._jumping.away -= 1
