@@ -7,6 +7,8 @@ import pytest
 
 from orange_sms_async.clock import JumpingLoop
 
+pytest_plugins = ["pytester"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on a loop whose clock does not jump")
