@@ -1,4 +1,4 @@
-"""Virtual time and a line to an imagined server, borrowed from the tests."""
+"""Virtual time, a line to an imagined server and a campaign, borrowed from the tests."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,11 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 # The tests are no package: they are found by the line above.
+from campaign import lived, orange, reminders, violations
 from line import Line, most_in_a_second, sms
 
 from orange_sms_async.clock import JumpingLoop
 
-__all__ = ["JumpingLoop", "Line", "most_in_a_second", "sms"]
+__all__ = [
+    "JumpingLoop", "Line", "lived", "most_in_a_second", "orange", "reminders", "sms", "violations",
+]  # fmt: skip
