@@ -75,5 +75,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._back)
         return future
 
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ARG002 -- time would jump past it: there is none
+    ) -> None:
+        await super().shutdown_default_executor()
+
     def _back(self, _: object) -> None:
         self._jumping.away -= 1
