@@ -104,6 +104,9 @@ def sandbox(
     raw_sender: Annotated[
         bool, typer.Option(help="Take tel:+... in the path as it is, not only percent-encoded.")
     ] = True,
+    longest_message: Annotated[
+        int, typer.Option(min=1, help="Characters of a text; Orange does not say.")
+    ] = 1024,
     subscriptions: Annotated[
         bool, typer.Option(help="Have the subscriptions that only old clients ask for.")
     ] = True,
@@ -137,6 +140,7 @@ def sandbox(
         sender_names=frozenset(sender_name or ["MonService"]),
         sender_name_error=sender_name_error.value,
         raw_sender=raw_sender,
+        longest_message=longest_message,
         subscriptions=subscriptions,
         account_shape=account_shape.value,
         latency=latency,

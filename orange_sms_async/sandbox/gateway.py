@@ -19,7 +19,7 @@ from orange_sms_async.sandbox.evidence import Sent, Statistics
 from orange_sms_async.sandbox.faults import On
 from orange_sms_async.sandbox.incoming import Incoming
 from orange_sms_async.sandbox.limits import Limit
-from orange_sms_async.sandbox.messages import Outbound, SenderRules, read_outbound
+from orange_sms_async.sandbox.messages import Outbound, Rules, read_outbound
 from orange_sms_async.sandbox.receipt_faults import statuses_for
 from orange_sms_async.sandbox.subscriptions import Subscriptions
 from orange_sms_async.sandbox.tokens import Tokens
@@ -53,7 +53,7 @@ class Gateway:
     account: Account
     limit: Limit | None
     throttle_status: int
-    sender_rules: SenderRules
+    rules: Rules
     account_shape: AccountShape
     has_subscriptions: bool
     make_up_id: Callable[[], str]
@@ -110,7 +110,7 @@ class Gateway:
 
     def _read(self, incoming: Incoming, sender: str) -> tuple[Outbound, int]:
         content = incoming.json_object()
-        outbound = read_outbound(sender, incoming.query, content, self.sender_rules)
+        outbound = read_outbound(sender, incoming.query, content, self.rules)
         units = segments.count(outbound.text)
         self.account.charge(outbound.address, units, on_net=outbound.on_net)
         self.counted.units_used += units

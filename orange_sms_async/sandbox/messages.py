@@ -26,19 +26,21 @@ LONGEST_MESSAGE = 1024
 
 
 @attrs.frozen(kw_only=True)
-class SenderRules:
+class Rules:
     """
-    Who a message may say it is from.
+    What a message may say, and who it may say it is from.
 
     Attributes:
         approved: the names.
         error: what another name is answered with.
         raw: whether `tel:+...` may stand in the path as it is, or only percent-encoded.
+        longest: characters of a text.
     """
 
     approved: Container[str]
-    error: SenderNameError = "SVC0002"
-    raw: bool = True
+    error: SenderNameError
+    raw: bool
+    longest: int
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +53,7 @@ class Outbound:
 
 
 def read_outbound(
-    segment: str, query: dict[str, str], content: dict[str, Any], rules: SenderRules
+    segment: str, query: dict[str, str], content: dict[str, Any], rules: Rules
 ) -> Outbound:
     on_net = _read_on_net(query)
     if not rules.raw and ("+" in segment or ":" in segment):
@@ -63,7 +65,7 @@ def read_outbound(
         address=_read_address(request.get("address")),
         sender_address=_read_sender_address(request.get("senderAddress"), segment),
         sender_name=_read_sender_name(request.get("senderName"), rules),
-        text=_read_text(request.get("outboundSMSTextMessage")),
+        text=_read_text(request.get("outboundSMSTextMessage"), rules.longest),
         on_net=on_net,
     )
 
@@ -95,7 +97,7 @@ def _read_sender_address(value: object, segment: str) -> str:
     return value
 
 
-def _read_sender_name(value: object, rules: SenderRules) -> str | None:
+def _read_sender_name(value: object, rules: Rules) -> str | None:
     if value is None or value == "":  # two existing clients send these for "the default one"
         return None
     # Four existing clients URL-encode the name inside JSON. A choice: what they send for a name
@@ -111,12 +113,12 @@ def may_be_sender_name(name: str) -> bool:
     return _SENDER_NAME.fullmatch(name) is not None
 
 
-def _read_text(value: object) -> str:
+def _read_text(value: object, longest: int) -> str:
     text = value.get("message") if isinstance(value, dict) else None
     if not isinstance(text, str) or not text or not _is_unicode(text):
         raise RefusalError(backend_error("SVC0002", "outboundSMSTextMessage"))
-    if len(text) > LONGEST_MESSAGE:
-        raise RefusalError(backend_error("SVC0280", str(LONGEST_MESSAGE)))
+    if len(text) > longest:
+        raise RefusalError(backend_error("SVC0280", str(longest)))
     return text
 
 

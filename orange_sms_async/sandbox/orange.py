@@ -19,7 +19,7 @@ from orange_sms_async.sandbox.evidence import Receipt, Recent, Request, Sent, St
 from orange_sms_async.sandbox.faults import KNOWN, Fault, Faults, On, failure
 from orange_sms_async.sandbox.inbox import DEFAULT_SENDER_NAME, Inbox
 from orange_sms_async.sandbox.limits import ORANGE_RATE
-from orange_sms_async.sandbox.messages import SenderNameError
+from orange_sms_async.sandbox.messages import LONGEST_MESSAGE, SenderNameError
 from orange_sms_async.sandbox.receipt_faults import ReceiptFaults
 from orange_sms_async.sandbox.receipts import Receipts
 from orange_sms_async.sandbox.settings import (
@@ -57,6 +57,7 @@ class Sandbox:
         sender_names: those approved at the beginning.
         sender_name_error: what another one is answered with; Orange does not say.
         raw_sender: whether a sender address may stand in the path as `tel:+...`.
+        longest_message: characters; one more is SVC0280, whose limit Orange does not say.
         subscriptions: whether the operations that only old clients call are there.
         account_shape: "2021" answers contracts and purchases as before 2022.
         contracts: what there is at the beginning: all 13 countries, with plenty of units.
@@ -91,6 +92,7 @@ class Sandbox:
         default="SVC0002", on_setattr=fixed, validator=one_of(SenderNameError)
     )
     raw_sender: bool = field(default=True, on_setattr=fixed)
+    longest_message: int = field(default=LONGEST_MESSAGE, on_setattr=fixed, validator=ge(1))
     subscriptions: bool = field(default=True, on_setattr=fixed)
     account_shape: AccountShape = field(
         default="current", on_setattr=fixed, validator=one_of(AccountShape)

@@ -8,7 +8,7 @@ from orange_sms_async.sandbox.evidence import Receipt
 from orange_sms_async.sandbox.gateway import Gateway
 from orange_sms_async.sandbox.inbox import Message
 from orange_sms_async.sandbox.limits import LIMITS
-from orange_sms_async.sandbox.messages import SenderRules
+from orange_sms_async.sandbox.messages import Rules
 from orange_sms_async.sandbox.receipts import Receipts
 from orange_sms_async.sandbox.tasks import Tasks
 from orange_sms_async.sandbox.traffic import Traffic
@@ -40,10 +40,11 @@ def _gateway(sandbox: "Sandbox", chance: random.Random) -> Gateway:
         account=sandbox.account,
         limit=None if sandbox.rate is None else LIMITS[sandbox.throttle](sandbox.rate),
         throttle_status=sandbox.throttle_status,
-        sender_rules=SenderRules(
+        rules=Rules(
             approved=sandbox.account.sender_names,
             error=sandbox.sender_name_error,
             raw=sandbox.raw_sender,
+            longest=sandbox.longest_message,
         ),
         account_shape=sandbox.account_shape,
         has_subscriptions=sandbox.subscriptions,

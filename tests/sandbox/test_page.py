@@ -11,7 +11,7 @@ from orange_sms_async.sandbox import Sandbox
 HOSTILE = {
     "markup": "<script>alert(1)</script><img src=x onerror=alert(2)> &amp; </p></li>",
     "right to left": "\u202eمرحبا بك <b>1</b> \u2066",
-    "long": "W" * 24 + "😀" * 1000,  # 2,024 characters as browsers count, 1,024 as Orange may
+    "long": "W" * 24 + "😀" * 1_976,  # 2,000 characters
 }
 
 
@@ -31,6 +31,7 @@ def sandbox():
     return Sandbox(
         rate=None,
         seed=1,
+        longest_message=2_000,
         receipt_url="https://example.org/receipts",
         receipt_delay=3600,
         receipt_transport=httpx.MockTransport(taken_by_nobody),

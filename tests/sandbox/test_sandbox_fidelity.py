@@ -52,6 +52,16 @@ async def test_a_raw_sender_address(answered, raw_sender, segment, status):
     assert status == answer.status_code
 
 
+@pytest.mark.parametrize(("longest_message", "status"), [(1024, 201), (1023, 400)])
+async def test_the_longest_message(answered, longest_message, status):
+    """
+    The error is documented, and its limit is not.
+    """
+    answer = await answered({"longest_message": longest_message}, text="a" * 1024)
+
+    assert status == answer.status_code
+
+
 @pytest.mark.parametrize(("subscriptions", "status"), [(True, 201), (False, 404)])
 async def test_subscriptions(connect, subscriptions, status):
     """
