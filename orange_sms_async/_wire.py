@@ -116,8 +116,10 @@ def sent_message(answer: Answer) -> SentMessage:
     Raises:
         OutcomeUnknown: with `accepted`, since a 201 without a readable id was taken all the same.
     """
-    location = answer.headers.get("location")
-    if resource_id := _last_segment(_resource_url(answer)) or _last_segment(location):
+    resource_id = _last_segment(_resource_url(answer)) or _last_segment(
+        answer.headers.get("location")
+    )
+    if resource_id:
         return SentMessage(resource_id=ResourceId(resource_id), request_id=answer.request_id)
     error = OutcomeUnknown(
         "Orange took the message, but its answer holds no resource id",

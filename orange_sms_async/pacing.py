@@ -110,9 +110,7 @@ class Pacer:
             self._limiter = AsyncLimiter(bucket, bucket / self.pace)
 
     async def _acquire(self, amount: float = 1) -> None:
-        if math.isinf(self.rate):
-            await asyncio.sleep(0)
-        else:
+        if not math.isinf(self.rate):
             await self._limiter.acquire(amount)
 
     def accepted(self) -> None:

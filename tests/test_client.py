@@ -279,17 +279,18 @@ async def test_it_may_have_been_sent(orange, client, broken):
         httpx.UnsupportedProtocol,
     ],
 )
-async def test_it_never_left(orange, client, broken):
+async def test_it_never_left(broken):
     """
     No connection was had: certainly not sent, and not tried again by itself either.
     """
-    orange.send.side_effect = broken
+    transport = Mute(reads=False, raises=broken)
 
-    with pytest.raises(ConnectionFailed, match="no connection to https") as caught:
-        await client.send(MESSAGE)
+    async with Client(CREDENTIALS, transport=transport) as client:
+        with pytest.raises(ConnectionFailed, match="no connection to https") as caught:
+            await client.send(MESSAGE)
 
     assert isinstance(caught.value, ConnectionError)
-    assert 1 == orange.send.call_count
+    assert 1 == transport.posts
 
 
 async def test_an_answer_is_an_error_with_its_particulars(orange, client):
@@ -309,8 +310,8 @@ async def test_an_answer_is_an_error_with_its_particulars(orange, client):
 class Mute(httpx.AsyncBaseTransport):
     """Answers token requests, and no message; whether it takes the message's body is said."""
 
-    def __init__(self, *, reads):
-        self.reads, self.posts = reads, 0
+    def __init__(self, *, reads, raises=None):
+        self.reads, self.raises, self.posts = reads, raises, 0
 
     async def handle_async_request(self, request):
         if request.url.path.startswith("/oauth"):
@@ -318,6 +319,8 @@ class Mute(httpx.AsyncBaseTransport):
         self.posts += 1
         if self.reads:
             await request.aread()
+        if self.raises:
+            raise self.raises("words")
         return await asyncio.Event().wait()
 
 
@@ -365,14 +368,15 @@ async def test_cancelling_is_no_time_out():
 )
 async def test_the_longest_a_request_takes(orange, given, seconds):
     """
-    A number is for the whole, an httpx.Timeout for each of its parts.
+    A number is for the whole and asks nothing of the parts, an httpx.Timeout is for each of them.
     """
     async with orange.client(timeout=given) as client:
         await client.send(MESSAGE)
 
         assert seconds == client.timeout
     parts = orange.send.calls.last.request.extensions["timeout"]
-    assert httpx.Timeout(given).as_dict() == parts
+    each = given if isinstance(given, httpx.Timeout) else httpx.Timeout(None)
+    assert each.as_dict() == parts
 
 
 # -- the block ------------------------------------------------------------------------------------

@@ -35,10 +35,11 @@ def served(sandbox):
         yield server
 
 
-@pytest.fixture
-async def client(sandbox, served):
+@pytest.fixture(params=["httpx", "aiohttp"])
+async def client(request, sandbox, served):
     credentials = ClientCredentials.from_header(sandbox.authorization)
-    async with Client(credentials, base_url=served.base_url, timeout=1.0) as client:
+    settings = {"base_url": served.base_url, "timeout": 1.0, "engine": request.param}
+    async with Client(credentials, **settings) as client:
         yield client
 
 

@@ -24,6 +24,8 @@ from orange_sms_async import (
     decode_receipt,
 )
 
+_log = logging.getLogger(__name__)
+
 NUMBER = "2250701020304"
 TEXT = 'Code "Ébène" \\ 48-21'
 TOKEN = "eyJ0.canary-token.sig"
@@ -87,6 +89,7 @@ class Parrot(httpx.AsyncBaseTransport):
         self.status, self.envelope, self.part, self.token = status, envelope, part, token
 
     async def handle_async_request(self, request):
+        _log.info("asked")
         await request.aread()
         if self.token and request.url.path.startswith("/oauth"):
             return httpx.Response(200, json={"access_token": self.token})
@@ -118,7 +121,7 @@ def records(caplog):
     caplog.set_level(logging.DEBUG, logger="orange_sms_async")
     yield
     written = [record.getMessage() + str(record.exc_info) for record in caplog.get_records("call")]
-    assert written  # httpx tells of each request
+    assert written  # Orange tells of each request
     assert not [canary for canary in CANARIES if canary in "".join(written)]
 
 
@@ -166,6 +169,7 @@ async def test_a_line_that_breaks_with_words(broken):
     """
 
     def breaks(request):
+        _log.info("asked")
         if request.url.path.startswith("/oauth"):
             return httpx.Response(200, json={"access_token": TOKEN})
         raise broken(f"illegal: {request.headers.raw} {request.content.decode()} {TEXT}")

@@ -15,6 +15,7 @@ PACKAGE = Path(orange_sms_async.__file__).parent
 # Imports go up this list only; within a line they make no circle.
 LAYERS = [
     "errors messages countries segments account receipts pacing backoff clock _served",
+    "_connections _aiohttp",
     "_wire",
     "auth outbox",
     "client receiver",
@@ -104,7 +105,15 @@ def test_no_extra_is_imported():
     """
     Who only sends needs no web server, no command line and no database.
     """
-    extras = {"starlette", "uvicorn", "typer", "rich", "sqlite3", "orange_sms_async.sandbox"}
+    extras = {
+        "starlette",
+        "uvicorn",
+        "aiohttp",
+        "typer",
+        "rich",
+        "sqlite3",
+        "orange_sms_async.sandbox",
+    }
     # httpx imports rich for its own command where that is installed; that is not ours to avoid.
     program = f"""
 import sys, aiolimiter, anyio, attrs, cattrs, httpx
