@@ -1,6 +1,9 @@
-"""Two clients without a network, so that what is measured is the queue."""
+"""Clients and a transport without a network, so that what is measured is what is above them."""
 
 import asyncio
+import json
+
+import httpx
 
 from orange_sms_async import OutboundMessage, ResourceId, SentMessage
 
@@ -26,3 +29,19 @@ class Silent:
 
     async def attempt(self, message: OutboundMessage) -> SentMessage:
         raise NotImplementedError
+
+
+class Instant(httpx.AsyncBaseTransport):
+    """Takes every message at once, as a server would in bytes."""
+
+    taken = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        if request.url.path.startswith("/oauth"):
+            return httpx.Response(200, json={"access_token": "x" * 600, "expires_in": "3600"})
+        self.taken += 1
+        url = f"{request.url}/{self.taken}"
+        body = json.dumps({"outboundSMSMessageRequest": {"resourceURL": url}}).encode()
+        headers = {"Content-Type": "application/json", "X-OAPI-Request-Id": "request"}
+        return httpx.Response(201, headers=headers, stream=httpx.ByteStream(body))

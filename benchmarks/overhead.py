@@ -1,4 +1,4 @@
-"""What does a message cost in time of the processor on its way through an unpaced queue?"""
+"""What do our own layers cost a message in time of the processor: the queue, and the client?"""
 
 import asyncio
 import math
@@ -8,13 +8,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import attrs
-from _clients import AtOnce
+import httpx
+from _clients import AtOnce, Instant
+from _results import keep
 from _table import check, table
 from _virtual import sms
 
-from orange_sms_async import OutboundMessage, SendQueue
+from orange_sms_async import Client, ClientCredentials, OutboundMessage, SendQueue
 
-MESSAGES, ROUNDS = 20_000, 7
+QUEUED, CARRIED, ROUNDS = 20_000, 5_000, 7
+URL = "https://api.orange.com/smsmessaging/v1/outbound/tel%3A%2B2250000/requests"
+HEADERS = {"Authorization": f"Bearer {'x' * 600}"}
+WANTED = 60  # µs
 
 
 @attrs.frozen
@@ -23,7 +28,7 @@ class Cost:
     processor: float  # seconds
 
 
-Send = Callable[[AtOnce, list[OutboundMessage]], Coroutine[Any, Any, list[str]]]
+Send = Callable[[Any, list[OutboundMessage]], Coroutine[Any, Any, list[str]]]
 
 
 async def bare_loop(client: AtOnce, messages: list[OutboundMessage]) -> list[str]:
@@ -48,43 +53,86 @@ async def bulk(client: AtOnce, messages: list[OutboundMessage]) -> list[str]:
         return [report.resource_id or "" async for report in reports]
 
 
-CASES: dict[str, Send] = {
+async def bare_httpx(transport: Instant, messages: list[OutboundMessage]) -> list[str]:
+    ids = []
+    async with httpx.AsyncClient(transport=transport) as http:
+        for message in messages:
+            body = {"address": f"tel:{message.to}", "senderAddress": message.sender_address}
+            body["outboundSMSTextMessage"] = {"message": message.text}  # type: ignore[assignment]
+            request = {"outboundSMSMessageRequest": body}
+            answer = (await http.post(URL, json=request, headers=HEADERS)).json()
+            ids.append(answer["outboundSMSMessageRequest"]["resourceURL"].rpartition("/")[2])
+    return ids
+
+
+async def client_send(transport: Instant, messages: list[OutboundMessage]) -> list[str]:
+    async with Client(ClientCredentials("a", "b"), transport=transport) as client:
+        return [(await client.send(message)).resource_id for message in messages]
+
+
+async def queue_over_client(transport: Instant, messages: list[OutboundMessage]) -> list[str]:
+    async with Client(ClientCredentials("a", "b"), transport=transport) as client:
+        return await submitted(client, messages)  # type: ignore[arg-type]
+
+
+QUEUE: dict[str, Send] = {
     "bare loop": bare_loop,
     "a task each": task_each,
     "SendQueue.submit": submitted,
     "SendQueue.bulk": bulk,
 }
+WHOLE: dict[str, Send] = {
+    "bare httpx": bare_httpx,
+    "Client.send": client_send,
+    "SendQueue over Client": queue_over_client,
+}
 
 
-def measure(name: str, send: Send, messages: list[OutboundMessage]) -> Cost:
-    client, expected = AtOnce(), sorted(message.reference for message in messages)
+def measure(name: str, send: Send, to: Any, messages: list[OutboundMessage]) -> Cost:
     wall, processor = time.perf_counter(), time.process_time()
-    ids = asyncio.run(send(client, messages))
+    ids = asyncio.run(send(to, messages))
     cost = Cost(time.perf_counter() - wall, time.process_time() - processor)
-    once = sorted(ids) == expected and client.taken == len(expected)
+    once = len(set(ids)) == len(messages) == to.taken
     check(once, f"{name}: each was sent once")
     return cost
 
 
-def main() -> None:
-    messages = [sms(str(number)) for number in range(MESSAGES)]
+def medians(cases: dict[str, Send], to: type[Any], count: int) -> dict[str, Cost]:
+    messages = [sms(str(number)) for number in range(count)]
     costs = dict[str, list[Cost]]()
     for _ in range(ROUNDS):  # in turns: a busy moment of the machine meets all cases
-        for name, send in CASES.items():
-            costs.setdefault(name, []).append(measure(name, send, messages))
-    medians = {
-        name: (
-            statistics.median(cost.wall for cost in each) / MESSAGES,
-            statistics.median(cost.processor for cost in each) / MESSAGES,
+        for name, send in cases.items():
+            costs.setdefault(name, []).append(measure(name, send, to(), messages))
+    return {
+        name: Cost(
+            statistics.median(cost.wall for cost in each) / count,
+            statistics.median(cost.processor for cost in each) / count,
         )
         for name, each in costs.items()
     }
-    print(f"{MESSAGES:,} messages to a client that answers at once, median of {ROUNDS} rounds:\n")
+
+
+def show(each: dict[str, Cost]) -> None:
+    control = next(iter(each.values())).processor
     rows = [
-        [name, f"{1 / wall:,.0f}", f"{cpu * 1e6:.1f}", f"{cpu / medians['bare loop'][1]:.0f}"]
-        for name, (wall, cpu) in medians.items()
+        [
+            name,
+            f"{1 / cost.wall:,.0f}",
+            f"{cost.processor * 1e6:.1f}",
+            f"{(cost.processor - control) * 1e6:+.1f}",
+        ]
+        for name, cost in each.items()
     ]
-    table(["", "messages/s", "CPU µs each", "× bare loop"], rows)
+    table(["", "messages/s", "CPU µs each", "beyond the first"], rows)
+
+
+def main() -> None:
+    queue, whole = medians(QUEUE, AtOnce, QUEUED), medians(WHOLE, Instant, CARRIED)
+    print(f"{QUEUED:,} messages to a client that answers at once, median of {ROUNDS} rounds:\n")
+    show(queue)
+    print(f"\n{CARRIED:,} over a transport that answers at once (wanted: at most +{WANTED}):\n")
+    show(whole)
+    keep("overhead", {name: cost.processor * 1e6 for name, cost in {**queue, **whole}.items()})
 
 
 if __name__ == "__main__":
