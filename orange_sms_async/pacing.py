@@ -16,8 +16,8 @@ _RISE, _FALL = 0.01, 2e-5
 _SPIKE_CAP, _SPIKE_FALL = 0.60, 5e-5
 _SPIKE_SIGN, _REMEMBERED = 5, 100
 _HOLD = 0.25  # seconds without a request after a throttled one
-_FAST = 50.0  # requests a second beyond which a late timer is made up for
-_LATENESS = 0.005  # seconds late that are made up for
+_FAST = 10.0  # requests a second beyond which a late timer is made up for
+_LATENESS = 0.02  # seconds late that are made up for
 
 
 class Pacer:
@@ -45,6 +45,8 @@ class Pacer:
         self._most = 0 if math.isinf(rate) else math.ceil(rate)
         self.left_at = deque[float](maxlen=self._most)
         self.leaving = 0
+        self._slots = deque[float](maxlen=self._most)
+        self._lateness = _LATENESS if _FAST < rate < math.inf else 0.0
         self._held_until = self._widened_at = -math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -56,14 +58,14 @@ class Pacer:
     @property
     def pace(self) -> float:
         """Slots a second, as spaced now."""
-        return (self.rate - self._slack) / (1 + self._guard)
+        return self.rate / (1 + self._guard)
 
     @property
-    def _slack(self) -> float:
-        # A bucket of 1 + slack that drains at the pace lets less than 1 + rate into any rolling
-        # second: a timer that was late is made up for, the limit is kept. At a slow rate a late
-        # timer costs nothing worth a slot that comes too early for a spike arrest.
-        return self.rate * _LATENESS if _FAST < self.rate < math.inf else 0.0
+    def _bucket(self) -> float:
+        # At a fast rate a timer that was late is made up for by slots that follow closer; that no
+        # second holds too many of them, `_not_before` sees to. At a slow rate a late timer costs
+        # nothing worth a slot that comes too early for a spike arrest.
+        return 1 + self.rate * self._lateness if self._lateness else 1
 
     async def slot(self) -> float:
         """Wait for the next slot, which is never given back; return the loop's time then."""
@@ -74,25 +76,30 @@ class Pacer:
         # slot: to swap limiters while somebody waits lets a burst through.
         async with self._turn:
             await self._acquire()
-            moved = False
+            moved = 0.0
             while (wait := self._not_before() - loop.time()) > 0:
                 await asyncio.sleep(wait)
-                moved = True
-            if moved or self._spaced_by != self.pace:
+                moved += wait
+            if moved > self._lateness or self._spaced_by != self.pace:
                 self._space()
-                await self._acquire(1 + self._slack)
-        return loop.time()
+                await self._acquire(self._bucket)
+            now = loop.time()
+            self._slots.append(now)
+        return now
 
     def _not_before(self) -> float:
         # A slot is when a request may leave. It may leave later: in a busy process, or when it
         # opens its connection first. So a slot also waits until, with those that left within a
         # second and those that still may leave in this one, it is at most the rate's last.
+        second, times = 1 + self._guard, [self._held_until]
         recent = self._most - self.leaving
-        if math.isinf(self.rate) or len(self.left_at) < recent:
-            return self._held_until
-        if recent <= 0:
-            return asyncio.get_running_loop().time() + 1 / self.rate
-        return max(self._held_until, self.left_at[-recent] + 1 + self._guard)
+        if recent <= 0 < self._most:
+            times.append(asyncio.get_running_loop().time() + 1 / self.rate)
+        elif 0 < recent <= len(self.left_at):
+            times.append(self.left_at[-recent] + second)
+        if self._lateness and len(self._slots) == self._most:  # clients may not tell
+            times.append(self._slots[0] + second)
+        return max(times)
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         # A second `asyncio.run` keeps its distance from the last slot of the first.
@@ -100,14 +107,14 @@ class Pacer:
         self._held_until, self._widened_at = loop.time() + distance, -math.inf
         self._loop, self._turn = loop, asyncio.Lock()
         self.left_at.clear()
+        self._slots.clear()
         self.leaving = 0
         self._space()
 
     def _space(self) -> None:
         self._spaced_by = self.pace
         if not math.isinf(self.rate):
-            bucket = 1 + self._slack
-            self._limiter = AsyncLimiter(bucket, bucket / self.pace)
+            self._limiter = AsyncLimiter(self._bucket, self._bucket / self.pace)
 
     async def _acquire(self, amount: float = 1) -> None:
         if not math.isinf(self.rate):
@@ -141,25 +148,32 @@ class Departure:
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._awaited: bool | None = None  # not yet
+        self._counted = self._over = False
+        self._count(True)  # a task that is to attempt it does not begin at once
+
+    def begin(self) -> None:
+        """Count the request, whose attempt begins in this instant, only if the client expects."""
+        self._count(False)
 
     def expect(self) -> None:
         """Count the request, until told, as one that may leave at any time."""
-        if self._awaited is None:
-            self._awaited = True
-            self._pacer.leaving += 1
+        if not self._over:
+            self._count(True)
 
     def tell(self) -> None:
         """Count the request as leaving now."""
-        if self._awaited:
+        if self._counted:
             self._pacer.left_at.append(asyncio.get_running_loop().time())
         self.over()
 
     def over(self) -> None:
         """Expect no more: it has left, or it never will."""
-        if self._awaited:
-            self._pacer.leaving -= 1
-        self._awaited = False
+        self._over = True
+        self._count(False)
+
+    def _count(self, counted: bool) -> None:
+        self._pacer.leaving += counted - self._counted
+        self._counted = counted
 
 
 departure: ContextVar[Departure | None] = ContextVar("departure", default=None)

@@ -706,7 +706,7 @@ class SendQueue:
             self._workers.release()
         else:
             self._in_flight += 1
-            self._group.create_task(self._work(entry, slot))
+            self._group.create_task(self._work(entry, slot, Departure(self._pacer)))
 
     async def _take(self) -> Entry | None:
         while entry := await self._outbox.take(self._now()):
@@ -720,10 +720,10 @@ class SendQueue:
                 return entry
         return None
 
-    async def _work(self, entry: Entry, slot: float) -> None:
+    async def _work(self, entry: Entry, slot: float, leaving: Departure) -> None:
         cut = OutcomeUnknown("the request was cut while it was on the wire")
         outcome: Outcome | None = Outcome(entry.message.reference, State.UNKNOWN, error=cut)
-        leaving = Departure(self._pacer)
+        leaving.begin()
         departure.set(leaving)
         try:
             outcome = await self._attempt(entry.message, slot)

@@ -33,7 +33,7 @@ class Line:
         self.left: list[tuple[float, str]] = []
         self.accepted: list[str] = []
         self.throttled = 0
-        self._chance = random.Random(7)
+        self.chance = random.Random(7)
 
     @property
     def times(self) -> list[float]:
@@ -53,19 +53,22 @@ class Line:
         now = asyncio.get_running_loop().time
         self.left.append((now(), message.text))
         error = self.answers.popleft() if self.answers else None
-        await self._travel()
+        await self.there()
         if error is None and not self.admit(now()):
             self.throttled += 1
             error = Throttled()
-        await self._travel()
+        await self.back()
         if error:
             raise error
         self.accepted.append(message.text)
         return SentMessage(resource_id=ResourceId(f"id-{message.text}"))
 
-    async def _travel(self) -> None:
-        if seconds := self.delay / 2 + self._chance.uniform(0, self.jitter):
+    async def there(self) -> None:
+        if seconds := self.delay / 2 + self.chance.uniform(0, self.jitter):
             await asyncio.sleep(seconds)
+
+    async def back(self) -> None:
+        await Line.there(self)
 
 
 def sms(text: str = "Bonjour", **options: object) -> OutboundMessage:

@@ -1,0 +1,175 @@
+"""Do many accounts in one process, and larger contracts, get what they pay for, and no more?"""
+
+import argparse
+import asyncio
+import itertools
+import os
+import statistics
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import attrs
+import httpx
+from _quick import Quick
+from _results import keep
+from _table import check, percent, table
+from _virtual import most_in_a_second, sms
+
+from orange_sms_async import Client, ClientCredentials, Outcome, Pacer, ResourceId, SendQueue
+from orange_sms_async._connections import Connections
+
+
+@attrs.frozen
+class Case:
+    """
+    So many accounts of one rate in one process on one core.
+
+    Attributes:
+        settle: seconds at the beginning that are not counted.
+        wanted: share of its rate that each is to use.
+    """
+
+    accounts: int
+    rate: int
+    wanted: float
+    settle: float = 60.0
+
+    def __str__(self) -> str:
+        return f"{self.accounts} × {self.rate}/s"
+
+
+@attrs.frozen
+class Result:
+    """Of a case: one number for each account, and seconds of the processor for each second."""
+
+    shares: list[float]
+    most: list[int]
+    ids: list[ResourceId]
+    load: float
+
+
+class Watched(Connections):
+    """A client's own connections, which note when each message leaves, as its pacer is told."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        super().__init__(most=200, keepalive=5.0)
+        self.left = list[float]()
+        self._pacer = pacer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/smsmessaging/"):
+            request.stream = _Noted(request.stream, self.left, self._pacer)  # type: ignore[arg-type]
+        return await super().handle_async_request(request)
+
+
+@attrs.frozen
+class _Noted(httpx.AsyncByteStream):
+    body: httpx.AsyncByteStream
+    left: list[float]
+    pacer: Pacer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self.body:
+            self.left.append(self.pacer.left_at[-1])
+            yield chunk
+
+
+async def account(address: str, rate: float, seconds: float, ids: list[ResourceId]) -> list[float]:
+    """Send as much as the pace lets for some seconds; return when each message left."""
+
+    def note(outcome: Outcome) -> None:
+        if outcome.resource_id:
+            ids.append(outcome.resource_id)
+
+    pacer = Pacer(rate)
+    transport = Watched(pacer)
+    end = asyncio.get_running_loop().time() + seconds
+    messages = (sms(str(number)) for number in itertools.count())
+    async with (
+        transport,
+        Client(ClientCredentials("a", "b"), base_url=address, transport=transport) as client,
+        SendQueue(client, pacer=pacer, on_outcome=note) as queue,
+        queue.bulk(messages, window=50) as reports,
+    ):
+        async for _ in reports:
+            if asyncio.get_running_loop().time() > end:
+                break
+    return transport.left
+
+
+async def accounts(case: Case, address: str, seconds: float) -> Result:
+    ids, processor = list[ResourceId](), time.process_time()
+    all_left = await asyncio.gather(
+        *[account(address, case.rate, seconds, ids) for _ in range(case.accounts)]
+    )
+    return Result(
+        shares=[share(left, case, seconds) for left in all_left],
+        most=[most_in_a_second(left) for left in all_left],
+        ids=ids,
+        load=(time.process_time() - processor) / seconds,
+    )
+
+
+def share(left: list[float], case: Case, seconds: float) -> float:
+    counted = sum(case.settle <= moment - left[0] < seconds for moment in left)
+    return counted / case.rate / (seconds - case.settle)
+
+
+def measure(case: Case, core: int, address: str, seconds: float) -> Result:
+    os.sched_setaffinity(0, {core})
+    return asyncio.run(accounts(case, address, seconds))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=120.0)
+    seconds = options.parse_args().seconds
+    settle = seconds / 2
+    many, *larger = (
+        Case(50, 5, 0.98, settle),
+        Case(1, 20, 0.98, settle),
+        Case(1, 50, 0.97, settle),
+        Case(1, 500, 0.95, settle / 8),
+    )
+    first, *_, last = sorted(os.sched_getaffinity(0))
+    results = dict[Case, Result]()
+    with Quick() as server, ProcessPoolExecutor(3) as pool:
+        measured = partial(pool.submit, measure, address=server.address)
+        together = {many: measured(many, first, seconds=seconds)}
+        together |= {case: measured(case, last, seconds=seconds) for case in larger[:2]}
+        results = {case: future.result() for case, future in together.items()}
+        results[larger[2]] = measured(larger[2], first, seconds=seconds / 4).result()
+    show(results, settle)
+    ids = [id_ for result in results.values() for id_ in result.ids]
+    check(len(ids) == len(set(ids)) == server.taken, "each message was sent once")
+    for case, result in results.items():
+        check(max(result.most) <= case.rate, f"{case}: none left beyond the limit")
+
+
+def show(results: dict[Case, Result], settle: float) -> None:
+    print(f"Share of its rate that each account uses after {settle:g} s, each case on one core:\n")
+    rows = [
+        [
+            case,
+            percent(min(result.shares)),
+            percent(statistics.median(result.shares)),
+            f"{case.wanted:.0%}",
+            max(result.most),
+            percent(result.load),
+        ]
+        for case, result in results.items()
+    ]
+    table(["", "least", "median", "wanted", "most in 1 s", "core"], rows)
+    keep(
+        "accounts",
+        [
+            {"case": str(case), "least": min(result.shares), "most_in_1s": max(result.most)}
+            for case, result in results.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
