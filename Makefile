@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format bench torture clean
+.PHONY: demo test check format bench soak torture clean
 
 demo: $(INSTALLED)
 	$(BIN)/orange-sms demo
@@ -24,7 +24,13 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED)
-	for question in benchmarks/[!_]*.py; do $(BIN)/python $$question || exit 1; done
+	for question in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[!_]*.py)); do \
+		echo; echo "== $$question"; $(BIN)/python $$question || exit 1; done
+	$(BIN)/python benchmarks/_figures.py
+
+MINUTES ?= 10
+soak: $(INSTALLED)
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 torture: $(INSTALLED)
 	$(BIN)/python tests/torture.py --kills 100

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import itertools
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -74,17 +76,41 @@ class Server:
         )
 
 
-async def _serve(orange: Sandbox, token_dies: float | None) -> None:
+async def _serve(orange: Sandbox, token_dies: float | None, trouble: bool) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(orange, access_log=False, log_level="error")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     if token_dies is not None:
         asyncio.get_running_loop().call_later(token_dies, orange.expire_tokens)
+    troubling = asyncio.create_task(_trouble(orange)) if trouble else None
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     await asyncio.to_thread(sys.stdin.read)
+    if troubling:
+        troubling.cancel()
     server.should_exit = True
     await serving
+
+
+async def _trouble(orange: Sandbox) -> None:
+    """Go wrong in another way every second, and end all tokens every tenth."""
+    chance = random.Random(5)
+    ways = [
+        orange.drop_next,
+        lambda: orange.drop_next(taken=False),
+        lambda: orange.fail_next(500, code=1, taken=True),
+        lambda: orange.fail_next(502, code=1),
+        lambda: orange.fail_next(503, code=6),
+        lambda: orange.fail_next(429, code=53, times=3),
+        lambda: orange.fail_next(400, code=22),
+        lambda: orange.fail_next(503, on="token"),
+        orange.hang_next,
+    ]
+    for second in itertools.count(1):
+        await asyncio.sleep(1)
+        chance.choice(ways)()
+        if second % 10 == 0:
+            orange.expire_tokens()
 
 
 def _evidence(orange: Sandbox) -> Evidence:
@@ -100,9 +126,11 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--token-latency", type=float, default=0.0)
     options.add_argument("--token-dies", type=float)
+    options.add_argument("--unlimited", action="store_true")
+    options.add_argument("--trouble", action="store_true")
     chosen = options.parse_args()
-    orange = Sandbox(token_latency=chosen.token_latency)
-    asyncio.run(_serve(orange, chosen.token_dies))
+    orange = Sandbox(token_latency=chosen.token_latency, rate=None if chosen.unlimited else 5.0)
+    asyncio.run(_serve(orange, chosen.token_dies, chosen.trouble))
     print(json.dumps(attrs.asdict(_evidence(orange))))
 
 

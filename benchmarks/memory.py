@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from _clients import AtOnce, Silent
+from _results import keep
 from _table import check, table
 
 from orange_sms_async import OutboundMessage, SendQueue
@@ -19,7 +20,7 @@ from orange_sms_async import OutboundMessage, SendQueue
 WAITING, ROWS, EVERY = 100_000, 1_000_000, 10_000
 KIB, MIB = 1024, 1024**2
 Measured = Callable[[], float]
-Case = Callable[[Measured], Coroutine[Any, Any, float]]
+Case = Callable[[Measured], Coroutine[Any, Any, Any]]
 
 
 def messages(count: int) -> Iterator[OutboundMessage]:
@@ -57,6 +58,20 @@ async def in_a_queue(measured: Measured) -> float:
     return growth / WAITING
 
 
+async def grown(measured: Measured) -> list[tuple[int, float]]:
+    """Return by how much a queue grew with each tenth of the messages."""
+    growth = []
+    async with SendQueue(Silent(), capacity=WAITING) as queue:
+        await asyncio.sleep(0)
+        before = measured()
+        for number, message in enumerate(messages(WAITING), 1):
+            queue.submit_nowait(message)
+            if number % (WAITING // 10) == 0:
+                growth.append((number, measured() - before))
+        await queue.aclose(drain=False)
+    return growth
+
+
 async def bare_rows(measured: Measured) -> float:
     """Return the most by which memory grew; likewise `bulk_rows`."""
     client, before, most = AtOnce(), measured(), 0.0
@@ -78,7 +93,7 @@ async def bulk_rows(measured: Measured) -> float:
     return most
 
 
-def run(case: Case, trace: bool = False) -> float:
+def run(case: Case, trace: bool = False) -> Any:
     if trace:
         tracemalloc.start()
     return asyncio.run(case(traced if trace else resident))
@@ -91,11 +106,13 @@ def main() -> None:
         each = [
             pool.submit(run, case, t) for case in (in_a_list, in_a_queue) for t in (False, True)
         ]
+        growth = pool.submit(run, grown)
         rows = [pool.submit(run, case) for case in (bare_rows, bulk_rows)]
     a_list, a_list_traced, a_queue, a_queue_traced = (f"{one.result() / KIB:.2f}" for one in each)
     print(f"KiB for each of {WAITING:,} waiting messages (wanted: less than 1.50):\n")
     head = ["", "resident", "traced"]
     table(head, [["a list of them", a_list, a_list_traced], ["SendQueue", a_queue, a_queue_traced]])
+    keep("memory", growth.result())
     print(f"\nMiB by which {ROWS:,} rows make the process grow (wanted: less than 20):\n")
     bare, bulk = (f"{one.result() / MIB:.1f}" for one in rows)
     table(["", "resident"], [["bare loop", bare], ["SendQueue.bulk", bulk]])

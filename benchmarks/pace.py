@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 from _bare import limited
+from _results import keep
 from _server import Evidence, Server
 from _table import check, percent, table
 from _virtual import most_in_a_second, sms
@@ -86,6 +87,13 @@ def main() -> None:
     head = ["", "arrived", "most in 1 s", "throttled", "tokens", "first minute", "after it"]
     print(f"Share of 5 a second in {seconds:g} s on loopback, in real time, all cases at once:\n")
     table(head, rows)
+    keep(
+        "pace",
+        {
+            case.name: [round(time - seen.arrivals[0][0], 3) for time, _ in seen.arrivals]
+            for case, (seen, _) in zip(CASES, results, strict=True)
+        },
+    )
     for case, (seen, ids) in zip(CASES, results, strict=True):
         check(sorted(ids) == sorted(seen.accepted), f"{case.name}: none was lost or doubled")
 

@@ -6,6 +6,7 @@ import random
 import statistics
 
 import attrs
+from _results import keep
 from _server import Server
 from _table import check, table
 from _virtual import JumpingLoop, Line, most_in_a_second, sms
@@ -14,7 +15,7 @@ from orange_sms_async import Priority, ResourceId, SendQueue
 from orange_sms_async.sandbox.limits import Rolling
 
 RATE, CAPACITY, WANTED = 5, 10_000, 0.45
-VIRTUAL_PROBES, REAL_PROBES = 200, 10
+VIRTUAL_PROBES, REAL_PROBES = 1_000, 10
 
 
 @attrs.frozen
@@ -102,11 +103,14 @@ def row(name: str, latencies: list[float]) -> list[object]:
 
 
 def main() -> None:
-    rows = []
+    rows, distributions = [], {}
     for case in CASES:
         line = Line(jitter=case.jitter, admit=Rolling(RATE).admit)
         with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            rows.append(row(case.name, runner.run(virtual(case, line))))
+            latencies = runner.run(virtual(case, line))
+        rows.append(row(case.name, latencies))
+        distributions[case.name] = statistics.quantiles(latencies, n=20, method="inclusive")
+    keep("urgent", distributions)
     taken = list[ResourceId]()
     with Server() as server:
         rows.append(

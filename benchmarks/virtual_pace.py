@@ -3,10 +3,12 @@
 import asyncio
 import functools
 import itertools
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import attrs
+from _results import keep
 from _table import check, percent, table
 from _virtual import JumpingLoop, Line, most_in_a_second, sms
 from aiolimiter import AsyncLimiter
@@ -15,12 +17,46 @@ from orange_sms_async import OutboundMessage, SendQueue, Throttled
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Limit, Rolling, Spike
 
 RATE, MESSAGES, AT_ONCE = 5, 10_000, 20
-NETWORKS = {"constant": (0.1, 0.0), "0-100 ms": (0.0, 0.1)}  # delay, jitter each way
+GUARDS = (0.02, 0.12)  # fixed, as shares of the bare spacing
 # The server's clock gains on ours, so that in one run its second begins at every phase of ours:
 # 10,000 slots at exactly 0.2 s would otherwise all fall as luckily as the first.
 CLOCK = 1.0001
 RULES: list[Callable[[float], Limit]] = [Rolling, CalendarSecond, Bucket, Spike]
 Send = Callable[[Line, list[OutboundMessage]], Awaitable[None]]
+
+
+def drifting(chance: random.Random) -> float:
+    return chance.uniform(0, 0.1)
+
+
+def kept_alive(chance: random.Random) -> float:
+    return chance.uniform(0, 0.02)
+
+
+def heavy_tail(chance: random.Random) -> float:
+    return 0.05 + chance.uniform(0.5, 3) * (chance.random() < 0.01)
+
+
+Way = Callable[[random.Random], float]
+NETWORKS: dict[str, tuple[Way, Way]] = {  # there and back, in seconds
+    "constant": (lambda _: 0.05, lambda _: 0.05),
+    "0-100 ms": (drifting, drifting),
+    "the same, server takes 0-300 ms": (drifting, lambda chance: chance.uniform(0, 0.4)),
+    "kept alive": (kept_alive, kept_alive),
+    "1 % heavy tail": (heavy_tail, lambda _: 0.05),
+}
+
+
+class Network(Line):
+    def __init__(self, name: str, admit: Callable[[float], bool]) -> None:
+        super().__init__(admit=admit)
+        self._there, self._back = NETWORKS[name]
+
+    async def there(self) -> None:
+        await asyncio.sleep(self._there(self.chance))
+
+    async def back(self) -> None:
+        await asyncio.sleep(self._back(self.chance))
 
 
 @attrs.frozen
@@ -59,6 +95,7 @@ async def queued(line: Line, todo: list[OutboundMessage]) -> None:
 SENDERS: dict[str, Send] = {
     "AsyncLimiter(5, 1)": functools.partial(limited, 5, 1),
     "AsyncLimiter(1, 0.2)": functools.partial(limited, 1, 0.2),
+    **{f"guard +{g:.0%}, fixed": functools.partial(limited, 1, 0.2 * (1 + g)) for g in GUARDS},
     "SendQueue": queued,
 }
 
@@ -73,9 +110,8 @@ async def timed(line: Line, send: Send) -> float:
 
 def measure(case: tuple[str, Callable[[float], Limit], str]) -> Result:
     network, rule, sender = case
-    delay, jitter = NETWORKS[network]
     limit = rule(RATE)
-    line = Line(delay=delay, jitter=jitter, admit=lambda now: limit.admit(now * CLOCK))
+    line = Network(network, admit=lambda now: limit.admit(now * CLOCK))
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         seconds = runner.run(timed(line, SENDERS[sender]))
     return Result(
@@ -97,6 +133,14 @@ def main() -> None:
         for (network, rule, sender), r in results.items()
     ]
     table(["network", "server", "", "goodput", "throttled", "most in 1 s"], rows)
+    keep(
+        "virtual_pace",
+        [
+            {"network": network, "server": rule.__name__, "sender": sender}
+            | attrs.asdict(result, filter=lambda field, _: field.name != "exactly_once")
+            for (network, rule, sender), result in results.items()
+        ],
+    )
     for (network, rule, sender), result in results.items():
         case = f"{sender} to {rule.__name__} over {network}"
         check(result.exactly_once, f"{case}: every message was accepted once")

@@ -27,7 +27,8 @@ class Connections(httpx.AsyncBaseTransport):
         self._context = httpx.create_ssl_context()
         self._places = anyio.Semaphore(most, fast_acquire=True)
         self._open = set[httpx.AsyncClient]()
-        self._idle = deque[tuple[float, httpx.AsyncClient]]()
+        # One to begin with: a proxy in the environment that cannot be used is found at once.
+        self._idle = deque([(0.0, self._another())])
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with anyio.fail_after(request.extensions["timeout"]["pool"]):

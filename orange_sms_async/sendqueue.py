@@ -195,6 +195,7 @@ class SendQueue:
         self._settled = Counter[State]()
         self._in_flight = 0
         self._handing_out = False
+        self._requests = set[asyncio.Task[None]]()
         self._endings = set[asyncio.Task[bool]]()
         self._arrived, self._idle = asyncio.Event(), asyncio.Event()
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
@@ -601,9 +602,11 @@ class SendQueue:
 
     async def _end(self) -> None:
         await asyncio.wait({self._supervisor}, timeout=_CUT)
-        if not self._supervisor.done():
-            self._supervisor.cancel()
-            await asyncio.wait({self._supervisor})
+        while not self._supervisor.done():
+            for task in (*self._requests, self._supervisor):
+                task.cancel()
+            # A client of somebody's may take a cancellation for nothing: it gets another.
+            await asyncio.wait({self._supervisor}, timeout=1.0)
 
     def _stop(self, cause: BaseException | None = None) -> None:
         if self._closed:
@@ -706,7 +709,9 @@ class SendQueue:
             self._workers.release()
         else:
             self._in_flight += 1
-            self._group.create_task(self._work(entry, slot, Departure(self._pacer)))
+            request = self._group.create_task(self._work(entry, slot, Departure(self._pacer)))
+            self._requests.add(request)
+            request.add_done_callback(self._requests.discard)
 
     async def _take(self) -> Entry | None:
         while entry := await self._outbox.take(self._now()):

@@ -323,6 +323,17 @@ async def test_the_proxy_of_the_environment(monkeypatch, server, engine, bypasse
     assert [f"post {'' if bypassed else url}{path} http/1.1"] == server.heads
 
 
+async def test_a_proxy_that_cannot_be_used(monkeypatch):
+    """
+    The block is not entered: no request has to find it out.
+    """
+    monkeypatch.setenv("http_proxy", "gopher://127.0.0.1")
+
+    with pytest.raises(ValueError, match="gopher"):
+        async with Client(CREDENTIALS, base_url="http://orange.test"):
+            pass
+
+
 # -- which engine ---------------------------------------------------------------------------------
 
 

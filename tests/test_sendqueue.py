@@ -1,6 +1,7 @@
 """The queue: what is admitted gets one outcome, at the pace, the most urgent first."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import math
@@ -603,6 +604,25 @@ class TestClosing:
 
         assert isinstance(future.exception(), OutcomeUnknown)
         assert 1 == queue.statistics().unknown
+
+    async def test_a_client_that_takes_a_cancellation_for_nothing(self):
+        """
+        It is cut again, and closing ends.
+        """
+
+        class Stubborn(Line):
+            async def attempt(self, message):
+                for _ in range(3):
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.Event().wait()
+                return await super().attempt(message)
+
+        async with SendQueue(Stubborn()) as queue:
+            future = await queue.submit(sms())
+            await asyncio.sleep(1)
+            await asyncio.wait_for(queue.aclose(drain=False), 120)
+
+        assert "id-Bonjour" == future.result()
 
     async def test_what_comes_back_unsent_to_a_closed_queue(self, line):
         """
