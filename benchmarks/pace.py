@@ -79,7 +79,7 @@ def row(case: Case, evidence: Evidence, seconds: float) -> list[object]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=130.0)
+    options.add_argument("--seconds", type=float, default=110.0)
     seconds = options.parse_args().seconds
     with ProcessPoolExecutor(len(CASES)) as pool:
         results = list(pool.map(functools.partial(measure, seconds=seconds), CASES))

@@ -41,7 +41,7 @@ Way = Callable[[random.Random], float]
 NETWORKS: dict[str, tuple[Way, Way]] = {  # there and back, in seconds
     "constant": (lambda _: 0.05, lambda _: 0.05),
     "0-100 ms": (drifting, drifting),
-    "the same, server takes 0-300 ms": (drifting, lambda chance: chance.uniform(0, 0.4)),
+    "0-100 ms, slow server": (drifting, lambda chance: chance.uniform(0, 0.4)),
     "kept alive": (kept_alive, kept_alive),
     "1 % heavy tail": (heavy_tail, lambda _: 0.05),
 }

@@ -75,9 +75,9 @@ def _as_httpx_says() -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise httpx.ConnectError(type(error).__name__) from error
     except aiohttp.ClientHttpProxyError as error:
-        raise httpx.ProxyError(type(error).__name__) from error
+        raise httpx.ProxyError(type(error).__name__) from None
     except aiohttp.ClientError as error:
-        # Not chained: its words may hold what the server sent, and so what we sent.
+        # Not chained, as above: its words may hold what was sent, here and by the server.
         raise httpx.ReadError(type(error).__name__) from None
 
 
