@@ -93,7 +93,7 @@ async def _serve(orange: Sandbox, token_dies: float | None, trouble: bool) -> No
 
 
 async def _trouble(orange: Sandbox) -> None:
-    """Go wrong in another way every second, and end all tokens every tenth."""
+    """Go wrong in another way every few seconds, and end all tokens every tenth time."""
     chance = random.Random(5)
     ways = [
         orange.drop_next,
@@ -106,10 +106,10 @@ async def _trouble(orange: Sandbox) -> None:
         lambda: orange.fail_next(503, on="token"),
         orange.hang_next,
     ]
-    for second in itertools.count(1):
-        await asyncio.sleep(1)
+    for time in itertools.count(1):
+        await asyncio.sleep(4)  # longer than most of the pauses a fault is answered with
         chance.choice(ways)()
-        if second % 10 == 0:
+        if time % 10 == 0:
             orange.expire_tokens()
 
 
