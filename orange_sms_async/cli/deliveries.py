@@ -52,16 +52,18 @@ class Deliveries:
                 await asyncio.wait({watching})
 
     async def come(self) -> None:
-        """Wait until all final receipts are there, or no longer."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.wait):
-                while await self.outbox.awaited(time.time()):
-                    self._came.clear()
-                    await self._came.wait()
-        self.counts = await self.outbox.deliveries()
+        """Wait until all final receipts are there, no longer, or the outbox is closed."""
+        with contextlib.suppress(OutboxUnusable):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.wait):
+                    while await self.outbox.awaited(time.time()):
+                        self._came.clear()
+                        await self._came.wait()
+            self.counts = await self.outbox.deliveries()
 
     async def _watch(self) -> None:
         with contextlib.suppress(OutboxUnusable):  # closed: the campaign is at its end
             while True:
                 self.counts = await self.outbox.deliveries()
                 await asyncio.sleep(_EVERY)
+        self._came.set()  # who waits finds it closed

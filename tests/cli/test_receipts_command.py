@@ -113,6 +113,37 @@ def test_ctrl_c_ends_the_wait_for_receipts(start, sandbox, rows_file, port, resu
     assert ["accepted"] == [line["state"] for line in results(path).values()]
 
 
+def test_ctrl_c_in_the_middle_of_a_campaign_that_takes_receipts(start, sandbox, rows_file, port):
+    """
+    What was on the wire finishes, the rest waits, and nothing more is waited for.
+    """
+    options = ("--outbox", "c.db", "--receipts", port, "--receipts-wait", 600, "--rate", 1)
+    process = start("bulk", rows_file(ROWS), *options)
+    for line in process.stdout:
+        if " sent" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert 130 == process.returncode
+    assert "Error" not in err
+    assert "The same command goes on" in out
+
+
+def test_an_account_without_access_ends_a_campaign_that_takes_receipts(
+    run, sandbox, rows_file, port
+):
+    """
+    As it ends one that does not, and no receipt is waited for.
+    """
+    options = ("--outbox", "c.db", "--receipts", port, "--receipts-wait", 600)
+    wrong = {**sandbox.environment, "ORANGE_SMS_AUTHORIZATION": "Basic eDp5"}
+    done = run("bulk", rows_file(ROWS), *options, settings=wrong)
+
+    assert 3 == done.returncode
+    assert "Error: AuthenticationFailed" in done.stderr
+
+
 def test_receipts_need_an_outbox(run, rows_file):
     """
     Without one there is nowhere to keep them.
