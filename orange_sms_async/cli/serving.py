@@ -44,7 +44,11 @@ def bind(host: str, port: int) -> socket.socket:
 async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
     """Yield the address once the app really answers there; without an access log."""
     config = uvicorn.Config(
-        app, access_log=False, log_level="warning", timeout_graceful_shutdown=_GRACE
+        app,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,  # or whoever posts from this machine says where from
+        timeout_graceful_shutdown=_GRACE,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]), name="orange-sms server")

@@ -247,6 +247,17 @@ def test_sources(endpoint):
     assert [200, 404] == answers
 
 
+def test_a_source_that_no_trusted_proxy_names(endpoint):
+    """
+    Whoever is on this machine is no proxy of itself.
+    """
+    _, address = endpoint("--allowed-source", "203.0.113.7")
+    with httpx.Client(base_url=address, trust_env=False) as orange:
+        answer = orange.post("/", json=body("a"), headers={"X-Forwarded-For": "203.0.113.7"})
+
+    assert 404 == answer.status_code
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
