@@ -26,9 +26,19 @@ from orange_sms_async.receiver import ReceiptReceiver
 
 _EVERY = 5.0  # seconds between two lines that say what came
 
+
+def _checked(secret: str | None) -> str | None:
+    try:
+        ReceiptReceiver(bool, secret=secret)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return secret
+
+
 Secret = Annotated[
     str | None,
     typer.Option(
+        callback=_checked,
         envvar="ORANGE_SMS_RECEIPTS_SECRET",
         metavar="WORD",
         show_envvar=False,

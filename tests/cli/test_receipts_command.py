@@ -155,6 +155,18 @@ def test_receipts_need_an_outbox(run, rows_file):
 
 
 def test_a_port_that_is_taken(run, rows_file):
+def test_a_campaign_with_a_secret_that_no_address_can_end_in(run, rows_file, tmp_path):
+    """
+    One line, before anything is opened.
+    """
+    options = ("--outbox", "c.db", "--receipts", 0, "--secret", "a/b")
+    done = run("bulk", rows_file(ROWS), *options)
+
+    assert 2 == done.returncode
+    assert "secret: not empty and without a slash" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "c.db").exists()
+
+
     """
     One line, before anything is sent.
     """
