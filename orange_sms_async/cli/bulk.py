@@ -194,7 +194,8 @@ def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: flo
             "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
         )
     warn_without(secret)
-    return Deliveries(outbox, listening("127.0.0.1", port), secret, wait)
+    listener = listening("127.0.0.1", port, instead="--receipts 0")
+    return Deliveries(outbox, listener, secret, wait)
 
 
 def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:

@@ -133,7 +133,8 @@ async def _serve(
     asked_to_end = asyncio.Event()
     async with kept.opened():
         with interrupts_call(asked_to_end.set):
-            async with serving(receiver, listening(host, port)) as address:
+            listener = listening(host, port, instead="--port 0")
+            async with serving(receiver, listener) as address:
                 typer.echo(f"Receipts are taken on {address} (Ctrl-C ends it).")
                 sys.stdout.flush()
                 await _tell(receiver, taken, asked_to_end)
@@ -164,12 +165,12 @@ def _said(taken: Counter[str], receiver: ReceiptReceiver) -> str:
     return ", ".join(parts)
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int, *, instead: str) -> socket.socket:
     """Take a port, or end with one line that says why it cannot be had."""
     try:
         return bind(host, port)
     except OSError as error:
-        stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `--port 0` takes a free one.")
+        stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one.")
 
 
 def _appended(path: Path) -> TextIO:

@@ -154,7 +154,6 @@ def test_receipts_need_an_outbox(run, rows_file):
     assert "--outbox CAMPAIGN.db" in done.stderr
 
 
-def test_a_port_that_is_taken(run, rows_file):
 def test_a_campaign_with_a_secret_that_no_address_can_end_in(run, rows_file, tmp_path):
     """
     One line, before anything is opened.
@@ -168,6 +167,7 @@ def test_a_campaign_with_a_secret_that_no_address_can_end_in(run, rows_file, tmp
 
 
     """
+def test_a_port_that_is_taken(run, rows_file):
     One line, before anything is sent.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -178,7 +178,9 @@ def test_a_campaign_with_a_secret_that_no_address_can_end_in(run, rows_file, tmp
     assert (2, 2) == (done.returncode, alone.returncode)
     assert f"cannot listen on 127.0.0.1:{taken}" in done.stderr
     assert f"cannot listen on 127.0.0.1:{taken}" in alone.stderr
+    assert "`--receipts 0` takes a free one" in done.stderr
 
+    assert "`--port 0` takes a free one" in alone.stderr
 
 def test_what_a_campaign_answered_before_sigkill_is_in_its_outbox(
     start, orange, port, rows_file, tmp_path
