@@ -74,7 +74,7 @@ def receipts(
     Take the delivery receipts that Orange posts, and keep them.
 
     Orange posts to https on port 443 only: put a proxy with a certificate before it. Both files
-    hold numbers and are readable for you alone. What is in RECEIPTS.db, `orange-sms outbox
+    hold numbers and are created for you alone. What is in RECEIPTS.db, `orange-sms outbox
     CAMPAIGN.db --import RECEIPTS.db` joins with the messages of a campaign, also while this runs.
     Every few seconds a line says what came. Ctrl-C ends it.
     """
@@ -89,6 +89,10 @@ def receipts(
             store=kept,
         )
         warn_without(secret)
+        if not (store or jsonl):
+            typer.echo(
+                "Warning: without --store or --jsonl, receipts are counted and not kept.", err=True
+            )
         asyncio.run(_serve(receiver, kept, taken, host, port))
     typer.echo(_said(taken, receiver))
 
@@ -114,7 +118,8 @@ class _Kept:
     async def opened(self) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             if self.jsonl:
-                self._lines = stack.enter_context(_appended(self.jsonl))
+                self._lines = _appended(self.jsonl)
+                stack.callback(_close, self._lines)
             if self.store:
                 self._file = await stack.enter_async_context(ReceiptFile(self.store))
             yield
@@ -179,6 +184,11 @@ def _appended(path: Path) -> TextIO:
     except OSError as error:
         raise UnwritableFileError(f"cannot write {path}: {error.strerror}") from None
     return os.fdopen(descriptor, "a", encoding="utf-8")
+
+
+def _close(lines: TextIO) -> None:
+    with contextlib.suppress(OSError):  # every line was flushed, or answered 503
+        lines.close()
 
 
 def _line(receipt: DeliveryReceipt) -> str:

@@ -12,6 +12,7 @@ import stat
 import time
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -166,8 +167,8 @@ def test_a_campaign_with_a_secret_that_no_address_can_end_in(run, rows_file, tmp
     assert not (tmp_path / "c.db").exists()
 
 
-    """
 def test_a_port_that_is_taken(run, rows_file):
+    """
     One line, before anything is sent.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -177,10 +178,10 @@ def test_a_port_that_is_taken(run, rows_file):
 
     assert (2, 2) == (done.returncode, alone.returncode)
     assert f"cannot listen on 127.0.0.1:{taken}" in done.stderr
-    assert f"cannot listen on 127.0.0.1:{taken}" in alone.stderr
     assert "`--receipts 0` takes a free one" in done.stderr
-
+    assert f"cannot listen on 127.0.0.1:{taken}" in alone.stderr
     assert "`--port 0` takes a free one" in alone.stderr
+
 
 def test_what_a_campaign_answered_before_sigkill_is_in_its_outbox(
     start, orange, port, rows_file, tmp_path
@@ -222,11 +223,38 @@ def test_what_the_endpoint_answered_before_sigkill_is_in_its_files(endpoint, tmp
     assert {0o600} == modes
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_the_lines(endpoint):
+    """
+    Orange is not told that a receipt is safe, and the end is as any other.
+    """
+    process, address = endpoint("--secret", "s3cret", "--jsonl", "/dev/full")
+    with httpx.Client(base_url=address, trust_env=False) as orange:
+        answer = orange.post("/s3cret", json=body("a"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert 503 == answer.status_code
+    assert (0, "a receipt could not be kept: OSError\n") == (process.returncode, err)
+    assert "1 refused (not kept)" in out
+
+
+def test_an_endpoint_that_keeps_nothing_says_so(endpoint):
+    """
+    Orange is answered 200 all the same, and says it once.
+    """
+    process, _ = endpoint("--secret", "s3cret")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert err.startswith("Warning: without --store or --jsonl")
+
+
 def test_the_endpoint_says_what_came(endpoint):
     """
     In numbers, the refused too; numbers of people in nothing it says.
     """
-    process, address = endpoint("--secret", "s3cret")
+    process, address = endpoint("--secret", "s3cret", "--store", "r.db")
     with httpx.Client(base_url=address, trust_env=False) as orange:
         answers = [
             orange.post("/s3cret", json=body("a")).status_code,
