@@ -175,7 +175,9 @@ def listening(host: str, port: int, *, instead: str) -> socket.socket:
     try:
         return bind(host, port)
     except OSError as error:
-        stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one.")
+        stop_with(
+            f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one."
+        )
 
 
 def _appended(path: Path) -> TextIO:
