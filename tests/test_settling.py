@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_delivery import ARRIVED, NUMBER, OTHER, named, receipt
 
-from orange_sms_async import DeliveryStatus, OutcomeUnknown, Priority, ResourceId
+from orange_sms_async import DeliveryReceipt, DeliveryStatus, OutcomeUnknown, Priority, ResourceId
 from orange_sms_async.outbox import Entry, Outcome, State, delivery, rows
 from orange_sms_async.outbox.database import OUTBOX
 from orange_sms_async.outbox.sqlite import SqliteOutbox
@@ -194,6 +194,18 @@ async def test_a_receipt_that_came_while_another_was_on_the_wire(story):
 
 async def test_two_receipts_for_one_message(story):
     """
+async def test_an_address_that_does_not_say_tel(story):
+    """
+    It is the same number, also when its receipt came first.
+    """
+    await story.sending("a", ATTEMPT)
+    bare = DeliveryReceipt(resource_id=ResourceId("81e4"), status=ARRIVED, address=NUMBER)
+    await story.outbox.keep(bare, ATTEMPT + 5)
+    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
+
+    assert "81e4" == (await story.settled(lost, ATTEMPT + 30))["a"].resource_id
+
+
     One of them is of somebody else: a person decides, and sees both.
     """
     await story.sending("a", ATTEMPT)

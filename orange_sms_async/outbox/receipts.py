@@ -48,9 +48,9 @@ def of_nobody(db: sqlite3.Connection, number: str) -> list[tuple[DeliveryReceipt
     """List the receipts of a number whose resource id no message has, and when each came."""
     found = db.execute(
         "SELECT resource_id, status, address, arrived_at FROM receipt "
-        "WHERE address = ? AND resource_id <> '' AND NOT EXISTS "
+        "WHERE address IN (?, ?) AND resource_id <> '' AND NOT EXISTS "
         "(SELECT 1 FROM message WHERE message.resource_id = receipt.resource_id) ORDER BY id",
-        (f"tel:{number}",),
+        (f"tel:{number}", number),
     )
     return [(_receipt(row), arrived_at) for *row, arrived_at in found]
 
