@@ -53,6 +53,9 @@ class Story:
         await self.outbox.take(at + 40)
         await self.settled(Outcome(reference, State.SENT, ResourceId("second")), at + 41)
 
+    async def not_sent(self, reference: str) -> None:
+        await self.outbox.put_back(Entry(named(reference), Priority.NORMAL))
+
     async def settled(self, outcome: Outcome, at: float) -> dict[str, Outcome]:
         return {each.reference: each for each in await self.outbox.settle(outcome, at)}
 
@@ -113,6 +116,18 @@ DOUBTS = {
         s.unknown("a", ATTEMPT),
         s.sending("b", ATTEMPT + 10),
         s.comes("x", ATTEMPT + 60),
+    ),
+    "its id was heard of before the attempt": lambda s: (
+        s.comes("x", ATTEMPT - 1, status="MessageWaiting"),
+        s.unknown("a", ATTEMPT),
+        s.comes("x", ATTEMPT + 60),
+    ),
+    "another id may be its own": lambda s: (
+        s.unknown("a", ATTEMPT),
+        s.sending("b", ATTEMPT + 10),
+        s.comes("x", ATTEMPT + 11),
+        s.not_sent("b"),
+        s.comes("y", ATTEMPT + 60),
     ),
     "another was accepted without an id": lambda s: (
         s.unknown("b", ATTEMPT - 2 * DAY, taken=True),
@@ -179,6 +194,18 @@ async def test_a_receipt_that_came_while_its_message_was_on_the_wire(story):
     assert ARRIVED == settled.delivery.status
 
 
+async def test_an_address_that_does_not_say_tel(story):
+    """
+    It is the same number, also when its receipt came first.
+    """
+    await story.sending("a", ATTEMPT)
+    bare = DeliveryReceipt(resource_id=ResourceId("81e4"), status=ARRIVED, address=NUMBER)
+    await story.outbox.keep(bare, ATTEMPT + 5)
+    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
+
+    assert "81e4" == (await story.settled(lost, ATTEMPT + 30))["a"].resource_id
+
+
 async def test_a_receipt_that_came_while_another_was_on_the_wire(story):
     """
     When that one has its own id, it is clear whose the receipt was.
@@ -194,18 +221,6 @@ async def test_a_receipt_that_came_while_another_was_on_the_wire(story):
 
 async def test_two_receipts_for_one_message(story):
     """
-async def test_an_address_that_does_not_say_tel(story):
-    """
-    It is the same number, also when its receipt came first.
-    """
-    await story.sending("a", ATTEMPT)
-    bare = DeliveryReceipt(resource_id=ResourceId("81e4"), status=ARRIVED, address=NUMBER)
-    await story.outbox.keep(bare, ATTEMPT + 5)
-    lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
-
-    assert "81e4" == (await story.settled(lost, ATTEMPT + 30))["a"].resource_id
-
-
     One of them is of somebody else: a person decides, and sees both.
     """
     await story.sending("a", ATTEMPT)

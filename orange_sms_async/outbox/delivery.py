@@ -22,8 +22,10 @@ def keep(
     resource_id = storable(receipt.resource_id)
     settles = not _has_owner(db, resource_id)
     if settles:
-        number = storable(receipt.address).removeprefix("tel:")
-        candidate = _only_candidate(db, number, arrived_at)
+        claims = _claims(db, storable(receipt.address).removeprefix("tel:"))
+        candidate = next(
+            (reference for reference in claims if claims[reference] == {resource_id}), None
+        )
         if candidate is None:
             return None
         _settle_as_sent(db, candidate, resource_id, arrived_at)
@@ -148,9 +150,25 @@ _DOUBTFUL = (
 )
 
 
-def _only_candidate(db: sqlite3.Connection, number: str, arrived_at: float) -> str | None:
-    """Return the unknown message that a receipt of nobody must be of, if that is certain."""
+def _claims(db: sqlite3.Connection, number: str) -> dict[str, set[str]]:
+    """Tell which unknown messages to a number ids of nobody must be of, if that is certain."""
     doubtful = [_Doubtful(*row) for row in db.execute(_DOUBTFUL, {"number": number})]
+    if all(message.state != State.UNKNOWN for message in doubtful):
+        return {}
+    # What was heard of before a message left is not its own, whatever is said of it later.
+    first_heard: dict[str, float] = {}
+    for receipt, arrived_at in receipts.of_nobody(db, number):
+        before = first_heard.get(receipt.resource_id, arrived_at)
+        first_heard[receipt.resource_id] = min(before, arrived_at)
+    claims: dict[str, set[str]] = {}
+    for resource_id, arrived_at in first_heard.items():
+        if candidate := _only_candidate(doubtful, arrived_at):
+            claims.setdefault(candidate, set()).add(resource_id)
+    return claims
+
+
+def _only_candidate(doubtful: list[_Doubtful], arrived_at: float) -> str | None:
+    """Return the unknown message that a receipt of nobody must be of, if that is certain."""
     fitting = [message for message in doubtful if message.fits(arrived_at)]
     if len(fitting) != 1:
         return None
@@ -175,14 +193,8 @@ def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
 
     A receipt may come while its message is still on the wire, or another one is.
     """
-    if not db.execute(f"{_OF_NUMBER} recipient = ? AND state = 'unknown'", (number,)).fetchone():
-        return []
-    claims: dict[str, set[str]] = {}
-    for receipt, arrived_at in receipts.of_nobody(db, number):
-        if candidate := _only_candidate(db, number, arrived_at):
-            claims.setdefault(candidate, set()).add(receipt.resource_id)
     adopted = []
-    for reference, resource_ids in claims.items():
+    for reference, resource_ids in _claims(db, number).items():
         if len(resource_ids) == 1:
             (resource_id,) = resource_ids
             _settle_as_sent(db, reference, resource_id, now)
