@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import ResourceId
+from orange_sms_async import DeliveryReceipt, ResourceId
 from orange_sms_async.cli.earlier import opened
 from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
@@ -26,10 +26,12 @@ from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
 _SHORT = 24  # characters
+_AT_ONCE = 500  # receipts that are taken over together
 _EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
 
 Action = Callable[[SqliteOutbox], Awaitable[None]]
 _Row = tuple[str, ...]
+_Received = tuple[DeliveryReceipt, float]
 
 
 def outbox(
@@ -260,13 +262,25 @@ async def _import(outbox: SqliteOutbox, source: Path) -> None:
     _check_file(source, "store of receipts")
     read = matched = settled = 0
     async with ReceiptFile(source) as file:
-        async for receipt, arrived_at in file.receipts():
-            kept = await outbox.keep(receipt, arrived_at)
-            read, matched = read + 1, matched + (kept is not None)
-            settled += kept is not None and kept[1]
+        async for batch in _in_batches(file.receipts()):
+            # Together, in their order: one by one, each would wait for the disk.
+            kept = await asyncio.gather(*(outbox.keep(*one) for one in batch))
+            matching = [settles for _, settles in filter(None, kept)]
+            read, matched = read + len(batch), matched + len(matching)
+            settled += sum(matching)
     console().print(
         f"Receipts read: {read}. Of messages here: {matched}; {settled} unknown ones are sent now."
     )
+
+
+async def _in_batches(received: AsyncIterator[_Received]) -> AsyncIterator[list[_Received]]:
+    batch: list[_Received] = []
+    async for one in received:
+        batch.append(one)
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
+    yield batch
 
 
 async def _forget(outbox: SqliteOutbox) -> None:
