@@ -144,7 +144,8 @@ class Bulk:
 
     async def _delivered(self, number: int, resource_id: ResourceId, wait: Delivery) -> None:
         delivery = None
-        with contextlib.suppress(OrangeSMSError):  # the queue ends: no word of it any more
+        # The queue ends, or has forgotten the message: no word of it any more.
+        with contextlib.suppress(OrangeSMSError, KeyError):
             delivery = await wait(self._unreported[number].reference)
         self._report(number, resource_id=resource_id, delivery=delivery)
 

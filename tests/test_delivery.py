@@ -353,6 +353,18 @@ class TestDelivered:
 
         assert {"a": None, "b": ARRIVED, "c": NETWORK, "d": None} == reported
 
+    async def test_a_report_of_a_message_that_is_forgotten_meanwhile(self, opened):
+        """
+        It comes all the same, without a word of delivery.
+        """
+        async with opened(retention=timedelta(seconds=1)) as queue:
+            messages = [named(str(n)) for n in range(10)]
+            async with queue.bulk(messages, delivered_within=5) as reports:
+                async with asyncio.timeout(60):
+                    told = [report async for report in reports]
+
+        assert 10 == len(told)
+
     async def test_a_bulk_that_is_left_waits_no_more(self, opened):
         """
         Nor does one whose queue ends.
