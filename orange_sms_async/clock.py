@@ -70,8 +70,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
     ) -> asyncio.Future[_T]:
-        self._jumping.away += 1
         future = super().run_in_executor(executor, func, *args)
+        self._jumping.away += 1
         future.add_done_callback(self._back)
         return future
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -47,6 +48,24 @@ def test_it_waits_for_executors(clock):
         runner.run(work())
 
     assert 0 == pytest.approx(clock.time(), abs=0.01)
+
+
+def test_an_executor_that_is_shut_down_stops_nothing(clock):
+    """
+    Nothing was started in it, so that there is nothing to wait for.
+    """
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+
+    async def work():
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop().run_in_executor(executor, print)
+        await asyncio.sleep(1)
+
+    with asyncio.Runner(loop_factory=clock) as runner:
+        runner.run(work())
+
+    assert 1 == pytest.approx(clock.time())
 
 
 @pytest.mark.parametrize("days", [0, 1, 365 * 30])
