@@ -200,8 +200,8 @@ def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: flo
 
 def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:
     """Count the outbox's messages by what receipts told, and enter it in the results."""
-    # A pipe stays as it is: what was written there cannot be written again.
-    return asyncio.run(_told(outbox, results if results.is_file() else None, tally))
+    # A pipe stays as it is: what was written there cannot be written again. So does a link.
+    return asyncio.run(_told(outbox, results.resolve() if results.is_file() else None, tally))
 
 
 async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, int]:

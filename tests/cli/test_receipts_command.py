@@ -85,6 +85,20 @@ def test_a_campaign_that_takes_its_receipts(run, orange, port, rows_file, result
     assert not list(path.parent.glob("*.new"))
 
 
+def test_results_behind_a_link(run, orange, port, rows_file, tmp_path):
+    """
+    What receipts told is entered in the file that the link names, and the link stays.
+    """
+    (tmp_path / "real.csv").touch()
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    options = ("--outbox", "c.db", "--rate", "off", "--receipts", port, "--secret", "s3cret")
+    written = ("--results", "link.csv", "--force")
+    run("bulk", rows_file(ROWS), *options, *written, settings=orange.environment)
+
+    assert (tmp_path / "link.csv").is_symlink()
+    assert "DeliveredToTerminal" in (tmp_path / "real.csv").read_text(encoding="utf-8-sig")
+
+
 def test_receipts_that_do_not_come_are_not_waited_for_without_end(run, sandbox, rows_file, port):
     """
     The campaign ends; its results say nothing of delivery.
