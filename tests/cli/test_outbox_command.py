@@ -341,7 +341,7 @@ def test_a_running_campaign_holds_its_outbox(start, run, campaign):
     """
     Neither a second campaign nor the command comes between.
     """
-    path = campaign("Tenue", rows=50)
+    path = campaign("Tenue", rows=500)
     start("bulk", path, "--outbox", "c.db", "--rate", "10")
     seen_at_work(path)
 
