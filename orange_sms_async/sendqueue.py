@@ -155,7 +155,8 @@ class SendQueue:
         client's timeout allows, 200 at the most.
     outbox: where messages wait; by default in memory, lost with the process. With a
         `SqliteOutbox` what was admitted is on disk: opening the queue goes on with it.
-    retention: how long a durable outbox keeps finished messages and recognises their references.
+    retention: how long a durable outbox keeps finished messages and recognises their references;
+        a day at least, in which their receipts may come.
     pacer: by default one per client, which its queues share.
     on_outcome: called with each message's final `Outcome`, also when nobody awaits its future;
         what a closed queue did not send has none.
@@ -467,6 +468,9 @@ class SendQueue:
         sent: its resource id; None if it was not sent, and so waits again.
 
         Returns False if there is no such message.
+
+        Raises:
+            InvalidMessage: that is the resource id of another message.
         """
         return await asyncio.shield(self._in_background(self._resolve(reference, sent)))
 

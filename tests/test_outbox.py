@@ -47,6 +47,7 @@ from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 MONTH = timedelta(days=30)
+DAY = 86_400.0
 
 
 @pytest.fixture
@@ -587,12 +588,12 @@ class TestRetention:
         """
         The file does not grow for ever: after the retention time a reference is new again.
         """
-        async with opened(retention=timedelta(minutes=1)) as queue:
+        async with opened(retention=timedelta(days=2)) as queue:
             await queue.send(named("a"))
-            await asyncio.sleep(30)
+            await asyncio.sleep(DAY)
             await queue.send(named("b"))
             assert ["a", "b"] == [*await outcomes(queue)]
-            await asyncio.sleep(31)
+            await asyncio.sleep(DAY + 1)
             await queue.send(named("c"))
 
             assert ["b", "c"] == [*await outcomes(queue)]
@@ -608,9 +609,9 @@ class TestRetention:
         line.answers.append(OutcomeUnknown())
         async with opened(retention=timedelta(seconds=1)) as queue:
             await queue.submit(named("unknown"))
-            await queue.submit(named("waits"), not_before=later(queue, 600))
+            await queue.submit(named("waits"), not_before=later(queue, 10 * DAY))
             for text in "abc":
-                await asyncio.sleep(10)
+                await asyncio.sleep(DAY + 1)
                 await queue.send(named(text))
 
             kept = await outcomes(queue)
@@ -625,7 +626,7 @@ class TestRetention:
         outbox = SqliteOutbox(path)
         await outbox.open(0.0, timedelta(seconds=10))
         left = []
-        for moment in (*[1.0] * 40, *[20.0] * 5):
+        for moment in (*[1.0] * 40, *[DAY + 2] * 5):
             taken = (await outbox.take(moment)).message.reference
             await outbox.settle(Outcome(taken, State.SENT, ResourceId("id")), moment)
             left.append(len(on_disk(path)))
@@ -970,7 +971,7 @@ class TestForgetting:
                 await queue.submit(sms(f"{self.TEXT.decode() * 30} {n}"))
             await queue.join()
             for n in range(10):
-                await asyncio.sleep(10)
+                await asyncio.sleep(DAY + 1)
                 await queue.send(type(sms())("+221770001122", f"autre {n}"))
 
         assert self.TEXT not in self.bytes_on_disk(path)
@@ -1588,7 +1589,7 @@ class Walk:
     async def resolve(self, n, k):
         row = self.model.rows.get(str(n))
         unknown = row is not None and row.state is State.UNKNOWN
-        sent = ResourceId("found") if k % 2 else None
+        sent = ResourceId(f"found-{n}") if k % 2 else None
 
         assert unknown == await self.outbox.resolve(str(n), sent, self.now)
         if unknown:

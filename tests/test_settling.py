@@ -1,6 +1,7 @@
 """A receipt whose resource id nobody has: it settles an unknown message, or a person does."""
 
 import sqlite3
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_delivery import ARRIVED, NUMBER, OTHER, named, receipt
 
-from orange_sms_async import DeliveryReceipt, DeliveryStatus, OutcomeUnknown, Priority, ResourceId
+from orange_sms_async import (
+    DeliveryReceipt,
+    DeliveryStatus,
+    InvalidMessage,
+    OutcomeUnknown,
+    Priority,
+    ResourceId,
+)
 from orange_sms_async.outbox import Entry, Outcome, State, delivery, rows
 from orange_sms_async.outbox.database import OUTBOX
 from orange_sms_async.outbox.sqlite import SqliteOutbox
@@ -247,6 +255,31 @@ async def test_of_a_message_sent_again_the_first_attempt_counts(story):
     lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
 
     assert "81e4" == (await story.settled(lost, ATTEMPT + 90))["a"].resource_id
+
+
+async def test_an_id_is_no_second_messages(story):
+    """
+    A person who mistook one for the other is told so, and nothing is changed.
+    """
+    await story.sent("a", "81e4", ATTEMPT)
+    await story.unknown("b", ATTEMPT)
+    with pytest.raises(InvalidMessage, match="another message"):
+        await story.outbox.resolve("b", ResourceId("81e4"), ATTEMPT + 60)
+
+    assert State.UNKNOWN is (await story.outbox.find("b")).state
+
+
+async def test_what_was_sent_twice_is_forgotten_after_a_day(story):
+    """
+    Its first id may be reported until then, and would be taken for that of another message.
+    """
+    now = time.time()
+    await story.twice("b", now - 100)
+    await story.unknown("a", now - 60)
+    await story.outbox.forget()
+    assert await story.comes("first", now) is None
+
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
 
 
 async def test_who_settles_a_message_finds_its_receipts(story):

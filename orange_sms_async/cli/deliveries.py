@@ -56,9 +56,10 @@ class Deliveries:
         with contextlib.suppress(OutboxUnusable):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.wait):
+                    self._came.clear()
                     while await self.outbox.awaited(time.time()):
-                        self._came.clear()
                         await self._came.wait()
+                        self._came.clear()
             self.counts = await self.outbox.deliveries()
 
     async def _watch(self) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import DeliveryReceipt, ResourceId
+from orange_sms_async import DeliveryReceipt, InvalidMessage, ResourceId
 from orange_sms_async.cli.earlier import opened
 from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
@@ -88,7 +88,7 @@ def outbox(
     _check_file(path)
     try:
         asyncio.run(_do(action, path))
-    except (OutboxUnusable, UnwritableFileError) as error:
+    except (OutboxUnusable, UnwritableFileError, InvalidMessage) as error:
         stop_with(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None

@@ -191,8 +191,19 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
     Raises:
         UnwritableFileError: it cannot be written; the file is as it was.
     """
-    settled = Counter[str]()
     beside = path.with_name(f"{path.name}.new")
+    try:
+        settled = await _filled_in(path, beside, find)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)  # it holds numbers
+    return settled
+
+
+async def _filled_in(
+    path: Path, beside: Path, find: Callable[[str], Awaitable[Outcome]]
+) -> Counter[str]:
+    settled = Counter[str]()
     with (
         path.open(encoding="utf-8-sig", newline="") as file,
         ResultsFile(beside, replace=True) as new,
@@ -203,7 +214,6 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
             settled.update(reason for reason in told if reason)
             for line in batch:
                 new.write(line.values())
-    beside.replace(path)
     return settled
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import attrs
 
+from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Outcome, Priority, State, receipts, rows
 from orange_sms_async.outbox.receipts import storable
@@ -20,7 +21,7 @@ def keep(
     if not receipt.resource_id:
         return None
     resource_id = storable(receipt.resource_id)
-    settles = not _has_owner(db, resource_id)
+    settles = _owner(db, resource_id) is None
     if settles:
         claims = _claims(db, storable(receipt.address).removeprefix("tel:"))
         candidate = next(
@@ -54,7 +55,14 @@ def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
 def resolve(
     db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
 ) -> Priority | None:
-    """Keep what a person found out; return the lane of the message, None if there is none."""
+    """
+    Keep what a person found out; return the lane of the message, None if there is none.
+
+    Raises:
+        InvalidMessage: another message has that resource id.
+    """
+    if sent is not None and _owner(db, sent) not in (None, reference):
+        raise InvalidMessage("sent: the resource id of another message")
     priority = rows.resolve(db, reference, sent, now)
     if priority is not None and sent is not None:
         _advance(db, sent)
@@ -91,9 +99,10 @@ def perhaps_of(db: sqlite3.Connection, reference: str) -> list[DeliveryReceipt]:
     ]
 
 
-def _has_owner(db: sqlite3.Connection, resource_id: str) -> bool:
-    query = "SELECT 1 FROM message WHERE resource_id = ?"
-    return db.execute(query, (resource_id,)).fetchone() is not None
+def _owner(db: sqlite3.Connection, resource_id: str) -> str | None:
+    query = "SELECT reference FROM message WHERE resource_id = ?"
+    row = db.execute(query, (resource_id,)).fetchone()
+    return None if row is None else row[0]
 
 
 def _number(db: sqlite3.Connection, outcome: Outcome) -> str:

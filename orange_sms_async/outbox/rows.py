@@ -14,7 +14,7 @@ from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnkno
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Entry, Outcome, Priority, State
 from orange_sms_async.outbox.receipts import storable
-from orange_sms_async.receipts import DeliveryReceipt
+from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
 _OUTCOME = (
     "id, reference, state, resource_id, error, reason, details, settled_by, delivery, recipient"
@@ -265,17 +265,21 @@ def _outcome(row: Sequence[Any]) -> tuple[int, Outcome]:
     return id_, Outcome(reference, State(state), resource_id, error, settled_by, delivery)
 
 
-def forget_content(db: sqlite3.Connection) -> int:
+def forget_content(db: sqlite3.Connection, now: float) -> int:
     secret = key(db)
     db.create_function("fingerprint", 2, lambda to, text: _fingerprint(secret, to, text))
     forgotten = db.execute(
         "UPDATE message SET fingerprint = fingerprint(recipient, text), "
         "recipient = NULL, text = NULL, sender_name = NULL "
-        "WHERE finished_at IS NOT NULL AND state <> 'unknown' AND fingerprint IS NULL"
+        "WHERE finished_at IS NOT NULL AND state <> 'unknown' AND fingerprint IS NULL "
+        # Sent twice: the receipt of either may still come, and would be taken for another's.
+        "AND NOT (on_unknown = 'resent' AND finished_at > ?)",
+        (now - REPORTED_WITHIN,),
     )
     db.execute(
         "UPDATE receipt SET address = NULL WHERE address NOT IN "
-        "(SELECT 'tel:' || recipient FROM message WHERE recipient IS NOT NULL)"
+        "(SELECT 'tel:' || recipient FROM message WHERE recipient IS NOT NULL "
+        "UNION SELECT recipient FROM message WHERE recipient IS NOT NULL)"
     )
     return forgotten.rowcount
 

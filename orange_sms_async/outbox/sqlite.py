@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,7 +16,7 @@ from orange_sms_async.outbox import Entry, Outcome, Priority, State, delivery, r
 from orange_sms_async.outbox.commits import Commits
 from orange_sms_async.outbox.database import OUTBOX
 from orange_sms_async.outbox.rows import KeptMessage
-from orange_sms_async.receipts import DeliveryReceipt
+from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
 
 class SqliteOutbox:
@@ -39,7 +40,8 @@ class SqliteOutbox:
     # -- opening and closing --------------------------------------------------------------------
 
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
-        self._retention = retention.total_seconds()
+        # Forgotten before its receipts have come, a message could not tell them from another's.
+        self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         await self._file.open()
         try:
             recovered = await self._file.write(lambda db: delivery.recover(db, now))
@@ -171,7 +173,7 @@ class SqliteOutbox:
         Raises:
             OutboxUnusable: texts may still stand in the log beside the file; forget again.
         """
-        forgotten = await self._file.write(rows.forget_content)
+        forgotten = await self._file.write(partial(rows.forget_content, now=time.time()))
         # What was overwritten in the file still stands in the log beside it.
         try:
             await self._file.empty_log()
