@@ -1,12 +1,15 @@
-"""The command `orange-sms`: a sandbox to develop against, campaigns from a file, receipts."""
+"""The command `orange-sms`: messages and campaigns, the account, receipts, and a sandbox."""
 
 import typer
 
+from orange_sms_async.cli.balance import balance
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.outbox import outbox
+from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
+from orange_sms_async.cli.usage import usage
 
 app = typer.Typer(
     help="Send SMS through Orange's API for Africa and the Middle East.",
@@ -18,8 +21,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-app.command()(sandbox)
 app.command()(bulk)
 app.command()(outbox)
 app.command()(receipts)
+app.command()(balance)
+app.command()(usage)
+app.command()(purchases)
+app.command()(sandbox)
 app.command()(demo)

@@ -1,10 +1,17 @@
 """A sandbox that lets everything through, and `orange-sms` run against it."""
 
+import asyncio
 import csv
+import os
 import subprocess
 
 import pytest
 from cli.served import COMMAND, environment, served_sandbox
+from typer.testing import CliRunner
+
+from orange_sms_async.cli import app
+from orange_sms_async.cli.serving import bind, serving
+from orange_sms_async.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +64,67 @@ def start(tmp_path, sandbox):
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def orange():
+    """A sandbox whose account and faults can be changed while commands ask it."""
+    return Sandbox(rate=None)
+
+
+@pytest.fixture
+def arrived():
+    """The paths of requests that have come to it, whether or not they are answered yet."""
+    return asyncio.Queue()
+
+
+@pytest.fixture
+async def begin(tmp_path, orange, arrived):
+    """Start a command against it, in another process."""
+
+    async def noticed(scope, receive, send):
+        if "path" in scope:
+            arrived.put_nowait(scope["path"])
+        await orange(scope, receive, send)
+
+    async with serving(noticed, bind("127.0.0.1", 0)) as url:
+        found = {"ORANGE_SMS_BASE_URL": url, "ORANGE_SMS_AUTHORIZATION": orange.authorization}
+
+        async def begin(*arguments, **settings):
+            return await asyncio.create_subprocess_exec(
+                *(*COMMAND, *map(str, arguments)),
+                cwd=tmp_path,
+                env=environment(**(found | settings)),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+
+        yield begin
+
+
+@pytest.fixture
+def ask(begin):
+    """Run a command against it to its end: exit code, stdout and stderr."""
+
+    async def ask(*arguments, **settings):
+        process = await begin(*arguments, **settings)
+        said = await process.communicate()
+        return process.returncode, said[0].decode(), said[1].decode()
+
+    return ask
+
+
+@pytest.fixture
+def invoke(sandbox):
+    """Run a command within this process, against the sandbox for all."""
+
+    def invoke(*arguments, settings=None, **options):
+        settings = sandbox.environment if settings is None else settings
+        env = dict.fromkeys(name for name in os.environ if "ORANGE_SMS" in name)
+        env |= environment(**settings)
+        return CliRunner().invoke(app, [*map(str, arguments)], env=env, **options)
+
+    return invoke
 
 
 @pytest.fixture

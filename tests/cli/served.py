@@ -52,7 +52,9 @@ def served_sandbox(*options):
 def environment(**settings):
     """Ours without anybody's account in it and without a proxy to this machine."""
     ours = {name: value for name, value in os.environ.items() if "ORANGE_SMS" not in name}
-    return ours | {"NO_PROXY": "127.0.0.1"} | settings
+    # Nor with anybody's file of settings: no file is in a device.
+    nobody = {"NO_PROXY": "127.0.0.1", "XDG_CONFIG_HOME": os.devnull}
+    return ours | nobody | settings
 
 
 def seen_at_work(path, *, lines=2):

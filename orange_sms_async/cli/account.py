@@ -1,0 +1,79 @@
+"""What Orange says of the account: a table for people, complete JSON or CSV for programs."""
+
+import asyncio
+import csv
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import attrs
+import typer
+
+from orange_sms_async import Client, Country
+from orange_sms_async.cli import settings
+from orange_sms_async.cli.errors import errors_end
+
+_T = TypeVar("_T", bound=attrs.AttrsInstance)
+
+
+def _country(given: str) -> str:
+    try:
+        return Country.from_code(given.upper()).code
+    except KeyError:
+        raise typer.BadParameter(
+            "a country of Orange's by its three letters, such as CIV or SEN"
+        ) from None
+
+
+InCountry = Annotated[
+    str | None,
+    typer.Option("--country", parser=_country, metavar="CODE", help="Only this one, such as CIV."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="All of Orange's fields, as JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="All of Orange's fields, as CSV.")]
+
+
+def answer(
+    question: Callable[[Client], Awaitable[list[_T]]],
+    class_: type[_T],
+    table: Callable[[list[_T]], None],
+    *,
+    as_json: bool,
+    as_csv: bool,
+    debug: bool,
+) -> None:
+    """Ask Orange, and show what it says: as a table, unless a program asked."""
+    if as_json and as_csv:
+        raise typer.BadParameter("one at a time", param_hint="--json and --csv")
+    with errors_end(debug=debug):
+        values = asyncio.run(_asked(settings.client(), question))
+    if as_json:
+        typer.echo(json.dumps([_plain(value) for value in values], indent=2, ensure_ascii=False))
+    elif as_csv:
+        _write_csv([field.name for field in attrs.fields(class_)], values)
+    else:
+        table(values)
+
+
+async def _asked(client: Client, question: Callable[[Client], Awaitable[list[_T]]]) -> list[_T]:
+    async with client:
+        return await question(client)
+
+
+def _plain(value: attrs.AttrsInstance) -> dict[str, str | int | None]:
+    return {name: _cell(cell) for name, cell in attrs.asdict(value).items()}
+
+
+def _cell(value: object) -> str | int | None:
+    if value is None or isinstance(value, int):
+        return value
+    # A price stays a text, or a program would make 320.00 a number that is nearly that.
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _write_csv(columns: Sequence[str], values: Sequence[attrs.AttrsInstance]) -> None:
+    lines = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    lines.writeheader()
+    lines.writerows(_plain(value) for value in values)

@@ -1,0 +1,61 @@
+"""`orange-sms balance`: the units of each contract, and how long they last."""
+
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from orange_sms_async import Contract
+from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
+from orange_sms_async.cli.contracts import days_left, is_active
+from orange_sms_async.cli.errors import Debug
+from orange_sms_async.cli.tables import say, show, table
+
+_SOON = 7  # days
+
+
+def balance(
+    *, country: InCountry = None, json: AsJson = False, csv: AsCsv = False, debug: Debug = False
+) -> None:
+    """
+    Show the units of each contract, and how long they last.
+
+    The total is what can be used now: an expired contract keeps its units, and the next bundle
+    bought for it makes them usable again. A contract ends at midnight, UTC.
+
+    It ends with 0, or with 3 for wrong credentials, 4 where Orange cannot be reached.
+    """
+    answer(
+        lambda client: client.contracts(country=country),
+        Contract,
+        _show,
+        as_json=json,
+        as_csv=csv,
+        debug=debug,
+    )
+
+
+def _show(contracts: list[Contract]) -> None:
+    now = datetime.now(UTC)
+    columns = ("country", "offer", "units", "status", "expires", "days")
+    made = table(*columns, numbers=("units", "days"), whole=("country", "expires"))
+    for contract in sorted(contracts, key=lambda one: (one.country, one.offer_name)):
+        made.add_row(
+            contract.country,
+            contract.offer_name,
+            f"{contract.available_units:,}",
+            contract.status,
+            f"{contract.expiration_date:%Y-%m-%d}" if contract.expiration_date else "",
+            _days(contract, now),
+        )
+    usable = sum(one.available_units for one in contracts if is_active(one, now))
+    made.add_row("total", "", f"{usable:,}")
+    show(made)
+    if kept := sum(one.available_units for one in contracts) - usable:
+        say(f"{kept:,} units more wait in expired contracts: buy a bundle to use them.")
+
+
+def _days(contract: Contract, now: datetime) -> Text:
+    days = days_left(contract, now)
+    if not is_active(contract, now):
+        return Text("expired" if contract.status in ("ACTIVE", "EXPIRED") else "", style="red")
+    return Text("" if days is None else f"{days}", style="yellow" if (days or 99) <= _SOON else "")

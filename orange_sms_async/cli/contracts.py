@@ -1,0 +1,55 @@
+"""Whether contracts let messages through, and if not, in one line, why and what to do."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from orange_sms_async import Contract
+
+_ON_NET = "SMS_OCB2"
+_NO_END = datetime.max.replace(tzinfo=UTC)
+
+
+def is_active(contract: Contract, at: datetime) -> bool:
+    """Tell whether it pays at that moment; its status alone is late by some seconds."""
+    return contract.status == "ACTIVE" and _end(contract) > at
+
+
+def days_left(contract: Contract, now: datetime) -> int | None:
+    """Count the days to the one it ends on, as Orange counts them: in UTC; None without an end."""
+    if contract.expiration_date is None:
+        return None
+    return (contract.expiration_date.astimezone(UTC).date() - now.astimezone(UTC).date()).days
+
+
+def paying(contracts: Iterable[Contract], country: str, *, on_net: bool = False) -> Contract | None:
+    """Choose the contract that pays for messages to a country, or would if it were prolonged."""
+    found = [
+        contract
+        for contract in contracts
+        if contract.country == country and (contract.offer_name == _ON_NET) is on_net
+    ]
+    return max(found, key=lambda one: (one.status == "ACTIVE", _end(one)), default=None)
+
+
+def trouble(contract: Contract | None, country: str, *, units: int, until: datetime) -> str:
+    """Say why so many units until then would not be had from a contract; "" if they would."""
+    if contract is None:
+        return f"no contract for {country}: buy a bundle"
+    now, end = datetime.now(UTC), _end(contract)
+    if contract.status == "EXPIRED" or end <= now:
+        when = f" on {end.astimezone(UTC):%Y-%m-%d}" if contract.expiration_date else ""
+        return f"contract for {country} expired{when}: buy a bundle, units are kept"
+    if contract.status != "ACTIVE":
+        return f"contract for {country} is {contract.status}: ask Orange"
+    if end <= until:
+        when = f"{end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"contract for {country} ends on {when}, too early: buy a bundle, units are kept"
+    if contract.available_units < units:
+        short = units - contract.available_units
+        has = f"contract for {country} has {contract.available_units:,} of {units:,} units needed"
+        return f"{has}: buy a bundle of {short:,} or more"
+    return ""
+
+
+def _end(contract: Contract) -> datetime:
+    return contract.expiration_date or _NO_END
