@@ -9,6 +9,7 @@ from orange_sms_async.cli.outbox import outbox
 from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
+from orange_sms_async.cli.segments import segments
 from orange_sms_async.cli.usage import usage
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
+app.command()(segments)
 app.command()(bulk)
 app.command()(outbox)
 app.command()(receipts)
