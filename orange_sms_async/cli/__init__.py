@@ -10,6 +10,7 @@ from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
 from orange_sms_async.cli.segments import segments
+from orange_sms_async.cli.send import send
 from orange_sms_async.cli.usage import usage
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
+app.command()(send)
 app.command()(segments)
 app.command()(bulk)
 app.command()(outbox)

@@ -1,0 +1,191 @@
+"""`orange-sms send`: one SMS, and its receipt where that can come."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import anyio
+import attrs
+import typer
+
+from orange_sms_async import (
+    Client,
+    ContractRefused,
+    Country,
+    DeliveryReceipt,
+    DeliveryStatus,
+    InvalidMessage,
+    OrangeSMSError,
+    OutboundMessage,
+    SentMessage,
+    count_segments,
+)
+from orange_sms_async.cli import settings
+from orange_sms_async.cli.contracts import paying, trouble
+from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.errors import Debug, errors_end
+from orange_sms_async.cli.receipts import Secret, listening, warn_without
+from orange_sms_async.cli.serving import serving
+from orange_sms_async.cli.signals import interrupts_call
+from orange_sms_async.cli.text import Text, read
+from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+
+_WAIT = 60.0  # seconds for the receipt, unless said otherwise
+
+
+def send(
+    to: Annotated[str, typer.Argument(metavar="TO", help="As in +2250701020304.")],
+    text: Text,
+    *,
+    sender_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One that Orange approved.")
+    ] = None,
+    on_net: Annotated[
+        bool,
+        typer.Option(
+            "--on-net", help='Pay with the "Orange only" offer: to other networks nothing arrives.'
+        ),
+    ] = False,
+    receipts: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Take its delivery receipt there, on 127.0.0.1; 0 for a free port.",
+        ),
+    ] = None,
+    secret: Secret = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="For the receipt; 60 unless given."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """
+    Send one SMS, and show Orange's id of it and of the request.
+
+    With --receipts it then waits for the word that it was delivered. Have your proxy pass what
+    Orange posts to that port. Ctrl-C ends the wait; what is on the wire finishes first.
+
+    The exit code is the first of these that applies:
+
+    2: wrong usage, such as a number without country.
+
+    130: interrupted before it was sent, or while it waited for the receipt.
+
+    3: wrong credentials or no access.
+
+    4: not sent, as Orange cannot be reached or has no time; trying again is safe.
+
+    5: it is unknown whether it was sent or, with --receipts, delivered.
+
+    1: refused, or the receipt says that it was not delivered.
+
+    0: accepted and, with --receipts, delivered.
+    """
+    message = _message(to, read(text), sender_name, on_net=on_net)
+    if wait is not None and receipts is None:
+        raise typer.BadParameter("goes with --receipts PORT", param_hint="--wait")
+    client = settings.client()
+    endpoint = None
+    if receipts is not None:
+        warn_without(secret)
+        seconds = _WAIT if wait is None else wait
+        endpoint = _Endpoint(listening("127.0.0.1", receipts), secret, seconds)
+    with errors_end(debug=debug):
+        raise typer.Exit(asyncio.run(_send(client, message, endpoint)))
+
+
+def _message(to: str, text: str, sender_name: str | None, *, on_net: bool) -> OutboundMessage:
+    try:
+        return OutboundMessage(to, text, sender_name=sender_name, on_net=on_net)
+    except InvalidMessage as error:
+        field, _, rule = str(error).partition(": ")
+        hint = "--sender-name" if field == "sender_name" else field.upper()
+        raise typer.BadParameter(rule, param_hint=hint) from None
+
+
+@attrs.frozen
+class _Endpoint:
+    """Where the receipt of one message is taken, and how long it is waited for."""
+
+    listener: socket.socket
+    secret: str | None = attrs.field(repr=False)
+    wait: float
+    book: ReceiptBook = attrs.field(factory=ReceiptBook, init=False)
+
+    @contextlib.asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        receiver = ReceiptReceiver(self.book.add, secret=self.secret)
+        async with serving(receiver, self.listener) as address:
+            typer.echo(f"Receipts are taken on {address}")
+            yield
+
+    async def delivered(self, sent: SentMessage) -> ExitCode:
+        try:
+            receipt = await self.book.delivered(sent.resource_id, self.wait)
+        except TimeoutError:
+            typer.echo(f"no receipt within {self.wait:g} s: Orange may take 24 hours")
+            return ExitCode.SOME_UNKNOWN
+        typer.echo(f"receipt: {receipt.status}")
+        return _exit_code(receipt)
+
+
+def _exit_code(receipt: DeliveryReceipt) -> ExitCode:
+    if receipt.delivered:
+        return ExitCode.ALL_ACCEPTED
+    impossible = receipt.status == DeliveryStatus.DELIVERY_IMPOSSIBLE
+    return ExitCode.SOME_FAILED if impossible else ExitCode.SOME_UNKNOWN
+
+
+async def _send(client: Client, message: OutboundMessage, endpoint: _Endpoint | None) -> ExitCode:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(client)
+        if endpoint:
+            await stack.enter_async_context(endpoint.served())
+        with anyio.CancelScope() as interrupted, _interrupts(interrupted):
+            await client.ready()
+            # What Orange says of a message on the wire is not to be missed.
+            with anyio.CancelScope(shield=True) as answered:
+                sent = await _sent(client, message)
+                typer.echo(f"resource id: {sent.resource_id}")
+                typer.echo(f"request id: {sent.request_id or 'none'}")
+                answered.shield = False
+                return await endpoint.delivered(sent) if endpoint else ExitCode.ALL_ACCEPTED
+    return ExitCode.INTERRUPTED
+
+
+def _interrupts(scope: anyio.CancelScope) -> contextlib.AbstractContextManager[None]:
+    def ask() -> None:
+        typer.echo("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
+        scope.cancel()
+
+    def leave() -> None:
+        typer.echo("Without a resource id above, the message may be sent.", err=True)
+
+    return interrupts_call(ask, leaving=leave)
+
+
+async def _sent(client: Client, message: OutboundMessage) -> SentMessage:
+    try:
+        return await client.send(message)
+    except ContractRefused as error:
+        if why := await _why_refused(client, message):
+            error.add_note(why)
+        raise
+
+
+async def _why_refused(client: Client, message: OutboundMessage) -> str:
+    """Look what is wrong with the contract; "" where that cannot be seen."""
+    country = Country.from_number(message.to).code
+    try:
+        contracts = await client.contracts(country=country)
+    except OrangeSMSError:
+        return ""
+    contract = paying(contracts, country, on_net=message.on_net)
+    units = count_segments(message.text).segments
+    return trouble(contract, country, units=units, until=datetime.now(UTC))
