@@ -4,6 +4,7 @@ import typer
 
 from orange_sms_async.cli.balance import balance
 from orange_sms_async.cli.bulk import bulk
+from orange_sms_async.cli.check import check
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.outbox import outbox
 from orange_sms_async.cli.purchases import purchases
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(send)
 app.command()(segments)
+app.command()(check)
 app.command()(bulk)
 app.command()(outbox)
 app.command()(receipts)

@@ -2,40 +2,42 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from orange_sms_async import Client, InvalidMessage, OutboundMessage, SendQueue
+from orange_sms_async import Client, SendQueue
+from orange_sms_async.cli import settings
+from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.campaign import Campaign, WatchedClient
 from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.earlier import RETENTION, Earlier, look_into, opened
 from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.errors import Debug
+from orange_sms_async.cli.options import Rate, RowsFile, SenderName, check_sender_name
+from orange_sms_async.cli.preflight import Preflight
 from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.progress import console, shown
-from orange_sms_async.cli.rates import messages_a_second
 from orange_sms_async.cli.receipts import Secret, listening, warn_without
-from orange_sms_async.cli.results import Result, ResultsFile, RowState, Tally, fill_in
+from orange_sms_async.cli.results import Result, ResultsFile, Tally, fill_in
 from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.outbox import OutboxUnusable, State
+from orange_sms_async.cli.summary import show_earlier, show_end, show_others
+from orange_sms_async.outbox import OutboxUnusable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
-
-_MOST_REASONS = 5
 
 
 def bulk(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE.csv", help="Columns to,text and, if wanted, sender_name,reference."
-        ),
-    ],
+    file: RowsFile,
     *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing, and end as `orange-sms check` does.")
+    ] = False,
     outbox: Annotated[
         Path | None,
         typer.Option(
@@ -50,16 +52,11 @@ def bulk(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a results file that exists.")
     ] = False,
-    rate: Annotated[
-        float,
-        typer.Option(
-            parser=messages_a_second,
-            metavar="NUMBER|off",
-            help="Messages a second: 5 unless Orange gave you more. Off is for sandboxes.",
-        ),
-    ] = 5.0,
-    sender_name: Annotated[
-        str | None, typer.Option(help="For rows that have none.", metavar="NAME")
+    rate: Rate = 5.0,
+    sender_name: SenderName = None,
+    max_units: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Stop before this run spends more, at 1 a segment."),
     ] = None,
     patience: Annotated[
         float,
@@ -78,14 +75,16 @@ def bulk(
     receipts_wait: Annotated[
         float, typer.Option(min=0, help="Seconds for receipts after the last message.")
     ] = 60.0,
+    debug: Debug = False,
 ) -> None:
     """
     Send the SMS of a CSV file and write what became of each row.
 
     The account is in the environment: ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET, or
-    ORANGE_SMS_AUTHORIZATION; ORANGE_SMS_BASE_URL for a sandbox. A row that is wrong or refused
-    is listed in the results and the others go on. Ctrl-C finishes what is on the wire and lists
-    the rest as not sent; a second one ends at once.
+    ORANGE_SMS_AUTHORIZATION; ORANGE_SMS_BASE_URL for a sandbox. Or it is in the file
+    ~/.config/orange-sms/config.toml. A row that is wrong or refused is listed in the results and
+    the others go on. Ctrl-C finishes what is on the wire and lists the rest as not sent; a second
+    one ends at once.
 
     With --outbox the campaign survives Ctrl-C, a crash or a power cut: the same command goes on
     where it was, lists every row, and sends no row again that was sent or may have been. It shows
@@ -113,23 +112,25 @@ def bulk(
 
     5: for some rows it is unknown whether they were sent.
 
-    1: some rows were refused or invalid.
+    1: some rows were refused or invalid, or not sent because of --max-units.
 
     0: all were accepted.
     """
-    _check_sender_name(sender_name)
+    check_sender_name(sender_name)
+    if dry_run:
+        _dry_run(file, sender_name, rate, max_units, outbox, debug=debug)
     kept_in = SqliteOutbox(outbox) if outbox else None
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
-    client = _client()
+    client = settings.client()
     try:
         with open_rows(file, sender_name) as rows:
             earlier = _earlier(outbox, path)
             if outbox and earlier:
                 rows.key = earlier.key
-                _show_earlier(earlier, outbox, screen)
-                _show_others(earlier.not_in(file, sender_name), file, screen)
+                show_earlier(earlier, outbox, screen)
+                show_others(earlier.not_in(file, sender_name), file, screen)
             replace = force or (earlier is not None and earlier.results)
             with _results_file(path, {file, outbox or file}, replace=replace) as written:
                 sending = send_rows(
@@ -142,6 +143,7 @@ def bulk(
                     screen=screen,
                     outbox=kept_in,
                     deliveries=deliveries,
+                    budget=Budget(math.inf if max_units is None else max_units),
                 )
                 campaign = asyncio.run(sending)
         told = _receipts_told(outbox, path, campaign.tally) if outbox else {}
@@ -149,7 +151,7 @@ def bulk(
         stop_with(str(error))
     except KeyboardInterrupt:  # before the first message
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    _show_end(campaign, path, outbox, told, screen)
+    show_end(campaign, path, outbox, told, screen, debug=debug)
     raise typer.Exit(campaign.exit_code)
 
 
@@ -164,9 +166,10 @@ async def send_rows(
     screen: Console,
     outbox: SqliteOutbox | None = None,
     deliveries: Deliveries | None = None,
+    budget: Budget | None = None,
 ) -> Campaign:
     """Send rows through a queue, watched on a screen; Ctrl-C stops it in an orderly way."""
-    watched = WatchedClient(client)
+    watched = WatchedClient(client, budget or Budget())
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
         queue = SendQueue(watched, rate=rate, outbox=outbox, retention=RETENTION)
@@ -186,6 +189,26 @@ async def send_rows(
             async with shown(campaign, total, screen):
                 await campaign.run()
     return campaign
+
+
+def _dry_run(
+    file: Path,
+    sender_name: str | None,
+    rate: float,
+    max_units: int | None,
+    outbox: Path | None,
+    *,
+    debug: bool,
+) -> NoReturn:
+    looked_at = Preflight(
+        file=file,
+        sender_name=sender_name,
+        rate=rate,
+        max_units=max_units,
+        # Opening would make one.
+        outbox=outbox if outbox and outbox.exists() else None,
+    )
+    raise typer.Exit(looked_at.run(settings.client(), debug=debug))
 
 
 def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:
@@ -214,22 +237,6 @@ async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, i
         return told
 
 
-def _check_sender_name(name: str | None) -> None:
-    # Once, or every row without a name of its own would be invalid.
-    try:
-        OutboundMessage("+2250000000000", "-", sender_name=name)
-    except InvalidMessage as error:
-        rule = str(error).removeprefix("sender_name: ")
-        raise typer.BadParameter(rule, param_hint="--sender-name") from None
-
-
-def _client() -> Client:
-    try:
-        return Client.from_env()
-    except ValueError as error:
-        stop_with(f"{error}. `orange-sms sandbox` says what to set to try it without an account.")
-
-
 def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFile:
     if path.exists() and any(path.samefile(other) for other in others):
         raise UnwritableFileError(f"{path} is read here: --results names another file")
@@ -238,51 +245,3 @@ def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFil
 
 def _earlier(outbox: Path | None, results: Path) -> Earlier | None:
     return asyncio.run(look_into(outbox, results)) if outbox else None
-
-
-def _show_earlier(earlier: Earlier, outbox: Path, screen: Console) -> None:
-    counts = earlier.counts
-    if not counts:
-        screen.print(f"{outbox} is new: the campaign begins.")
-        return
-    found = [f"{counts[State.SENT]} already sent", f"{len(earlier.waiting)} waiting"]
-    found += [
-        f"{counts[state]} {state}"
-        for state in (State.UNKNOWN, State.FAILED, State.EXPIRED, State.WITHDRAWN)
-        if counts[state]
-    ]
-    screen.print(f"{outbox} goes on: {', '.join(found)}.")
-    if earlier.cut:
-        screen.print(
-            f"{earlier.cut} of the unknown: on the wire when the last run ended, perhaps sent."
-        )
-
-
-def _show_others(others: int | None, file: Path, screen: Console) -> None:
-    if others is None:
-        screen.print("What waits is sent, also what may be in no row of this file.")
-    elif others:
-        screen.print(f"{others} of the waiting: in no row of {file}. They are sent too.")
-
-
-def _show_end(
-    campaign: Campaign, path: Path, outbox: Path | None, told: dict[str, int], screen: Console
-) -> None:
-    tally = campaign.tally
-    counts = ", ".join(f"{times} {state}" for state, times in tally.counts())
-    screen.print(f"{tally.rows} rows: {counts}.")
-    if told:
-        screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
-    for reason, times in tally.reasons.most_common(_MOST_REASONS):
-        screen.print(f"{times} x {reason}")
-    if tally.states[RowState.UNKNOWN]:
-        screen.print("Look into the unknown ones before you send them again: they may be sent.")
-        if outbox:
-            screen.print(f"`orange-sms outbox {outbox} --state unknown` lists them.")
-    if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
-        screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
-    screen.print(f"What became of each row is in {path}")
-    if campaign.ended in (ExitCode.UNREACHABLE, ExitCode.USAGE):
-        typer.echo(f"Error: {campaign.why}", err=True)
-    elif tally.no_access:
-        typer.echo(f"Error: {type(tally.no_access).__name__}: {tally.no_access}", err=True)

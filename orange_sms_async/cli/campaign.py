@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 
 import anyio
 import attrs
 
 from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SendReport, SentMessage
+from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.results import Result, Tally
@@ -16,29 +18,36 @@ from orange_sms_async.outbox import OutboxUnusable
 
 
 class WatchedClient:
-    """A client that remembers, for people to read, why nothing gets through just now."""
+    """
+    A client that spends no more than it may, and remembers why nothing gets through just now.
 
-    def __init__(self, client: Client) -> None:
+    Attributes:
+        trouble: the error of the last attempt, for people to read; None if it went well.
+    """
+
+    def __init__(self, client: Client, budget: Budget) -> None:
         self._client = client
+        self.budget = budget
         self.timeout = client.timeout
-        self.trouble = ""
+        self.trouble: NotSent | None = None
 
     async def ready(self) -> None:
         with self._watched():
             await self._client.ready()
 
     async def attempt(self, message: OutboundMessage) -> SentMessage:
-        with self._watched():
-            return await self._client.attempt(message)
+        async with self.budget.pays(message):
+            with self._watched():
+                return await self._client.attempt(message)
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
         try:
             yield
         except NotSent as error:
-            self.trouble = str(error)
+            self.trouble = error
             raise
-        self.trouble = ""
+        self.trouble = None
 
 
 @attrs.define(eq=False)
@@ -70,6 +79,7 @@ class Campaign:
 
     async def run(self) -> None:
         """Send every row, and what else waits in the outbox; once stopped, list the rest."""
+        self.client.budget.exceeded = partial(self._stop, ExitCode.SOME_FAILED)
         giving_up = asyncio.create_task(self._give_up(), name="orange-sms patience")
         try:
             async with self.queue.bulk(self._messages()) as reports:
@@ -105,7 +115,9 @@ class Campaign:
     @property
     def exit_code(self) -> ExitCode:
         """What to tell the shell."""
-        return self.tally.exit_code() if self.ended is None else self.ended
+        if self.ended in (None, ExitCode.SOME_FAILED):
+            return self.tally.exit_code() or self.ended or ExitCode.ALL_ACCEPTED
+        return self.ended
 
     async def _give_up(self) -> None:
         before = -1

@@ -75,7 +75,8 @@ class _Course:
     def trouble(self) -> str:
         """Say what keeps it waiting, once each."""
         stalled = time.monotonic() - self._moved_at > _STALLED
-        before, self._trouble = self._trouble, self.campaign.client.trouble if stalled else ""
+        trouble = self.campaign.client.trouble if stalled else None
+        before, self._trouble = self._trouble, str(trouble or "")
         return self._trouble if self._trouble != before else ""
 
     @property
