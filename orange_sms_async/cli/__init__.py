@@ -17,7 +17,6 @@ from orange_sms_async.cli.usage import usage
 app = typer.Typer(
     help="Send SMS through Orange's API for Africa and the Middle East.",
     no_args_is_help=True,
-    add_completion=False,
     # A traceback that shows locals shows numbers, texts and secrets; plain help and one-line
     # errors also read the same on every terminal and in a pipe.
     pretty_exceptions_enable=False,
