@@ -15,7 +15,7 @@ from orange_sms_async import (
 )
 from orange_sms_async.cli.ending import ExitCode
 
-_WAYS_OUT: dict[type[BaseException], str] = {
+_WAYS_OUT: dict[type[OrangeSMSError], str] = {
     ConnectionFailed: "Check the network, HTTPS_PROXY and the base URL, then try again",
     Throttled: "Wait a minute, then try again",
     ServiceUnavailable: "Orange is down or busy: try again later",
@@ -27,9 +27,11 @@ _WAYS_OUT: dict[type[BaseException], str] = {
     Refused: "The same will be refused again",
     OutcomeUnknown: "It may be sent: ask the recipient before you send it again",
 }
-_BY_NAME = {class_.__name__: way_out for class_, way_out in _WAYS_OUT.items()}
+_OF_REFUSALS = {
+    class_.__name__: way_out for class_, way_out in _WAYS_OUT.items() if issubclass(class_, Refused)
+}
 
-_EXIT_CODES: dict[type[BaseException], ExitCode] = {
+_EXIT_CODES: dict[type[OrangeSMSError], ExitCode] = {
     AuthenticationFailed: ExitCode.NO_ACCESS,
     AccessDenied: ExitCode.NO_ACCESS,
     NotSent: ExitCode.UNREACHABLE,
@@ -37,20 +39,24 @@ _EXIT_CODES: dict[type[BaseException], ExitCode] = {
 }
 
 
-def advice(error: BaseException) -> str:
+def advice(error: OrangeSMSError) -> str:
     """Say what happened and what to do; a note on the error knows better than its class."""
     if notes := getattr(error, "__notes__", None):
         return "; ".join(notes)
     said = f"{type(error).__name__}: {error}".removesuffix(".")
+    return f"{said}. {way_out(error)}."
+
+
+def way_out(error: OrangeSMSError) -> str:
+    """Say what to do about what came of a request."""
     if isinstance(error, OutcomeUnknown) and error.accepted:
-        return f"{said}. Do not send it again."
-    ways = (_WAYS_OUT[class_] for class_ in type(error).__mro__ if class_ in _WAYS_OUT)
-    return f"{said}. {next(ways)}."
+        return "Do not send it again"
+    return next(_WAYS_OUT[class_] for class_ in type(error).__mro__ if class_ in _WAYS_OUT)
 
 
-def way_out(name: str) -> str:
-    """Say what to do about an error of this class; "" for a name that is none of them."""
-    return _BY_NAME.get(name, "")
+def way_out_of_refusals(name: str) -> str:
+    """Say what to do about messages refused with a class of that name; "" if they were not."""
+    return _OF_REFUSALS.get(name, "")
 
 
 def exit_code(error: OrangeSMSError) -> ExitCode:

@@ -118,7 +118,7 @@ class Tally:
 
     states: Counter[RowState] = attrs.field(factory=Counter)
     reasons: Counter[str] = attrs.field(factory=Counter)
-    no_access: BaseException | None = None
+    no_access: OrangeSMSError | None = None
 
     def add(self, result: Result) -> None:
         self.states[result.state] += 1

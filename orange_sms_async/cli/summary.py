@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from orange_sms_async.cli.advice import advice, way_out
+from orange_sms_async import OrangeSMSError
+from orange_sms_async.cli.advice import advice, way_out, way_out_of_refusals
 from orange_sms_async.cli.campaign import Campaign
 from orange_sms_async.cli.earlier import Earlier
 from orange_sms_async.cli.ending import ExitCode
@@ -60,7 +61,7 @@ def show_end(
         screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
     for reason, times in tally.reasons.most_common(_MOST_REASONS):
         screen.print(f"{times} x {reason}")
-        if way := way_out(reason.partition(":")[0]):
+        if way := way_out_of_refusals(reason.partition(":")[0]):
             screen.print(f"    {way}.")
     if tally.states[RowState.UNKNOWN]:
         screen.print("Look into the unknown ones before you send them again: they may be sent.")
@@ -74,15 +75,15 @@ def show_end(
 
 def _show_why(campaign: Campaign, *, debug: bool) -> None:
     """Say on stderr why it ended before its rows did."""
-    why, behind = "", campaign.tally.no_access
-    if campaign.ended is ExitCode.UNREACHABLE:
-        behind = campaign.client.trouble
-        why = f"{campaign.why}. {way_out('ConnectionFailed')}."
-    elif campaign.ended in (ExitCode.USAGE, ExitCode.SOME_FAILED):
-        why = campaign.why
-    elif behind:
-        why = advice(behind)
-    if debug:
-        show_behind(behind)
-    if why:
-        typer.echo(f"Error: {why}", err=True)
+    trouble, no_access = campaign.client.trouble, campaign.tally.no_access
+    if campaign.ended is ExitCode.UNREACHABLE and trouble:
+        _complain(f"{campaign.why}. {way_out(trouble)}.", trouble if debug else None)
+    elif campaign.ended in (ExitCode.UNREACHABLE, ExitCode.USAGE, ExitCode.SOME_FAILED):
+        _complain(campaign.why)
+    elif no_access:
+        _complain(advice(no_access), no_access if debug else None)
+
+
+def _complain(line: str, behind: OrangeSMSError | None = None) -> None:
+    show_behind(behind)
+    typer.echo(f"Error: {line}", err=True)

@@ -82,6 +82,23 @@ async def test_no_contract_at_all(orange, ask, commands):
     in_one_line(complaints, "no contract for SEN: buy a bundle")
 
 
+async def test_what_is_behind_a_campaign_that_ended(ask, rows_file):
+    """
+    The same chain for bulk, before its one line.
+    """
+    path = rows_file("to,text\n+2250700000001,Un mot privé\n")
+    options = ("--debug", "--force", "--patience", 0.2)
+    nowhere, wrong = "http://127.0.0.1:9", "Basic eDp5"
+    offline = await ask("bulk", path, *options, ORANGE_SMS_BASE_URL=nowhere)
+    refused = await ask("bulk", path, *options, ORANGE_SMS_AUTHORIZATION=wrong)
+
+    assert (4, 3) == (offline[0], refused[0])
+    assert "httpx.ConnectError (" in offline[2]
+    assert "Error: gave up: no connection to http://127.0.0.1:9. Check the network" in offline[2]
+    assert "  AuthenticationFailed: Orange answered 401 (invalid_client)" in refused[2]
+    assert not [canary for canary in CANARIES if canary in offline[2] + refused[2]]
+
+
 async def test_what_is_behind_an_error(orange, ask):
     """
     Each error of the chain on a line; no number, no text, no secret, though Orange repeats them.
