@@ -8,7 +8,8 @@ from orange_sms_async import Contract
 from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.contracts import days_left, is_active
 from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.tables import say, show, table
+from orange_sms_async.cli.progress import console
+from orange_sms_async.cli.tables import show, table
 
 _SOON = 7  # days
 
@@ -51,7 +52,7 @@ def _show(contracts: list[Contract]) -> None:
     made.add_row("total", "", f"{usable:,}")
     show(made)
     if kept := sum(one.available_units for one in contracts) - usable:
-        say(f"{kept:,} units more wait in expired contracts: buy a bundle to use them.")
+        console().print(f"{kept:,} units more wait in expired contracts: buy a bundle to use them.")
 
 
 def _days(contract: Contract, now: datetime) -> Text:

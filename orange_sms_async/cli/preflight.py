@@ -14,9 +14,10 @@ from orange_sms_async import Client, Contract
 from orange_sms_async.cli.contracts import days_left, paying, trouble
 from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.errors import errors_end
+from orange_sms_async.cli.progress import console
 from orange_sms_async.cli.rows import UnreadableFileError, open_rows
 from orange_sms_async.cli.survey import Survey, surveyed
-from orange_sms_async.cli.tables import say, show
+from orange_sms_async.cli.tables import show
 from orange_sms_async.outbox import OutboxUnusable
 
 
@@ -55,7 +56,7 @@ class Preflight:
             against += _shown(self._of_account(survey, contracts))
         things = "1 thing" if against == 1 else f"{against} things"
         verdict = f"No-go: {things} to put right." if against else "Go."
-        say(f"{verdict} Nothing was sent.")
+        console().print(f"{verdict} Nothing was sent.")
         return ExitCode.SOME_FAILED if against else ExitCode.ALL_ACCEPTED
 
     def _survey(self) -> Survey:

@@ -95,8 +95,10 @@ class _Course:
 
 
 def console() -> Console:
-    """Make the screen that all commands write to."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    """Make the screen that all commands write to: folded between words, but not in a pipe."""
+    screen = Console(highlight=False, markup=False)
+    screen.soft_wrap = not screen.is_terminal
+    return screen
 
 
 @contextlib.asynccontextmanager

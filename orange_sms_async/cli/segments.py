@@ -9,7 +9,7 @@ from rich.text import Text as Styled
 from orange_sms_async import count_segments
 from orange_sms_async.cli.plain import is_foreign, plain
 from orange_sms_async.cli.progress import console
-from orange_sms_async.cli.tables import say, show, table
+from orange_sms_async.cli.tables import show, table
 from orange_sms_async.cli.text import Text, read
 from orange_sms_async.segments import Encoding, SegmentCount
 
@@ -29,10 +29,10 @@ def segments(text: Text) -> None:
     """
     text = read(text)
     counted = count_segments(text)
-    say(f"{_said(counted)}, room for {counted.room} plain characters more")
+    console().print(f"{_said(counted)}, room for {counted.room} plain characters more")
     if not counted.costly:
         return
-    console().print(_marked(text, counted.costly))
+    console().print(_marked(text, counted.costly), soft_wrap=True)
     _show_costly(text, counted)
     if counted.encoding is Encoding.UCS_2:
         _show_plain(text, counted)
@@ -61,7 +61,7 @@ def _show_costly(text: str, counted: SegmentCount) -> None:
         made.add_row(shown, name, str(times[character]), _instead(character))
     show(made)
     if len(counted.costly) > _MOST_CHARACTERS:
-        say(f"... and {len(counted.costly) - _MOST_CHARACTERS} others")
+        console().print(f"... and {len(counted.costly) - _MOST_CHARACTERS} others")
 
 
 def _instead(character: str) -> str:
@@ -73,10 +73,10 @@ def _show_plain(text: str, counted: SegmentCount) -> None:
     replaced = plain(text)
     cost = count_segments(replaced)
     if is_foreign(replaced):
-        say(f"Without a plain replacement: {cost.costly[:_MOST_CHARACTERS]}")
+        console().print(f"Without a plain replacement: {cost.costly[:_MOST_CHARACTERS]}")
     saved = counted.segments - cost.segments
     if saved > 0:
-        say(f"In plain characters {_said(cost)}, {saved} fewer:")
-        console().print(replaced)
+        console().print(f"In plain characters {_said(cost)}, {saved} fewer:")
+        console().print(replaced, soft_wrap=True)  # in one piece, to be copied
     elif saved == 0 and replaced != text:
-        say(f"In plain characters {_said(cost)} too, with room for {cost.room} more.")
+        console().print(f"In plain characters {_said(cost)} too, with room for {cost.room} more.")

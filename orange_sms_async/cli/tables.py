@@ -1,4 +1,4 @@
-"""Tables and sentences on a terminal of any width, and in a pipe."""
+"""Tables on a terminal of any width, and in a pipe."""
 
 from collections.abc import Sequence
 
@@ -33,9 +33,3 @@ def show(made: Table) -> None:
     if not screen.is_terminal:
         screen.width = _WIDEST
     screen.print(made, soft_wrap=False)
-
-
-def say(sentence: str) -> None:
-    """Print a sentence, folded between words on a terminal, in one line in a pipe."""
-    screen = console()
-    screen.print(sentence, soft_wrap=not screen.is_terminal)

@@ -107,10 +107,15 @@ async def test_what_is_behind_an_error(orange, ask):
     refused = (await ask(*SEND, "--debug"))[2]
     offline = (await ask(*SEND, "--debug", ORANGE_SMS_BASE_URL="http://127.0.0.1:9"))[2]
 
+    orange.drop_next()
+    lost = (await ask(*SEND, "--debug"))[2]
+
     said = offline.splitlines()
+    assert "  OutcomeUnknown: the connection was lost" in lost
+    assert "  httpx.RemoteProtocolError (" in lost
     assert "ContractRefused: Orange answered 403 (POL0001)" in refused
     assert "X-OAPI-Request-Id" in refused
     assert said[0].startswith("  ConnectionFailed: no connection to http://127.0.0.1:9")
     assert any("httpx.ConnectError (" in line for line in said)
     assert said[-1].startswith("Error: ")
-    assert not [canary for canary in CANARIES if canary in refused + offline]
+    assert not [canary for canary in CANARIES if canary in refused + offline + lost]
