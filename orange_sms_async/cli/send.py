@@ -95,7 +95,9 @@ def send(
     if receipts is not None:
         warn_without(secret)
         seconds = _WAIT if wait is None else wait
-        endpoint = _Endpoint(listening("127.0.0.1", receipts), secret, seconds)
+        endpoint = _Endpoint(
+            listening("127.0.0.1", receipts, instead="--receipts 0"), secret, seconds
+        )
     with errors_end(debug=debug):
         raise typer.Exit(asyncio.run(_send(client, message, endpoint)))
 

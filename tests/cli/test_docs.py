@@ -40,7 +40,7 @@ def test_no_command_or_option_is_described_that_does_not_exist():
         option
         for command in COMMANDS.values()
         for parameter in command.params
-        for option in parameter.opts
+        for option in (*parameter.opts, *parameter.secondary_opts)
     }
     described = set(re.findall(r"`(--[a-z-]+)", PAGE))
 
