@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format bench soak torture clean
+.PHONY: demo test check format docs bench soak torture clean
 
 demo: $(INSTALLED)
 	$(BIN)/orange-sms demo
@@ -22,6 +22,10 @@ check: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# It fails on any warning. The site is in build/docs and can be read from there, without a server.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(INSTALLED)
 	for question in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[!_]*.py)); do \

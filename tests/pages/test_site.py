@@ -1,0 +1,123 @@
+"""The site that `make docs` builds: without a warning, without a foreign address, on any screen."""
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
+
+import pytest
+from pages.written import ROOT
+
+LOADS = {"link", "script", "img", "iframe", "source", "video", "audio", "object", "embed", "use"}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build it anew."""
+    folder = tmp_path_factory.mktemp("site")
+    mkdocs = Path(sys.executable).with_name("mkdocs")
+    built = subprocess.run(
+        [mkdocs, "build", "--strict", "--site-dir", folder],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+class Loaded(HTMLParser):
+    """Collects the addresses that a browser fetches by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag in LOADS:
+            self.addresses += [value for name, value in attributes if name in ("src", "href")]
+
+
+def html(site):
+    return sorted(site.rglob("*.html"))
+
+
+def test_nothing_is_loaded_from_elsewhere(site):
+    """
+    No page, style sheet or picture names another host for what a browser fetches by itself.
+    """
+    parser = Loaded()
+    for page in html(site):
+        parser.feed(page.read_text("utf-8"))
+    pictures = [picture.read_text("utf-8") for picture in site.rglob("*.svg")]
+    styles = [style.read_text("utf-8") for style in site.rglob("*.css")]
+
+    assert 20 < len(html(site))
+    assert [] == [found for found in parser.addresses if found and urlsplit(found).netloc]
+    assert [] == [text for text in pictures if "url(http" in text or 'href="http' in text]
+    assert [] == [text for text in styles if "url(http" in text or "@import" in text]
+
+
+def test_french_pages_say_so(site):
+    """
+    To browsers and screen readers.
+    """
+    french = {page for page in html(site) if '<html lang="fr"' in page.read_text("utf-8")}
+
+    assert {page for page in html(site) if page.parent.name == "fr"} == french
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=site)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_on_a_phone(site, address, chromium):
+    """
+    No page is wider than the screen, asks another host for anything, or misses a file.
+    """
+    context = chromium.new_context(viewport=PHONE)
+    page, asked, missing, wide = context.new_page(), [], [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("response", lambda answer: missing.extend([answer.url] * (answer.status >= 400)))
+    for file in html(site):
+        if file.name == "404.html":  # it is served at any address, and so names files from the root
+            continue
+        page.goto(f"{address}/{file.relative_to(site)}")
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide.append(file.name)
+    context.close()
+
+    assert {urlsplit(address).netloc} == {urlsplit(url).netloc for url in asked}
+    assert ([], []) == (missing, wide)
+
+
+def test_search(address, chromium):
+    """
+    It finds a word, without a server's help.
+    """
+    page = chromium.new_page()
+    page.goto(f"{address}/index.html")
+    page.get_by_placeholder("Search").focus()
+    page.get_by_text("Type to start searching").wait_for()
+    page.get_by_placeholder("Search").press_sequentially("OutcomeUnknown")
+    page.locator(".md-search-result__link").first.wait_for()
+
+    assert 1 < page.locator(".md-search-result__link").count()
