@@ -1,0 +1,94 @@
+"""Nothing that a user can name is missing from the documentation."""
+
+import re
+
+import click
+import pytest
+import typer
+from pages.written import DOCS, FRENCH, PAGES, blocks, headings, name
+
+import orange_sms_async
+from orange_sms_async import OrangeSMSError, errors
+from orange_sms_async.cli import app
+
+ERRORS = [
+    kind.__name__
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, OrangeSMSError)
+]
+CODE = re.compile(r"^```.*?^```$|`[^`]*`", re.MULTILINE | re.DOTALL)
+ENGLISH_LINK = re.compile(r"\[[^]]*\]\((?!docs/fr|[a-z]+\.md)[^)]*\)")
+WRONG = re.compile(r".*(?:\w'\w|[^\s\d*/][;!?»](?!\w)| [:;!?»]|[a-zé]:\s|« ).*")
+TEXT = {page: page.read_text("utf-8") for page in PAGES}
+
+
+def commands():
+    group = typer.main.get_command(app)
+    return {name: group.get_command(click.Context(group), name) for name in group.commands}
+
+
+OPTIONS = [
+    (command, "|".join([*parameter.opts, *parameter.secondary_opts]))
+    for command, found in commands().items()
+    for parameter in found.params
+    if parameter.param_type_name == "option" and not parameter.hidden
+    if "--help" not in parameter.opts
+]
+
+
+@pytest.mark.parametrize("public", orange_sms_async.__all__)
+def test_every_name_is_in_the_reference(public):
+    """
+    With its docstring, by the path a user imports it from.
+    """
+    assert f"\n::: orange_sms_async.{public}\n" in TEXT[DOCS / "reference.md"]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("page", [DOCS / "errors.md", DOCS / "fr" / "errors.md"], ids=name)
+def test_every_error_has_its_place(page, error):
+    """
+    A heading that names it, under which it is said what to do.
+    """
+    assert any(f"`{error}`" in words for _, words in headings(page))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_said(command):
+    """
+    As one types it.
+    """
+    assert any(f"orange-sms {command}" in text for text in TEXT.values())
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_every_option_is_said(command, option):
+    """
+    On a page that speaks of its command; of a switch, either form.
+    """
+    whole = re.compile(rf"(?<![\w-])({option})(?![\w-])")
+
+    assert any(f"orange-sms {command}" in text and whole.search(text) for text in TEXT.values())
+
+
+@pytest.mark.parametrize("french", FRENCH, ids=name)
+def test_french_keeps_up(french):
+    """
+    A French page has the headings of its English one, level by level, and the same code.
+    """
+    english = FRENCH[french]
+
+    assert [level for level, _ in headings(english)] == [level for level, _ in headings(french)]
+    assert [block.meaning for block in blocks(english)] == [
+        block.meaning for block in blocks(french)
+    ]
+
+
+@pytest.mark.parametrize("french", FRENCH, ids=name)
+def test_french_is_typeset(french):
+    """
+    No-break space before : ; ! ? and inside « », and curved apostrophes, but in code.
+    """
+    prose = CODE.sub("", TEXT[french])
+
+    assert [] == WRONG.findall(ENGLISH_LINK.sub("", prose))
