@@ -2,13 +2,20 @@
 
 import re
 
+import attrs
 import click
 import pytest
 import typer
 from pages.written import DOCS, FRENCH, PAGES, blocks, headings, name
 
 import orange_sms_async
-from orange_sms_async import OrangeSMSError, errors
+from orange_sms_async import (
+    Contract,
+    OrangeSMSError,
+    PurchaseOrder,
+    UsageStatistics,
+    errors,
+)
 from orange_sms_async.cli import app
 
 ERRORS = [
@@ -51,6 +58,16 @@ def test_every_error_has_its_place(page, error):
     A heading that names it, under which it is said what to do.
     """
     assert any(f"`{error}`" in words for _, words in headings(page))
+
+
+@pytest.mark.parametrize("kind", [Contract, UsageStatistics, PurchaseOrder])
+def test_every_field_of_the_account_is_said(kind):
+    """
+    Those without a docstring, too: Orange's names say what they are.
+    """
+    names = {field.name for field in attrs.fields(kind)}
+
+    assert {name for name in names if f"`{name}`" in TEXT[DOCS / "account.md"]} == names
 
 
 @pytest.mark.parametrize("command", commands())
