@@ -11,7 +11,8 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 -m 'not alone' --cov --cov-report=
+	$(BIN)/python -m pytest -m alone --cov --cov-append --cov-report=term
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

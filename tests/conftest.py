@@ -12,6 +12,7 @@ pytest_plugins = ["pytester"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on a loop whose clock does not jump")
+    config.addinivalue_line("markers", "alone: keeps time to some milliseconds, beside no other")
 
 
 def pytest_asyncio_loop_factories(

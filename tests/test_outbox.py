@@ -169,6 +169,18 @@ class TestCommitted:
 
         assert [{"a": "failed"}] == seen
 
+    async def test_what_was_asked_for_is_done_before_the_file_closes(self, path):
+        """
+        A queue that stops in the same instant finds it on disk, waiting, and no error.
+        """
+        outbox = SqliteOutbox(path)
+        await outbox.open(0.0, MONTH)
+        keeping = outbox.add(Entry(named("a"), Priority.NORMAL))
+        await outbox.aclose()
+
+        assert await keeping is None
+        assert {"a": "queued"} == on_disk(path)
+
     async def test_many_producers_share_a_commit(self, opened):
         """
         A hundred submitted together wait for a few fsyncs, not for a hundred.

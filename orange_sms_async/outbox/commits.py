@@ -47,16 +47,20 @@ class Commits:
             await asyncio.get_running_loop().run_in_executor(thread, self.connection.close)
             thread.shutdown(wait=False)
 
-    async def write(self, operation: Operation[_T]) -> _T:
-        """Do something within a transaction, and return what it returns once that is on disk."""
+    def write(self, operation: Operation[_T]) -> asyncio.Future[_T]:
+        """
+        Do something within a transaction; what it returns is there once that is on disk.
+
+        Asked for before `aclose`, it is done before that ends.
+        """
         if self._thread is None:
             raise self._kind.unusable(self._path, "not open")
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._pending.append((operation, future))
         if self._committing is None and len(self._pending) == 1:
             # Not at once: those who are woken together come back together, and share a commit.
             asyncio.get_running_loop().call_soon(self._commit_pending, self._thread)
-        return await future  # type: ignore[no-any-return]
+        return future
 
     async def empty_log(self) -> None:
         """

@@ -64,10 +64,14 @@ class SqliteOutbox:
         return self._waiting[priority]
 
     def add(self, entry: Entry) -> asyncio.Future[Outcome | None]:
-        return asyncio.ensure_future(self._add(entry))
+        # Asked for at once: a queue that closes before the task begins waits for it.
+        keeping = self._file.write(lambda db: rows.add(db, entry))
+        return asyncio.ensure_future(self._added(entry, keeping))
 
-    async def _add(self, entry: Entry) -> Outcome | None:
-        kept = await self._file.write(lambda db: rows.add(db, entry))
+    async def _added(
+        self, entry: Entry, keeping: asyncio.Future[tuple[bool, Outcome] | None]
+    ) -> Outcome | None:
+        kept = await keeping
         if kept is None:
             self._waiting[entry.priority] += 1
             return None

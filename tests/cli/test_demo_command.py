@@ -9,6 +9,7 @@ import pytest
 LIST = Path(__file__).parents[2] / "examples" / "recipients.csv"
 
 
+@pytest.mark.alone
 def test_sixty_messages_go_out_and_their_receipts_come_back(run):
     """
     The whole of it, at Orange's pace: every row is accounted for and no second held a sixth.
