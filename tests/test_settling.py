@@ -1,5 +1,6 @@
 """A receipt whose resource id nobody has: it settles an unknown message, or a person does."""
 
+import contextlib
 import sqlite3
 import time
 from datetime import timedelta
@@ -318,6 +319,9 @@ class Truth:
         self.accepted: dict[str, tuple[str, float]] = {}  # resource id to reference and time
         self.ids: dict[str, str] = {}  # of those on the wire that Orange took
 
+    def close(self) -> None:
+        self.db.close()
+
     def leaves(self, n: int) -> None:
         """What waits leaves, and a new message; its request arrives at Orange or does not."""
         self.count += 1
@@ -394,8 +398,8 @@ def test_no_receipt_settles_a_message_it_is_not_of(steps):
     """
     Whatever is lost, cut, sent twice or crashes, in whatever order: an id is its owner's alone.
     """
-    truth = Truth()
-    outcomes = truth.go(steps)
+    with contextlib.closing(Truth()) as truth:
+        outcomes = truth.go(steps)
 
     owners = {key: reference for key, (reference, _) in truth.accepted.items()}
     known = {outcome.resource_id: outcome.reference for outcome in outcomes if outcome.resource_id}
@@ -406,6 +410,7 @@ def test_such_a_walk_does_settle_messages():
     """
     Or the one before would show nothing.
     """
-    [outcome] = Truth().go([("leaves", 1, 0), ("lost", 0, 30), ("reported", 0, 30)])
+    with contextlib.closing(Truth()) as truth:
+        [outcome] = truth.go([("leaves", 1, 0), ("lost", 0, 30), ("reported", 0, 30)])
 
     assert ("id-0", "receipt") == (outcome.resource_id, outcome.settled_by)

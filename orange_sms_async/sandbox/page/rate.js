@@ -14,13 +14,15 @@ const figures = {};
 const bars = [];
 let arrivals = []; // [time, status, how many came within the second before it]
 let first = 0; // of those, the first that is not older than a second
+let loaded = 0; // when the newest arrival came that was not told by an event
 let limit = null;
 let changed = true;
 
 export async function open() {
   find("#rate-figures").replaceChildren(...["arrived", "refused", "unanswered", "most", "limit"].map(figure));
   find("#rate-chart").replaceChildren(chart());
-  on("arrival", ([time, status]) => add(time, status));
+  // An event comes a little late: what it tells of may have been loaded meanwhile.
+  on("arrival", ([time, status]) => time > loaded && add(time, status));
   on("reload", load);
   setInterval(draw, EVERY);
   await load();
@@ -33,6 +35,7 @@ async function load() {
   if (rate === null) return;
   const newest = rate.arrivals.at(-1)?.[0] ?? 0;
   const meanwhile = arrivals.filter((each) => !before.has(each) && each[0] > newest);
+  loaded = newest;
   limit = rate.limit;
   arrivals = [];
   first = 0;
