@@ -21,8 +21,9 @@ def keep(
     if not receipt.resource_id:
         return None
     resource_id = storable(receipt.resource_id)
-    settles = _owner(db, resource_id) is None
-    if settles:
+    outcome = _advanced(db, resource_id)
+    settles = outcome is None
+    if outcome is None:
         claims = _claims(db, storable(receipt.address).removeprefix("tel:"))
         candidate = next(
             (reference for reference in claims if claims[reference] == {resource_id}), None
@@ -30,15 +31,16 @@ def keep(
         if candidate is None:
             return None
         _settle_as_sent(db, candidate, resource_id, arrived_at)
-    _advance(db, resource_id)
-    return rows.find_sent(db, resource_id), settles
+        outcome = _advanced(db, resource_id)
+    return None if outcome is None else (outcome, settles)
 
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
     """Keep what became of a message; return it as kept, and others that this settled."""
     rows.settle(db, outcome, now)
     if outcome.resource_id is not None:
-        outcome = attrs.evolve(outcome, delivery=_advance(db, storable(outcome.resource_id)))
+        advanced = _advanced(db, storable(outcome.resource_id))
+        outcome = attrs.evolve(outcome, delivery=advanced.delivery if advanced else None)
     settled = {changed.reference: changed for changed in _adopt(db, _number(db, outcome), now)}
     return [settled.pop(outcome.reference, outcome), *settled.values()]
 
@@ -65,7 +67,7 @@ def resolve(
         raise InvalidMessage("sent: the resource id of another message")
     priority = rows.resolve(db, reference, sent, now)
     if priority is not None and sent is not None:
-        _advance(db, sent)
+        _advanced(db, sent)
     return priority
 
 
@@ -110,14 +112,10 @@ def _number(db: sqlite3.Connection, outcome: Outcome) -> str:
     return db.execute(query, (outcome.reference,)).fetchone()[0]  # type: ignore[no-any-return]
 
 
-def _advance(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None:
-    """Bring a message as far as its receipts go, never back; return the furthest of them."""
+def _advanced(db: sqlite3.Connection, resource_id: str) -> Outcome | None:
+    """Bring the message with an id as far as its receipts go, never back; return its outcome."""
     receipt = receipts.furthest(db, resource_id)
-    if receipt is not None:
-        db.execute(
-            "UPDATE message SET delivery = ? WHERE resource_id = ?", (receipt.status, resource_id)
-        )
-    return receipt
+    return None if receipt is None else rows.advance(db, resource_id, receipt.status)
 
 
 # -- a receipt that is the only answer ----------------------------------------------------------
@@ -207,6 +205,6 @@ def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
         if len(resource_ids) == 1:
             (resource_id,) = resource_ids
             _settle_as_sent(db, reference, resource_id, now)
-            _advance(db, resource_id)
+            _advanced(db, resource_id)
             adopted.append(rows.find(db, reference))
     return [outcome for outcome in adopted if outcome is not None]

@@ -37,6 +37,9 @@ def furthest(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None
 
 def forget_old(db: sqlite3.Connection, before: float) -> None:
     # In the order in which they came, so that nobody has to look for the old ones.
+    oldest = db.execute("SELECT arrived_at FROM receipt ORDER BY id LIMIT 1").fetchone()
+    if oldest is None or oldest[0] >= before:
+        return
     db.execute(
         "DELETE FROM receipt WHERE id IN (SELECT id FROM "
         f"(SELECT id, arrived_at FROM receipt ORDER BY id LIMIT {_AT_ONCE}) WHERE arrived_at < ?)",

@@ -219,9 +219,13 @@ def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
     return None if row is None else _outcome(row)[1]
 
 
-def find_sent(db: sqlite3.Connection, resource_id: str) -> Outcome:
-    query = f"SELECT {_OUTCOME} FROM message WHERE resource_id = ?"
-    return _outcome(db.execute(query, (resource_id,)).fetchone())[1]
+def advance(db: sqlite3.Connection, resource_id: str, status: str) -> Outcome | None:
+    """Keep how far the message with an id has come; return its outcome, if there is one."""
+    updated = db.execute(
+        f"UPDATE message SET delivery = ? WHERE resource_id = ? RETURNING {_OUTCOME}",
+        (status, resource_id),
+    ).fetchall()
+    return _outcome(updated[0])[1] if updated else None
 
 
 def page(db: sqlite3.Connection, state: State | None, after: int) -> list[tuple[int, Outcome]]:
