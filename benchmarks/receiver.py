@@ -25,7 +25,7 @@ from orange_sms_async.outbox.database import OUTBOX, connect
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
-LINES = 64  # keep-alive connections, each with one request under way
+LINES = 128  # keep-alive connections, each with one request under way
 TURN = 0.5  # seconds for one app, then the other: a busy moment meets both
 CASES = {
     "bare ASGI app": "/bare",
