@@ -8,11 +8,11 @@ from orange_sms_async.receipts import DeliveryReceipt, rank
 _AT_ONCE = 10  # old receipts that are forgotten with each new one
 
 
-def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> bool:
-    """Keep a receipt; return whether it says something new."""
+def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> None:
+    """Keep a receipt, unless it says nothing new."""
     # Without a resource id, two messages to one number look like a duplicate. The plus keeps SQLite
     # from looking for it among all receipts of the number.
-    added = db.execute(
+    db.execute(
         "INSERT INTO receipt (resource_id, status, address, arrived_at) "
         "SELECT :resource_id, :status, :address, :arrived_at WHERE NOT EXISTS ("
         "SELECT 1 FROM receipt WHERE resource_id = :resource_id AND status = :status "
@@ -24,7 +24,6 @@ def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> 
             "arrived_at": arrived_at,
         },
     )
-    return added.rowcount == 1
 
 
 def furthest(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None:
