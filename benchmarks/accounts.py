@@ -77,7 +77,7 @@ class _Noted(httpx.AsyncByteStream):
 
 
 async def account(address: str, rate: float, seconds: float, ids: list[ResourceId]) -> list[float]:
-    """Send as much as the pace lets for some seconds; return when each message left."""
+    """Send as much as the pace lets, for some seconds from the first; return when each left."""
 
     def note(outcome: Outcome) -> None:
         if outcome.resource_id:
@@ -85,7 +85,6 @@ async def account(address: str, rate: float, seconds: float, ids: list[ResourceI
 
     pacer = Pacer(rate)
     transport = Watched(pacer)
-    end = asyncio.get_running_loop().time() + seconds
     messages = (sms(str(number)) for number in itertools.count())
     async with (
         transport,
@@ -94,7 +93,7 @@ async def account(address: str, rate: float, seconds: float, ids: list[ResourceI
         queue.bulk(messages, window=50) as reports,
     ):
         async for _ in reports:
-            if asyncio.get_running_loop().time() > end:
+            if transport.left[-1] - transport.left[0] > seconds:
                 break
     return transport.left
 
