@@ -14,8 +14,9 @@ _RISE, _FALL = 0.01, 2e-5
 # A server that admits one request per 1/rate (a "spike arrest") refuses on every bit of drift: at
 # the cap it still throttles, and only a much wider spacing helps.
 _SPIKE_CAP, _SPIKE_FALL = 0.60, 5e-5
-_SPIKE_SIGN, _REMEMBERED = 5, 100
+_FEW, _REMEMBERED = 5, 100
 _HOLD = 0.25  # seconds without a request after a throttled one
+_LATE = 0.5  # seconds beyond the usual, by which an answer tells that its request was delayed
 _FAST = 10.0  # requests a second beyond which a late timer is made up for
 _LATENESS = 0.02  # seconds late that are made up for
 
@@ -42,12 +43,13 @@ class Pacer:
         self._guard = _START
         self._cap, self._fall = _CAP, _FALL
         self._throttled = deque[bool](maxlen=_REMEMBERED)
+        self._usual = 0.0  # seconds from a slot to its answer
         self._most = 0 if math.isinf(rate) else math.ceil(rate)
         self.left_at = deque[float](maxlen=self._most)
         self.leaving = 0
         self._slots = deque[float](maxlen=self._most)
         self._lateness = _LATENESS if _FAST < rate < math.inf else 0.0
-        self._held_until = self._widened_at = -math.inf
+        self._held_until = self._widened_at = self._straggled_at = -math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -104,7 +106,8 @@ class Pacer:
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         # A second `asyncio.run` keeps its distance from the last slot of the first.
         distance = 0.0 if self._loop is None else 1 / self.pace
-        self._held_until, self._widened_at = loop.time() + distance, -math.inf
+        self._held_until = loop.time() + distance
+        self._widened_at = self._straggled_at = -math.inf
         self._loop, self._turn = loop, asyncio.Lock()
         self.left_at.clear()
         self._slots.clear()
@@ -120,22 +123,33 @@ class Pacer:
         if not math.isinf(self.rate):
             await self._limiter.acquire(amount)
 
-    def accepted(self) -> None:
-        """Orange took a request: come a little closer together again."""
-        self._throttled.append(False)
+    def accepted(self, slot: float) -> None:
+        """Orange took the request of this slot: come a little closer together again."""
+        self._answered(slot, throttled=False)
         self._guard = max(_FLOOR, self._guard - self._fall)
 
     def throttled(self, slot: float) -> None:
         """Orange refused the request of this slot as one too many: hold, and spread out."""
-        now = asyncio.get_running_loop().time()
-        self._throttled.append(True)
+        now = self._answered(slot, throttled=True)
         self._held_until = now + _HOLD
         if slot < self._widened_at:
             return  # it left before the last widening and says nothing about it
+        often = sum(self._throttled)
+        if now - self._straggled_at < 1 and often <= _FEW:
+            return  # the straggler's doing, for which no spacing is wide enough
         self._widened_at = now
-        if self._guard + _RISE >= self._cap and sum(self._throttled) > _SPIKE_SIGN:
+        if self._guard + _RISE >= self._cap and often > _FEW:
             self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL
         self._guard = min(self._cap, self._guard + _RISE)
+
+    def _answered(self, slot: float, *, throttled: bool) -> float:
+        now = asyncio.get_running_loop().time()
+        took = now - slot
+        if took > self._usual + _LATE:
+            self._straggled_at = now
+        self._usual += (took - self._usual) / _REMEMBERED
+        self._throttled.append(throttled)
+        return now
 
 
 class Departure:

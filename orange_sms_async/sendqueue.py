@@ -750,7 +750,7 @@ class SendQueue:
         try:
             sent = await self._client.attempt(message)
             resource_id = sent.resource_id
-            self._pacer.accepted()
+            self._pacer.accepted(slot)
         except NotSent as error:
             self._not_sent(error, slot)
             return None

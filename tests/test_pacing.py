@@ -48,7 +48,7 @@ async def slots(pacer: Pacer, seconds: float) -> list[float]:
     end, times = loop.time() + seconds, []
     while (time := await pacer.slot()) < end:
         times.append(time)
-        pacer.accepted()
+        pacer.accepted(time)
     return times
 
 
@@ -84,11 +84,11 @@ async def departures(pacer: Pacer, seconds: float) -> list[float]:
         leaving.tell()
         times.append(pacer.left_at[-1])
 
-    while await pacer.slot() < end:
+    while (slot := await pacer.slot()) < end:
         leaving = Departure(pacer)
         leaving.expect()
         loop.call_soon(leave, leaving)
-        pacer.accepted()
+        pacer.accepted(slot)
     return times
 
 
@@ -136,6 +136,44 @@ async def test_goodput_behind_every_rule_and_jitter(limit, jitter, goodput, thro
     assert throttled * len(line.left) >= line.throttled
 
 
+class Straggling(Line):
+    """A line that delays one request of a hundred by up to three seconds."""
+
+    async def there(self):
+        await asyncio.sleep(0.05 + self.chance.uniform(0.5, 3) * (self.chance.random() < 0.01))
+
+
+@pytest.mark.parametrize("limit", [Rolling, Spike])
+async def test_stragglers_cost_no_pace(limit):
+    """
+    A request that comes late makes itself or its neighbour one too many, at any spacing.
+    """
+    line = Straggling(admit=limit(5).admit)
+    loop = asyncio.get_running_loop()
+    async with SendQueue(line) as queue, queue.bulk(sms(str(n)) for n in range(10_000)) as reports:
+        start = loop.time()
+        accepted = [report.resource_id async for report in reports]
+
+    assert 10_000 == len(set(accepted))
+    assert 0.97 <= 10_000 / 5 / (loop.time() - start)
+    assert 0.012 * len(line.left) >= line.throttled
+
+
+async def test_a_few_late_refusals_widen_nothing_and_many_do():
+    """
+    A server that takes its time to refuse is believed once it refuses often.
+    """
+    pacer, guards = Pacer(5), []
+    for _ in range(6):
+        slot = await pacer.slot()
+        await asyncio.sleep(1)
+        pacer.throttled(slot)
+        guards.append(pacer.guard)
+
+    assert [0.01] * 5 == guards[:5]
+    assert 0.02 == pytest.approx(guards[5])
+
+
 async def test_slots_are_apart_by_the_pace_whenever_it_changes():
     """
     Widening and narrowing never lets two slots come closer than the rate.
@@ -145,7 +183,7 @@ async def test_slots_are_apart_by_the_pace_whenever_it_changes():
         slot = await pacer.slot()
         assert slot - last >= 0.2
         last = slot
-        pacer.throttled(slot) if chance.random() < 0.1 else pacer.accepted()
+        pacer.throttled(slot) if chance.random() < 0.1 else pacer.accepted(slot)
 
 
 async def test_a_throttled_answer_holds_the_next_slot():
@@ -245,8 +283,9 @@ async def test_the_guard_falls_to_its_floor_and_no_further():
     Success brings the pace back to almost the whole rate.
     """
     pacer = Pacer(5)
+    slot = await pacer.slot()
     for _ in range(1_000):
-        pacer.accepted()
+        pacer.accepted(slot)
 
     assert 0.003 == pacer.guard
     assert 4.97 < pacer.pace < 5
