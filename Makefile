@@ -32,6 +32,7 @@ bench: $(INSTALLED)
 	for question in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/[!_]*.py)); do \
 		echo; echo "== $$question"; $(BIN)/python $$question || exit 1; done
 	$(BIN)/python benchmarks/_figures.py
+	$(BIN)/python benchmarks/_page.py
 
 MINUTES ?= 10
 soak: $(INSTALLED)

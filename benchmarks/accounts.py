@@ -34,7 +34,7 @@ class Case:
     accounts: int
     rate: int
     wanted: float
-    settle: float = 60.0
+    settle: float
 
     def __str__(self) -> str:
         return f"{self.accounts} × {self.rate}/s"
@@ -123,23 +123,16 @@ def measure(case: Case, core: int, address: str, seconds: float) -> Result:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=120.0)
+    options.add_argument("--seconds", type=float, default=100.0)
     seconds = options.parse_args().seconds
-    settle = seconds / 2
-    many, *larger = (
-        Case(50, 5, 0.98, settle),
-        Case(1, 20, 0.98, settle),
-        Case(1, 50, 0.97, settle),
-        Case(1, 500, 0.95, settle / 8),
-    )
+    settle = 0.6 * seconds
+    wanted = {(50, 5): 0.98, (1, 20): 0.98, (1, 50): 0.97, (1, 500): 0.95}
+    cases = [Case(*each, share, settle) for each, share in wanted.items()]
     first, *_, last = sorted(os.sched_getaffinity(0))
-    results = dict[Case, Result]()
-    with Quick() as server, ProcessPoolExecutor(3) as pool:
-        measured = partial(pool.submit, measure, address=server.address)
-        together = {many: measured(many, first, seconds=seconds)}
-        together |= {case: measured(case, last, seconds=seconds) for case in larger[:2]}
-        results = {case: future.result() for case, future in together.items()}
-        results[larger[2]] = measured(larger[2], first, seconds=seconds / 4).result()
+    cores = [first, last, last, last]
+    with Quick() as server, ProcessPoolExecutor(len(cases)) as pool:
+        measured = partial(measure, address=server.address, seconds=seconds)
+        results = dict(zip(cases, pool.map(measured, cases, cores), strict=True))
     show(results, settle)
     ids = [id_ for result in results.values() for id_ in result.ids]
     check(len(ids) == len(set(ids)) == server.taken, "each message was sent once")

@@ -1,9 +1,8 @@
-"""What does a durable outbox cost: to admit, to open, to take from, and in pace?"""
+"""What does a durable outbox cost: to admit, to open and to take from?"""
 
 import argparse
 import asyncio
 import contextlib
-import functools
 import json
 import os
 import shutil
@@ -14,19 +13,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from _server import Evidence, Server
-from _table import check, percent, table
+from _results import keep
+from _table import check, table
 from _virtual import sms
 
 from orange_sms_async import OutboundMessage, SendQueue, SentMessage
 from orange_sms_async.outbox import State
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
-RATE = 5
 PRODUCERS, ADMISSIONS, ALONE = 50, 20_000, 200
 WAITING, SCHEDULED, TAKEN = 1_000_000, 100_000, 1_000
 MONTH = timedelta(days=30)
@@ -85,24 +82,19 @@ async def produce(queue: SendQueue, numbers: Iterator[int]) -> None:
         await queue.submit(sms(str(number)))
 
 
-def admissions(folder: Path, name: str, **environment: str) -> list[object]:
+def admissions(folder: Path, name: str, **environment: str) -> dict[str, float]:
     """Measure in a process of its own, which gets the slow disk; count what is in the file."""
     path = folder / f"{name}.db"
     output = subprocess.check_output(
         [sys.executable, __file__, "--admit", path], env=os.environ | environment
     )
-    measured = json.loads(output)
+    measured: dict[str, float] = json.loads(output)
     with contextlib.closing(sqlite3.connect(path)) as db:
         (kept,) = db.execute("SELECT count(*) FROM message WHERE state = 'queued'").fetchone()
     check(kept == ADMISSIONS + ALONE, f"{name}: what was admitted is in the file")
     if environment:
         check(measured["least"] >= 0.004, f"{name}: a submit returns after its fsync")
-    return [
-        name,
-        f"{measured['admissions']:,.0f}",
-        f"{measured['least'] * 1000:.2f}",
-        f"{measured['median'] * 1000:.2f}",
-    ]
+    return measured
 
 
 def slow_disk(folder: Path) -> str | None:
@@ -117,13 +109,19 @@ def slow_disk(folder: Path) -> str | None:
 
 
 def compare_admissions(folder: Path) -> None:
-    rows = [admissions(folder, "this disk")]
+    disks = {"this disk": {}}
     if library := slow_disk(folder):
-        rows.append(admissions(folder, "4 ms added to each fsync", LD_PRELOAD=library))
+        disks["4 ms added to each fsync"] = {"LD_PRELOAD": library}
     else:
-        rows.append(["4 ms added to each fsync: skipped, no C compiler here", "-", "-", "-"])
+        print("4 ms added to each fsync: skipped, no C compiler here")
+    measured = {name: admissions(folder, name, **disk) for name, disk in disks.items()}
+    rows = [
+        [name, f"{a['admissions']:,.0f}", f"{a['least'] * 1000:.2f}", f"{a['median'] * 1000:.2f}"]
+        for name, a in measured.items()
+    ]
     print(f"Submits returned to {PRODUCERS} producers (wanted: 3,000/s and 4 ms, on 4 ms):\n")
     table(["", "admissions/s", "least ms alone", "median ms alone"], rows)
+    keep("outbox", measured)
 
 
 # -- a million that wait --------------------------------------------------------------------------
@@ -171,43 +169,8 @@ async def timed_take(outbox: SqliteOutbox) -> float:
     return seconds
 
 
-# -- the pace -------------------------------------------------------------------------------------
-
-
-async def campaign(server: Server, path: Path | None, count: int) -> list[str]:
-    outbox = None if path is None else SqliteOutbox(path)
-    async with (
-        server.client() as client,
-        SendQueue(client, rate=RATE, outbox=outbox) as queue,
-        queue.bulk(sms(str(number)) for number in range(count)) as reports,
-    ):
-        return [report.resource_id or "" async for report in reports]
-
-
-def paced(path: Path | None, seconds: float) -> tuple[Evidence, list[str]]:
-    server = Server()
-    with server:
-        ids = asyncio.run(campaign(server, path, int(RATE * seconds) + 1))
-    return server.evidence, ids
-
-
-def compare_pace(folder: Path, seconds: float) -> None:
-    cases = {"in memory": None, "in a file": folder / "paced.db"}
-    with ProcessPoolExecutor(len(cases)) as pool:
-        results = list(pool.map(functools.partial(paced, seconds=seconds), cases.values()))
-    shares = []
-    for name, (seen, ids) in zip(cases, results, strict=True):
-        check(sorted(ids) == sorted(seen.accepted), f"{name}: none was lost or doubled")
-        times = [at for at, status in seen.arrivals if status == 201]
-        shares.append((len(times) - 1) / (times[-1] - times[0]) / RATE)
-    print(f"Share of 5 a second in {seconds:g} s, both at once (wanted: a ratio of 0.995):\n")
-    rows = [[name, percent(share)] for name, share in zip(cases, shares, strict=True)]
-    table(["", "share"], [*rows, ["ratio", f"{shares[1] / shares[0]:.4f}"]])
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--admit", type=Path, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.admit:
@@ -218,8 +181,6 @@ def main() -> None:
         compare_admissions(folder)
         print(f"\nWith {WAITING:,} waiting, {SCHEDULED:,} of them for later, in ms:\n")
         table(["", "ms", "wanted"], asyncio.run(a_million(folder / "million.db")))
-        print()
-        compare_pace(folder, chosen.seconds)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import functools
+import tempfile
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,6 +17,7 @@ from _table import check, percent, table
 from _virtual import most_in_a_second, sms
 
 from orange_sms_async import SendQueue
+from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 RATE, MINUTE = 5, 60.0
 
@@ -33,11 +36,11 @@ class Case:
         return [f"--token-dies={self.token_dies_at * seconds}", "--token-latency=0.4"]
 
 
-async def queued(server: Server, seconds: float) -> list[str]:
+async def queued(server: Server, seconds: float, outbox: SqliteOutbox | None = None) -> list[str]:
     messages = [sms(str(number)) for number in range(int(RATE * seconds) + 1)]
     async with (
         server.client() as client,
-        SendQueue(client, rate=RATE) as queue,
+        SendQueue(client, rate=RATE, outbox=outbox) as queue,
         queue.bulk(messages) as reports,
     ):
         ids = [report.resource_id or "" async for report in reports]
@@ -45,10 +48,16 @@ async def queued(server: Server, seconds: float) -> list[str]:
     return ids
 
 
+async def durable(server: Server, seconds: float) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return await queued(server, seconds, SqliteOutbox(Path(folder) / "outbox.db"))
+
+
 CASES = [
     Case("AsyncLimiter(5, 1)", functools.partial(limited, 5, 1)),
     Case("AsyncLimiter(1, 0.2)", functools.partial(limited, 1, 0.2)),
     Case("SendQueue", queued),
+    Case("SendQueue, outbox on disk", durable),
     Case("SendQueue, token dies", queued, token_dies_at=0.7),
 ]
 
