@@ -61,9 +61,9 @@ def throughput(cases: list[dict[str, Any]]) -> None:
     save("throughput")
 
 
-def memory(points: list[tuple[int, float]]) -> None:
+def memory(measured: dict[str, Any]) -> None:
     _, axis = plt.subplots(figsize=(6, 3.5))
-    numbers, grown = zip(*[(0, 0.0), *points], strict=True)
+    numbers, grown = zip(*[(0, 0.0), *measured["growth"]], strict=True)
     most = [number * 1.5 * KIB / MIB for number in numbers]
     axis.plot(numbers, [each / MIB for each in grown], "o-", color=COLOURS[-1], label="SendQueue")
     axis.plot(numbers, most, "--", color="black", label="1.5 KiB each")

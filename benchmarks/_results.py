@@ -10,7 +10,7 @@ FILE = Path(__file__).with_name("results.json")
 def keep(question: str, figures: Any) -> None:
     results = read()
     results[question] = figures
-    FILE.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def read() -> dict[str, Any]:

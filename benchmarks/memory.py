@@ -112,10 +112,10 @@ def main() -> None:
     print(f"KiB for each of {WAITING:,} waiting messages (wanted: less than 1.50):\n")
     head = ["", "resident", "traced"]
     table(head, [["a list of them", a_list, a_list_traced], ["SendQueue", a_queue, a_queue_traced]])
-    keep("memory", growth.result())
     print(f"\nMiB by which {ROWS:,} rows make the process grow (wanted: less than 20):\n")
     bare, bulk = (f"{one.result() / MIB:.1f}" for one in rows)
     table(["", "resident"], [["bare loop", bare], ["SendQueue.bulk", bulk]])
+    keep("memory", {"growth": growth.result(), "each_kib": float(a_queue), "bulk_mib": float(bulk)})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 import uvicorn
+from _results import keep
 from _table import check, percent, table
 
 from orange_sms_async import OutboundMessage, SendQueue, SentMessage
@@ -246,6 +247,7 @@ def show(turns: dict[str, list[Turn]], warm: int, last: int) -> None:
         for name, rate in rates.items()
     ]
     table(["", "posted", "a second", "of bare"], rows)
+    keep("receiver", {name: rate / control for name, rate in rates.items()})
     print(f"\nThe server grew by {(last - warm) / 1024**2:.1f} MiB after the first turns.")
 
 

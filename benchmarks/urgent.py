@@ -109,7 +109,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=JumpingLoop) as runner:
             latencies = runner.run(virtual(case, line))
         rows.append(row(case.name, latencies))
-        distributions[case.name] = statistics.quantiles(latencies, n=20, method="inclusive")
+        distributions[case.name] = statistics.quantiles(latencies, n=100, method="inclusive")
     keep("urgent", distributions)
     taken = list[ResourceId]()
     with Server() as server:
