@@ -89,6 +89,13 @@ class Pacer:
             self._slots.append(now)
         return now
 
+    def hold(self, seconds: float) -> None:
+        """Give no slot for so long, beginning now."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._move_to(loop)
+        self._held_until = max(self._held_until, loop.time() + seconds)
+
     def _not_before(self) -> float:
         # A slot is when a request may leave. It may leave later: in a busy process, or when it
         # opens its connection first. So a slot also waits until, with those that left within a
@@ -131,7 +138,7 @@ class Pacer:
     def throttled(self, slot: float) -> None:
         """Orange refused the request of this slot as one too many: hold, and spread out."""
         now = self._answered(slot, throttled=True)
-        self._held_until = now + _HOLD
+        self.hold(_HOLD)
         if slot < self._widened_at:
             return  # it left before the last widening and says nothing about it
         often = sum(self._throttled)

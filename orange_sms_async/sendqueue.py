@@ -210,6 +210,8 @@ class SendQueue:
         # Dates are kept on a clock of our own, which nobody steps.
         self._epoch = time.time() - self._loop.time()
         self.recovered = await self._outbox.open(self._now(), self._retention)
+        if self._outbox.sent_lately:
+            self._pacer.hold(1.0)
         self._check_idle()
         # A task of its own opens and closes the task group: __aenter__ and __aexit__ may run in
         # different tasks (pytest's fixtures do so), and a task group does not survive that.

@@ -33,6 +33,7 @@ from orange_sms_async import (
     MessageExpired,
     MessageWithdrawn,
     OutcomeUnknown,
+    Pacer,
     Priority,
     QueueClosed,
     QueueFull,
@@ -1855,3 +1856,45 @@ async def test_resolving_is_done_whoever_goes_away(line, path):
         await queue.send(named("b"))
 
     assert ["a", "a", "b"] == line.texts
+
+
+async def test_a_process_minds_what_the_one_before_it_has_sent(opened, line):
+    """
+    Begun again at once, both together send at most five in any second.
+    """
+    for turn in "ab":
+        async with opened(pacer=Pacer(5)) as queue:
+            await asyncio.gather(*(queue.send(named(f"{turn}{n}")) for n in range(5)))
+
+    assert 10 == len(line.accepted)
+    assert 5 == most_in_a_second(line.times)
+
+
+async def test_what_was_on_the_wire_may_have_left_just_now(opened, line, path):
+    """
+    A message that a killed process was sending is younger than any second.
+    """
+    async with opened() as queue:
+        await queue.send(named("once"))
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE message SET state = 'sending', finished_at = NULL, attempted_at = 1")
+    start = asyncio.get_running_loop().time()
+    async with opened(pacer=Pacer(5)) as queue:
+        await queue.send(named("again"))
+
+    assert 1 <= line.times[-1] - start
+
+
+async def test_what_was_sent_long_ago_delays_nothing(opened, line, path):
+    """
+    A queue that opens its file an hour later begins at once.
+    """
+    async with opened() as queue:
+        await queue.send(named("once"))
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE message SET finished_at = finished_at - 3600")
+    start = asyncio.get_running_loop().time()
+    async with opened(pacer=Pacer(5)) as queue:
+        await queue.send(named("again"))
+
+    assert 0.1 > line.times[-1] - start

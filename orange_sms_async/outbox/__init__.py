@@ -108,6 +108,9 @@ class Outbox(Protocol):
     durable: bool
     """Whether messages outlive the process; if not, who stops waiting for one withdraws it."""
 
+    sent_lately: bool
+    """Whether something may have left within the last second before it was opened."""
+
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         """
         Make ready; settle what an earlier process left on the wire or let expire.

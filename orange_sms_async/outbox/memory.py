@@ -15,6 +15,7 @@ class MemoryOutbox:
     """An ordered lane per priority, and a heap of what is for later."""
 
     durable = False
+    sent_lately = False
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}

@@ -36,6 +36,7 @@ class SqliteOutbox:
         self._file = Commits(self.path, OUTBOX)
         self._waiting = Counter[Priority]()
         self._sending = 0
+        self.sent_lately = False
 
     # -- opening and closing --------------------------------------------------------------------
 
@@ -44,6 +45,7 @@ class SqliteOutbox:
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         await self._file.open()
         try:
+            self.sent_lately = await self._file.write(lambda db: rows.sent_since(db, now - 1))
             recovered = await self._file.write(lambda db: delivery.recover(db, now))
             self._waiting, self._sending = await self._file.write(rows.count_waiting), 0
         except BaseException:
