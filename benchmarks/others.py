@@ -63,6 +63,13 @@ class Faulty(ThreadingHTTPServer):
 # -- who sends ------------------------------------------------------------------------------------
 
 
+def bare(address: str) -> object:
+    import httpx  # noqa: PLC0415
+
+    answer = httpx.post(address, json={}, timeout=PATIENCE / 2, trust_env=False)
+    return answer.raise_for_status()
+
+
 def ours(address: str) -> object:
     import asyncio  # noqa: PLC0415
 
@@ -109,6 +116,7 @@ def telnyx(address: str) -> object:
 
 
 SENDERS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "bare httpx": ("httpx", bare),
     "orange-sms-async": ("orange_sms_async", ours),
     "boto3 (SNS)": ("boto3", aws),
     "twilio": ("twilio", twilio),
