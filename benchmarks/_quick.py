@@ -4,44 +4,25 @@ import asyncio
 import contextlib
 import json
 import socket
-import subprocess
 import sys
-from types import TracebackType
-from typing import Self
 
-_END = 10.0  # seconds the process may take to end
+from _process import Process
+
 _TOKEN = json.dumps({"token_type": "Bearer", "access_token": "x" * 600, "expires_in": "3600"})
 _SENT = """{"outboundSMSMessageRequest":{"address":["tel:+2250701020304"],\
 "senderAddress":"tel:+2250000","outboundSMSTextMessage":{"message":"Bonjour"},"resourceURL":\
 "https://api.orange.com/smsmessaging/v1/outbound/tel:+2250000/requests/%08d"}}"""
 
 
-class Quick:
-    """Listens in a process of its own while the block lasts; `taken` counts messages after it."""
+class Quick(Process):
+    """`taken` counts messages once it has ended."""
 
-    address: str
-    taken: int
+    def __init__(self) -> None:
+        super().__init__(__file__)
 
-    def __enter__(self) -> Self:
-        pipe = subprocess.PIPE
-        command = (sys.executable, __file__)
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        self.address = self._process.stdout.readline().strip() if self._process.stdout else ""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            output, _ = self._process.communicate(timeout=_END)  # it ends with its stdin
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise
-        if exc is None:
-            self.taken = int(output)
+    @property
+    def taken(self) -> int:
+        return int(self.output)
 
 
 class _Connection(asyncio.Protocol):

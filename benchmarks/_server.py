@@ -6,19 +6,15 @@ import itertools
 import json
 import random
 import socket
-import subprocess
 import sys
-from types import TracebackType
-from typing import Self
 
 import attrs
 import httpx
 import uvicorn
+from _process import Process
 
 from orange_sms_async import Client, ClientCredentials
 from orange_sms_async.sandbox import Sandbox
-
-_END = 10.0  # seconds the process may take to end
 
 
 @attrs.frozen
@@ -36,37 +32,15 @@ class Evidence:
     token_requests: int
 
 
-class Server:
-    """Listens while the block lasts; `evidence` is there after it."""
-
-    address: str
-    evidence: Evidence
+class Server(Process):
+    """`evidence` is there once it has ended."""
 
     def __init__(self, *options: str) -> None:
-        self._command = (sys.executable, __file__, *options)
+        super().__init__(__file__, *options)
 
-    def __enter__(self) -> Self:
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)
-        self.address = self._process.stdout.readline().strip() if self._process.stdout else ""
-        if not self.address:
-            self._process.wait(_END)
-            raise RuntimeError("the sandbox did not start; why is written above")
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            output, _ = self._process.communicate(timeout=_END)  # it ends with its stdin
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise
-        if exc is None:
-            self.evidence = Evidence(**json.loads(output))
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(**json.loads(self.output))
 
     def client(self) -> Client:
         # A transport of one's own passes by any proxy the environment names.

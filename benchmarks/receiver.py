@@ -8,7 +8,6 @@ import json
 import resource
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import attrs
 import uvicorn
+from _process import Process
 from _results import keep
 from _table import check, percent, table
 
@@ -174,42 +174,17 @@ async def turn(port: int, path: str, numbers: "itertools.count[int]", seconds: f
     return Turn(answered, sum(line.bad for line in lines), answered / took)
 
 
-class Server:
-    """The process; `evidence` is what it has counted until now."""
-
-    def __init__(self) -> None:
-        pipe = subprocess.PIPE
-        self.folder = tempfile.TemporaryDirectory()
-        path = Path(self.folder.name) / "outbox.db"
-        fill(path)
-        command = [sys.executable, __file__, "--serve", str(path)]
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        self.port = int(self.read())
-
-    def read(self) -> str:
-        return self.process.stdout.readline() if self.process.stdout else ""
-
-    def evidence(self) -> dict[str, Any]:
-        if self.process.stdin:
-            print(file=self.process.stdin, flush=True)
-        return dict(json.loads(self.read()))
-
-    def end(self) -> None:
-        self.process.communicate(timeout=10)
-        self.folder.cleanup()
-
-
-def measure(server: Server, seconds: float) -> tuple[dict[str, list[Turn]], int, int]:
+def measure(server: Process, seconds: float) -> tuple[dict[str, list[Turn]], int, int]:
     """Return the turns of each case, and the resident memory after the first and the last."""
     numbers = {name: itertools.count() for name in CASES}
     turns = {name: list[Turn]() for name in CASES}
     warm = 0
     for _ in range(max(2, round(seconds / TURN / len(CASES)))):
         for name, path in CASES.items():
-            turns[name].append(asyncio.run(turn(server.port, path, numbers[name], TURN)))
+            turns[name].append(asyncio.run(turn(int(server.address), path, numbers[name], TURN)))
         # The book is full by then, or will be soon; what grows after it grows for ever.
-        warm = warm or server.evidence()["resident"]
-    return turns, warm, server.evidence()["resident"]
+        warm = warm or json.loads(server.ask())["resident"]
+    return turns, warm, json.loads(server.ask())["resident"]
 
 
 def main() -> None:
@@ -220,10 +195,12 @@ def main() -> None:
     if chosen.serve:
         asyncio.run(serve(chosen.serve))
         return
-    server = Server()
-    turns, warm, last = measure(server, chosen.seconds)
-    evidence = server.evidence()
-    server.end()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "outbox.db"
+        fill(path)
+        with Process(__file__, "--serve", str(path)) as server:
+            turns, warm, last = measure(server, chosen.seconds)
+            evidence = json.loads(server.ask())
     show(turns, warm, last)
     posted = {name: sum(turn.answered for turn in each) for name, each in turns.items()}
     check(not any(turn.bad for each in turns.values() for turn in each), "every answer was 200")

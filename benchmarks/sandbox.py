@@ -6,7 +6,6 @@ import json
 import re
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import attrs
 import httpx
 import uvicorn
+from _process import Process
 from _results import keep
 from _table import check, percent, table
 
@@ -76,31 +76,24 @@ async def serve(receipts: str | None) -> None:
     await serving
 
 
-class Server:
-    """The process; `evidence` is what it has counted until now."""
+class Server(Process):
+    """`evidence` is what it has counted until now."""
 
     def __init__(self, *options: str) -> None:
-        pipe = subprocess.PIPE
-        command = [sys.executable, __file__, "--serve", *options]
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        self.port = int(self.read())
+        super().__init__(__file__, "--serve", *options)
 
-    def read(self) -> str:
-        return self.process.stdout.readline() if self.process.stdout else ""
+    @property
+    def port(self) -> int:
+        return int(self.address)
 
     def evidence(self) -> dict[str, float]:
-        if self.process.stdin:
-            print(file=self.process.stdin, flush=True)
-        return dict(json.loads(self.read()))
+        return dict(json.loads(self.ask()))
 
     def token(self) -> str:
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as http:
             form = {"grant_type": "client_credentials"}
             answer = http.post("/oauth/v3/token", data=form, auth=("sandbox", "sandbox"))
             return str(answer.raise_for_status().json()["access_token"])
-
-    def end(self) -> None:
-        self.process.communicate(timeout=10)
 
 
 # -- those who use it ------------------------------------------------------------------------------
@@ -228,16 +221,15 @@ async def fire() -> tuple[float, dict[str, float]]:
     """Return how many receipts a second arrive while messages do, and what the server counted."""
     endpoint = await asyncio.get_running_loop().create_server(Endpoint, "127.0.0.1", 0)
     port = endpoint.sockets[0].getsockname()[1]
-    server = Server("--receipts", f"http://127.0.0.1:{port}/receipts")
-    start = time.perf_counter()
-    await turn(server.port, request(SEND, server.token()), RECEIPTS)
-    until = start + 60
-    while Endpoint.taken < RECEIPTS and time.perf_counter() < until:  # noqa: ASYNC110 -- bounded
-        await asyncio.sleep(0.01)
-    rate = Endpoint.taken / (time.perf_counter() - start)
-    await asyncio.sleep(0.2)
-    evidence = server.evidence()
-    server.end()
+    with Server("--receipts", f"http://127.0.0.1:{port}/receipts") as server:
+        start = time.perf_counter()
+        await turn(server.port, request(SEND, server.token()), RECEIPTS)
+        until = start + 60
+        while Endpoint.taken < RECEIPTS and time.perf_counter() < until:  # noqa: ASYNC110 -- bounded
+            await asyncio.sleep(0.01)
+        rate = Endpoint.taken / (time.perf_counter() - start)
+        await asyncio.sleep(0.2)
+        evidence = server.evidence()
     endpoint.close()
     return rate, evidence
 
@@ -251,10 +243,9 @@ def main() -> None:
     if chosen.serve:
         asyncio.run(serve(chosen.receipts))
         return
-    server = Server()
-    measured = asyncio.run(measure(server, chosen.messages))
-    evidence = server.evidence()
-    server.end()
+    with Server() as server:
+        measured = asyncio.run(measure(server, chosen.messages))
+        evidence = server.evidence()
     rate, fired = asyncio.run(fire())
     show(measured, chosen.messages, rate)
     sent = chosen.messages // TURN * TURN
