@@ -20,7 +20,9 @@ COLOURS = ("#9aa0a6", "#5f6368", "#c9a227", "#8a6d1d", "#ff7900")  # ours is the
 def arrivals(cases: dict[str, list[float]]) -> None:
     """How many arrived within the second before each arrival, against the limit."""
     size = (8, 1.6 * len(cases))
-    figure, axes = plt.subplots(len(cases), 1, figsize=size, sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        len(cases), 1, figsize=size, sharex=True, sharey=True, layout="constrained"
+    )
     for axis, (name, times) in zip(axes, cases.items(), strict=True):
         shown = [time for time in times if time < SHOWN]
         counts = [sum(time - 1 < other <= time for other in shown) for time in shown]
