@@ -5,6 +5,8 @@ import contextlib
 import itertools
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -548,3 +550,29 @@ async def test_a_message_found_out_by_time(opened, line):
         row = queue._outbox._file.connection.execute("SELECT attempted_at FROM message").fetchone()
 
         assert time.time() + 100 == pytest.approx(row[0], abs=10)
+
+
+# -- a file of receipts alone ----------------------------------------------------------------------
+
+WORKER = """
+import sys
+from pathlib import Path
+from orange_sms_async.outbox.database import RECEIPTS, connect
+
+input()
+for n in range(40):
+    connect(Path(sys.argv[1]) / f"{n}.db", RECEIPTS).close()
+"""
+
+
+def test_workers_that_start_together_share_a_file(tmp_path):
+    """
+    Each finds it missing, and whoever is not the first takes what the first made of it.
+    """
+    command = [sys.executable, "-c", WORKER, str(tmp_path)]
+    workers = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(4)]
+    for worker in workers:
+        worker.stdin.write(b"now\n")
+        worker.stdin.close()
+
+    assert [0] * 4 == [worker.wait(30) for worker in workers]

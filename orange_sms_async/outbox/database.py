@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 import attrs
@@ -123,7 +124,8 @@ def _create(path: Path) -> None:
         _check_usable(path)
         return
     # SQLite gives its own files beside this one the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with contextlib.suppress(FileExistsError):  # another process began at the same time
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     if os.name == "posix":
         # After a power cut a new file is there only if its folder was written, too.
         folder = os.open(path.parent, os.O_RDONLY)
@@ -168,29 +170,53 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
         )
     if version == 0:
         # Before there is a log beside it: its own first page says from now on whose it is.
-        _migrate(db, kind, version)
-    db.execute("PRAGMA journal_mode = WAL")
+        _migrate(db, kind)
+    _begin_log(db, kind)
     db.execute("PRAGMA synchronous = FULL")
     if 0 < version < newest:
-        _migrate(db, kind, version)
+        _migrate(db, kind)
 
 
-def _migrate(db: sqlite3.Connection, kind: Format, version: int) -> None:
-    steps = "".join(kind.versions[version:])
-    db.executescript(
-        f"BEGIN IMMEDIATE; {steps} PRAGMA application_id = {kind.application_id}; "
-        f"PRAGMA user_version = {len(kind.versions)}; COMMIT"
-    )
+def _migrate(db: sqlite3.Connection, kind: Format) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    # Looked up again: until its turn came, another process may have done it.
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    for step in "".join(kind.versions[version:]).split(";"):
+        db.execute(step)
+    db.execute(f"PRAGMA application_id = {kind.application_id}")
+    db.execute(f"PRAGMA user_version = {len(kind.versions)}")
+    db.execute("COMMIT")
+
+
+def _begin_log(db: sqlite3.Connection, kind: Format) -> None:
+    # Done once in the life of a file, and the one thing for which SQLite does not wait its turn.
+    until = time.monotonic() + (_TURN if kind.shared else 0)
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _busy(error) or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def empty_log(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def _code(error: sqlite3.Error) -> int:
+    return error.sqlite_errorcode & 0xFF  # above it is a finer reason
+
+
+def _busy(error: sqlite3.Error) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
 def _explained(error: sqlite3.Error, kind: Format) -> object:
-    code = error.sqlite_errorcode & 0xFF  # above it is a finer reason
-    if code == sqlite3.SQLITE_BUSY:
+    if _busy(error):
         return "held by another process"
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return f"not {kind.name}, or damaged"
     return error
