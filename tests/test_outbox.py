@@ -1289,6 +1289,19 @@ class TestBadGround:
             with another_process(path) as said:
                 assert "held by" in said
 
+    async def test_asked_of_a_file_that_was_refused(self, line, path):
+        """
+        It says at once that it is not open: a receipt that comes meanwhile is answered 503.
+        """
+        async with SendQueue(line, outbox=SqliteOutbox(path)):
+            refused = SqliteOutbox(path)
+            with pytest.raises(OutboxUnusable, match="held by"):
+                await refused.open(0.0, MONTH)
+            async with asyncio.timeout(5):
+                with pytest.raises(OutboxUnusable, match="not open"):
+                    await refused.find("a")
+                await refused.aclose()
+
     async def test_a_file_refused_is_let_go_of(self, line, opened, path):
         """
         Repaired, it opens: the refusal left no lock behind.

@@ -30,14 +30,15 @@ class Commits:
         self._thread: ThreadPoolExecutor | None = None
 
     async def open(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"orange-sms {self._kind.name}")
+        thread = ThreadPoolExecutor(1, thread_name_prefix=f"orange-sms {self._kind.name}")
         try:
             self.connection = await asyncio.get_running_loop().run_in_executor(
-                self._thread, database.connect, self._path, self._kind
+                thread, database.connect, self._path, self._kind
             )
         except BaseException:
-            self._thread.shutdown(wait=False)
+            thread.shutdown(wait=False)
             raise
+        self._thread = thread
 
     async def aclose(self) -> None:
         while self._committing or self._pending:
