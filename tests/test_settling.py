@@ -52,7 +52,7 @@ class Story:
         await self.sending(reference, at, number)
         return await self.settled(Outcome(reference, State.SENT, ResourceId(resource_id)), at + 1)
 
-    async def twice(self, reference: str, at: float) -> None:
+    async def twice(self, reference: str, at: float, *, lost=False) -> None:
         """Sent, unknown, and sent again: accepted under one id, and perhaps under two."""
         entry = Entry(named(reference), Priority.NORMAL)
         await self.outbox.add(entry)
@@ -60,7 +60,10 @@ class Story:
         entry.on_unknown = "resent"
         await self.outbox.put_back(entry)
         await self.outbox.take(at + 40)
-        await self.settled(Outcome(reference, State.SENT, ResourceId("second")), at + 41)
+        outcome = Outcome(reference, State.SENT, ResourceId("second"))
+        if lost:
+            outcome = Outcome(reference, State.UNKNOWN, error=OutcomeUnknown())
+        await self.settled(outcome, at + 41)
 
     async def not_sent(self, reference: str) -> None:
         await self.outbox.put_back(Entry(named(reference), Priority.NORMAL))
@@ -279,6 +282,18 @@ async def test_what_was_sent_twice_is_forgotten_after_a_day(story):
     await story.unknown("a", now - 60)
     await story.outbox.forget()
     assert await story.comes("first", now) is None
+
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
+
+
+async def test_what_a_person_settled_was_sent_twice_all_the_same(story):
+    """
+    One of its ids is known then, and the other may still be reported.
+    """
+    await story.twice("b", ATTEMPT, lost=True)
+    await story.outbox.resolve("b", ResourceId("second"), ATTEMPT + 50)
+    await story.unknown("a", ATTEMPT + 60)
+    assert await story.comes("first", ATTEMPT + 100) is None
 
     assert State.UNKNOWN is (await story.outbox.find("a")).state
 

@@ -212,11 +212,12 @@ def resolve(
     state, by, finished = (
         (State.QUEUED, None, None) if sent is None else (State.SENT, "person", now)
     )
+    # Sent twice and accepted under this id, it may have another one besides.
     row = db.execute(
-        "UPDATE message SET state = ?, resource_id = ?, error = NULL, reason = NULL, "
-        "details = NULL, settled_by = ?, finished_at = ?, "
-        "on_unknown = iif(on_unknown = 'resent', 'report', on_unknown) "
-        "WHERE reference = ? AND state = 'unknown' RETURNING priority",
+        "UPDATE message SET state = ?1, resource_id = ?2, error = NULL, reason = NULL, "
+        "details = NULL, settled_by = ?3, finished_at = ?4, "
+        "on_unknown = iif(on_unknown = 'resent' AND ?2 IS NULL, 'report', on_unknown) "
+        "WHERE reference = ?5 AND state = 'unknown' RETURNING priority",
         (state, sent, by, finished, reference),
     ).fetchone()
     return None if row is None else Priority(row[0])
