@@ -195,6 +195,41 @@ class TestKept:
             )
         assert not [number for number in (NUMBER, OTHER) if number.encode() in path.read_bytes()]
 
+    @pytest.mark.parametrize("status", [NETWORK, ARRIVED])
+    async def test_a_receipt_of_a_message_that_is_forgotten(self, opened, path, status):
+        """
+        It is kept once, without the number, and tells how far the message came.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            await queue.keep(receipt("id-a", NETWORK))
+            await queue._outbox.forget()
+            for _ in range(2):
+                await queue.keep(receipt("id-a", status))
+            delivery = (await queue.outcome("a")).delivery
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            kept = db.execute("SELECT status, address FROM receipt ORDER BY id").fetchall()
+
+        assert [*dict.fromkeys([(NETWORK, None), (status, None)])] == kept
+        assert (status, "") == (delivery.status, delivery.address)
+
+    async def test_the_receipts_of_a_forgotten_message_beside_an_unknown_one(
+        self, line, opened, path
+    ):
+        """
+        That the number is still needed for the one is no reason to keep it with the other.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            await queue.keep(receipt("id-a"))
+            line.answers.append(OutcomeUnknown())
+            await asyncio.wait({await queue.submit(named("b"))})
+            await queue._outbox.forget()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            kept = db.execute("SELECT address FROM receipt").fetchall()
+
+        assert [(None,)] == kept
+
     async def test_the_receiver_keeps_them_there(self, opened):
         """
         A queue is a store; what it cannot keep is not answered 200.

@@ -17,10 +17,12 @@ def keep(
     db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float
 ) -> tuple[Outcome, bool] | None:
     """Keep a receipt; return the outcome of its message, and whether the receipt settled that."""
-    receipts.add(db, receipt, arrived_at)
-    if not receipt.resource_id:
-        return None
     resource_id = storable(receipt.resource_id)
+    if _forgotten(db, resource_id):
+        receipt = attrs.evolve(receipt, address="")
+    receipts.add(db, receipt, arrived_at)
+    if not resource_id:
+        return None
     outcome = _advanced(db, resource_id)
     settles = outcome is None
     if outcome is None:
@@ -105,6 +107,11 @@ def _owner(db: sqlite3.Connection, resource_id: str) -> str | None:
     query = "SELECT reference FROM message WHERE resource_id = ?"
     row = db.execute(query, (resource_id,)).fetchone()
     return None if row is None else row[0]
+
+
+def _forgotten(db: sqlite3.Connection, resource_id: str) -> bool:
+    query = "SELECT 1 FROM message WHERE resource_id = ? AND recipient IS NULL"
+    return db.execute(query, (resource_id,)).fetchone() is not None
 
 
 def _number(db: sqlite3.Connection, outcome: Outcome) -> str:

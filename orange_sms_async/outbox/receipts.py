@@ -20,7 +20,7 @@ def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> 
         {
             "resource_id": storable(receipt.resource_id),
             "status": storable(receipt.status),
-            "address": storable(receipt.address),
+            "address": storable(receipt.address) or None,
             "arrived_at": arrived_at,
         },
     )

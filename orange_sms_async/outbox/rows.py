@@ -291,9 +291,10 @@ def forget_content(db: sqlite3.Connection, now: float) -> int:
         (now - REPORTED_WITHIN,),
     )
     db.execute(
-        "UPDATE receipt SET address = NULL WHERE address NOT IN "
+        "UPDATE receipt SET address = NULL WHERE address IS NOT NULL AND (address NOT IN "
         "(SELECT 'tel:' || recipient FROM message WHERE recipient IS NOT NULL "
-        "UNION SELECT recipient FROM message WHERE recipient IS NOT NULL)"
+        "UNION SELECT recipient FROM message WHERE recipient IS NOT NULL) "
+        "OR resource_id IN (SELECT resource_id FROM message WHERE recipient IS NULL))"
     )
     return forgotten.rowcount
 
