@@ -19,7 +19,7 @@ from orange_sms_async import (
     Priority,
     ResourceId,
 )
-from orange_sms_async.outbox import Entry, Outcome, State, delivery, rows
+from orange_sms_async.outbox import Entry, Outcome, State, delivery, receipts, rows
 from orange_sms_async.outbox.database import OUTBOX
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
@@ -298,6 +298,37 @@ async def test_what_a_person_settled_was_sent_twice_all_the_same(story):
     assert State.UNKNOWN is (await story.outbox.find("a")).state
 
 
+@pytest.mark.parametrize("number", [NUMBER, OTHER])
+async def test_what_was_sent_twice_is_remembered_beside_an_unknown_one(story, number):
+    """
+    However long ago: the receipt that may be of either of them is still there.
+    """
+    now = time.time()
+    await story.twice("b", now - 2 * DAY)
+    await story.unknown("a", now - 2 * DAY, number)
+    await story.comes("first", now - 2 * DAY + 50)
+
+    assert (number == OTHER) is (await story.outbox.forget() == 1)
+    await story.sent("c", "id-c", now)
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
+
+
+@pytest.mark.parametrize("forget", [True, False])
+async def test_a_receipt_outlives_no_message_that_it_is_of(story, forget):
+    """
+    Or it would be nobody's, and taken for that of an unknown one to the same number.
+    """
+    await story.sent("b", "id-b", ATTEMPT)
+    await story.unknown("a", ATTEMPT)
+    await story.comes("id-b", ATTEMPT + DAY / 2)
+    if forget:
+        await story.outbox.forget()
+    await story.sent("c", "id-c", ATTEMPT + 30 * DAY + 60)
+    await story.sent("d", "id-d", ATTEMPT + 30 * DAY + 120)
+
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
+
+
 async def test_who_settles_a_message_finds_its_receipts(story):
     """
     The id that a person found may have been reported on before.
@@ -318,7 +349,20 @@ async def test_who_settles_a_message_finds_its_receipts(story):
 # -- whatever happens ----------------------------------------------------------------------------
 
 HAPPENINGS = st.sampled_from(
-    ["leaves", "leaves", "answered", "lost", "lost", "cut", "not sent", "reported", "crash"]
+    [
+        "leaves",
+        "leaves",
+        "answered",
+        "lost",
+        "lost",
+        "cut",
+        "not_sent",
+        "reported",
+        "crash",
+        "resolved",
+        "forgotten",
+        "later",
+    ]
 )
 STEPS = st.tuples(HAPPENINGS, st.integers(0, 3), st.sampled_from([1, 60, 40_000]))
 
@@ -386,6 +430,22 @@ class Truth:
         self.on_wire.clear()
         delivery.recover(self.db, self.now)
 
+    def resolved(self, n: int) -> None:
+        """A person says one of the ids of an unknown message, or truly that it has none."""
+        unknown = [outcome.reference for _, outcome in rows.page(self.db, State.UNKNOWN, 0)]
+        for reference in unknown[n : n + 1]:
+            ids = [key for key, (owner, _) in self.accepted.items() if owner == reference]
+            sent = ResourceId(ids[0]) if ids else None
+            delivery.resolve(self.db, reference, sent, self.now)
+
+    def forgotten(self, _: int) -> None:
+        rows.forget_content(self.db, self.now)
+
+    def later(self, n: int) -> None:
+        """What is old goes, be it of messages or of receipts."""
+        rows.forget_old(self.db, self.now - DAY)
+        receipts.forget_old(self.db, self.now - DAY)
+
     def _put_back(self, entry: Entry) -> None:
         self.on_wire.remove(entry)
         rows.put_back(self.db, entry)
@@ -403,7 +463,7 @@ class Truth:
         """Take the steps; return what became of all messages."""
         for happening, n, seconds in steps:
             self.now += seconds
-            getattr(self, happening.replace(" ", "_"))(n)
+            getattr(self, happening)(n)
         return [outcome for _, outcome in rows.page(self.db, None, 0)]
 
 

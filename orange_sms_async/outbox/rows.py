@@ -19,6 +19,17 @@ from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 _OUTCOME = (
     "id, reference, state, resource_id, error, reason, details, settled_by, delivery, recipient"
 )
+# Where a receipt for the number may be of another message, both have to stay to tell so.
+_IN_DOUBT = " OR ".join(
+    "EXISTS (SELECT 1 FROM message AS other WHERE other.recipient = message.recipient "
+    f"AND message.attempted_at <= other.attempted_at + {REPORTED_WITHIN} "
+    f"AND message.finished_at >= other.attempted_at - {REPORTED_WITHIN} AND {which})"
+    for which in (
+        "other.state = 'unknown'",
+        "other.state = 'sending'",
+        "other.state = 'queued' AND other.on_unknown = 'resent'",
+    )
+)
 _CUT = OutcomeUnknown("the process ended while this was on the wire")
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
 
@@ -188,8 +199,8 @@ def _known_name(class_: type[OrangeSMSError]) -> str:
 def forget_old(db: sqlite3.Connection, before: float) -> None:
     # A few with every outcome keep up with what is added, and never stop a campaign for long.
     db.execute(
-        "DELETE FROM message WHERE id IN "
-        "(SELECT id FROM message WHERE finished_at < ? AND state <> 'unknown' LIMIT 10)",
+        "DELETE FROM message WHERE id IN (SELECT id FROM message "
+        f"WHERE finished_at < ? AND state <> 'unknown' AND NOT ({_IN_DOUBT}) LIMIT 10)",
         (before,),
     )
 
@@ -287,7 +298,7 @@ def forget_content(db: sqlite3.Connection, now: float) -> int:
         "recipient = NULL, text = NULL, sender_name = NULL "
         "WHERE finished_at IS NOT NULL AND state <> 'unknown' AND fingerprint IS NULL "
         # Sent twice: the receipt of either may still come, and would be taken for another's.
-        "AND NOT (on_unknown = 'resent' AND finished_at > ?)",
+        f"AND NOT (on_unknown = 'resent' AND (finished_at > ? OR {_IN_DOUBT}))",
         (now - REPORTED_WITHIN,),
     )
     db.execute(

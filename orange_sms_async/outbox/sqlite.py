@@ -99,8 +99,9 @@ class SqliteOutbox:
 
     async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
         def settle(db: sqlite3.Connection) -> list[Outcome]:
+            settled = delivery.settle(db, outcome, now)
             rows.forget_old(db, now - self._retention)
-            return delivery.settle(db, outcome, now)
+            return settled
 
         settled = await self._file.write(settle)
         self._sending -= 1
