@@ -469,6 +469,8 @@ class SendQueue:
 
         sent: its resource id; None if it was not sent, and so waits again.
 
+        A receipt that might have been its own may then settle another one to the same number.
+
         Returns False if there is no such message.
 
         Raises:
@@ -478,10 +480,16 @@ class SendQueue:
 
     async def _resolve(self, reference: str, sent: ResourceId | None) -> bool:
         resolved = await self._outbox.resolve(reference, sent, self._now())
-        if resolved and sent is None and not self._closed:
+        if not resolved:
+            return False
+        outcome, *others = resolved
+        self._inform(outcome)
+        for other in others:
+            self._finish(other)
+        if sent is None and not self._closed:
             self._idle.clear()
             self._arrived.set()
-        return resolved
+        return True
 
     async def keep(self, receipt: DeliveryReceipt) -> Outcome | None:
         """

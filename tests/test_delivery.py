@@ -319,6 +319,23 @@ class TestDelivered:
 
             assert receipt("81e4") == await waiting
 
+    async def test_of_what_a_person_settles(self, line, opened):
+        """
+        Its receipt was there before, and the other's: both are told at once.
+        """
+        line.answers.extend([OutcomeUnknown(), OutcomeUnknown()])
+        told = []
+        async with opened(on_outcome=lambda o: told.append((o.reference, o.state))) as queue:
+            await asyncio.wait([await queue.submit(named(name)) for name in "ab"])
+            waiting = [asyncio.create_task(queue.delivered(name, 60)) for name in "ab"]
+            for resource_id in ("81e4", "92f5"):
+                await queue.keep(receipt(resource_id))
+            await queue.resolve("a", sent=ResourceId("81e4"))
+
+            assert [receipt("81e4"), receipt("92f5")] == await asyncio.gather(*waiting)
+        unknown = [("a", State.UNKNOWN), ("b", State.UNKNOWN)]
+        assert [*unknown, ("b", State.SENT)] == told
+
     @pytest.mark.parametrize("timeout", [0, 5])
     async def test_none_comes(self, opened, timeout):
         """

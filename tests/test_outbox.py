@@ -1617,7 +1617,7 @@ class Walk:
         unknown = row is not None and row.state is State.UNKNOWN
         sent = ResourceId(f"found-{n}") if k % 2 else None
 
-        assert unknown == await self.outbox.resolve(str(n), sent, self.now)
+        assert unknown is bool(await self.outbox.resolve(str(n), sent, self.now))
         if unknown:
             row.state = State.SENT if sent else State.QUEUED
 

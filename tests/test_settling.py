@@ -346,6 +346,25 @@ async def test_who_settles_a_message_finds_its_receipts(story):
     assert [] == await story.outbox.perhaps_of("b")
 
 
+@pytest.mark.parametrize("found", [ResourceId("70d3"), None])
+async def test_when_one_of_two_is_settled_so_may_be_the_other(story, found):
+    """
+    The receipt that might have been of either is of the other then, sent or not sent.
+    """
+    await story.unknown("a", ATTEMPT)
+    await story.unknown("b", ATTEMPT)
+    await story.comes("81e4", ATTEMPT + 60)
+    first, second = await story.outbox.resolve("a", found, ATTEMPT + 100)
+
+    assert first == await story.outbox.find("a")
+    assert second == await story.outbox.find("b")
+    assert (State.SENT, "81e4", "receipt") == (
+        second.state,
+        second.resource_id,
+        second.settled_by,
+    )
+
+
 # -- whatever happens ----------------------------------------------------------------------------
 
 HAPPENINGS = st.sampled_from(

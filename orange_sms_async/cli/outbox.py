@@ -229,13 +229,17 @@ def _since(message: KeptMessage) -> str:
 
 async def _resolve(outbox: SqliteOutbox, reference: str, sent: str | None) -> None:
     found = None if sent is None else ResourceId(sent)
-    if not await outbox.resolve(reference, found, time.time()):
+    resolved = await outbox.resolve(reference, found, time.time())
+    if not resolved:
         raise OutboxUnusable(f"outbox {outbox.path}: {await _why_not(outbox, reference)}")
     if sent is None:
         line = f"{reference} waits again: the next campaign with this outbox sends it."
     else:
         line = f"{reference} is sent."
     console().print(line)
+    for other in resolved[1:]:
+        line = f"{other.reference} is sent, too: the receipt that is left can only be its own."
+        console().print(line)
 
 
 async def _why_not(outbox: SqliteOutbox, reference: str) -> str:

@@ -168,8 +168,12 @@ class Outbox(Protocol):
         """Keep that a message was withdrawn or expired, if it waits."""
         ...
 
-    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> bool:
-        """Keep what a person found out about an UNKNOWN message; None: it waits again."""
+    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
+        """
+        Keep what a person found out about an UNKNOWN message; None: it waits again.
+
+        Returns it as kept, and others that this settled; nothing if there is no such message.
+        """
         ...
 
     async def find(self, reference: str) -> Outcome:

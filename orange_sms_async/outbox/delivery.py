@@ -58,9 +58,9 @@ def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
 
 def resolve(
     db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
-) -> Priority | None:
+) -> tuple[Priority, list[Outcome]] | None:
     """
-    Keep what a person found out; return the lane of the message, None if there is none.
+    Keep what a person found out; return the lane of the message, it, and others this settled.
 
     Raises:
         InvalidMessage: another message has that resource id.
@@ -68,9 +68,14 @@ def resolve(
     if sent is not None and _owner(db, sent) not in (None, reference):
         raise InvalidMessage("sent: the resource id of another message")
     priority = rows.resolve(db, reference, sent, now)
-    if priority is not None and sent is not None:
-        _advanced(db, sent)
-    return priority
+    if priority is None:
+        return None
+    outcome = Outcome(reference, State.QUEUED)
+    if sent is not None:
+        outcome = Outcome(reference, State.SENT, sent, settled_by="person")
+        outcome = _advanced(db, sent) or outcome
+    # A receipt that might have been of this one is certainly of another now.
+    return priority, [outcome, *_adopt(db, _number(db, outcome), now)]
 
 
 def counts(db: sqlite3.Connection) -> Counter[str]:

@@ -104,8 +104,8 @@ class MemoryOutbox:
         await self.settle(outcome, now)
         return True
 
-    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> bool:
-        return False  # what is unknown is finished, and so forgotten
+    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
+        return []  # what is unknown is finished, and so forgotten
 
     async def find(self, reference: str) -> Outcome:
         return Outcome(reference, self._entries[reference].state)

@@ -121,11 +121,14 @@ class SqliteOutbox:
         self._waiting[priority] -= 1
         return True
 
-    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> bool:
-        priority = await self._file.write(lambda db: delivery.resolve(db, reference, sent, now))
-        if priority is not None and sent is None:
+    async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
+        resolved = await self._file.write(lambda db: delivery.resolve(db, reference, sent, now))
+        if resolved is None:
+            return []
+        priority, outcomes = resolved
+        if sent is None:
             self._waiting[priority] += 1
-        return priority is not None
+        return outcomes
 
     async def find(self, reference: str) -> Outcome:
         outcome = await self._file.write(lambda db: rows.find(db, reference))

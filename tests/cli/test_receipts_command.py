@@ -377,6 +377,18 @@ def test_receipts_taken_elsewhere_are_joined(run, endpoint, crashed, tmp_path):
     )
 
 
+def test_one_of_two_that_a_person_settles(run, endpoint, crashed):
+    """
+    The receipt that might have been of either is of the other then, and the person is told.
+    """
+    _, address = endpoint("--store", "r.db")
+    httpx.post(address, json=body("92f5", number="+2250700000012"), trust_env=False)
+    run("outbox", "c.db", "--import", "r.db")
+    settled = run("outbox", "c.db", "--resolve", "U2", "--not-sent").stdout
+
+    assert "U3 is sent, too: the receipt that is left can only be its own." in settled
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
