@@ -474,7 +474,7 @@ class SendQueue:
         Returns False if there is no such message.
 
         Raises:
-            InvalidMessage: that is the resource id of another message.
+            InvalidMessage: the resource id is empty, or is that of another message.
         """
         return await asyncio.shield(self._in_background(self._resolve(reference, sent)))
 

@@ -273,6 +273,17 @@ async def test_an_id_is_no_second_messages(story):
     assert State.UNKNOWN is (await story.outbox.find("b")).state
 
 
+async def test_an_empty_id_settles_nothing(story):
+    """
+    A form that was left empty: who submits the message again would wait for an id for ever.
+    """
+    await story.unknown("a", ATTEMPT)
+    with pytest.raises(InvalidMessage, match="empty"):
+        await story.outbox.resolve("a", ResourceId(""), ATTEMPT + 60)
+
+    assert State.UNKNOWN is (await story.outbox.find("a")).state
+
+
 async def test_what_was_sent_twice_is_forgotten_after_a_day(story):
     """
     Its first id may be reported until then, and would be taken for that of another message.

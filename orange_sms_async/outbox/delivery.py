@@ -63,8 +63,10 @@ def resolve(
     Keep what a person found out; return the lane of the message, it, and others this settled.
 
     Raises:
-        InvalidMessage: another message has that resource id.
+        InvalidMessage: the resource id is empty, or another message has it.
     """
+    if sent == "":
+        raise InvalidMessage("sent: an empty resource id")
     if sent is not None and _owner(db, sent) not in (None, reference):
         raise InvalidMessage("sent: the resource id of another message")
     priority = rows.resolve(db, reference, sent, now)
