@@ -12,6 +12,7 @@ from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
 from orange_sms_async.cli.segments import segments
 from orange_sms_async.cli.send import send
+from orange_sms_async.cli.stdout import goes_on
 from orange_sms_async.cli.usage import usage
 
 app = typer.Typer(
@@ -23,12 +24,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-app.command()(send)
+app.command()(goes_on()(send))
 app.command()(segments)
 app.command()(check)
-app.command()(bulk)
+app.command()(goes_on()(bulk))
 app.command()(outbox)
-app.command()(receipts)
+app.command()(goes_on()(receipts))
 app.command()(balance)
 app.command()(usage)
 app.command()(purchases)
