@@ -12,7 +12,7 @@ from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
 from orange_sms_async.cli.segments import segments
 from orange_sms_async.cli.send import send
-from orange_sms_async.cli.stdout import goes_on
+from orange_sms_async.cli.stdout import ends, goes_on
 from orange_sms_async.cli.usage import usage
 
 app = typer.Typer(
@@ -25,13 +25,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(goes_on()(send))
-app.command()(segments)
-app.command()(check)
+app.command()(ends()(segments))
+app.command()(ends()(check))
 app.command()(goes_on()(bulk))
-app.command()(outbox)
+app.command()(ends()(outbox))
 app.command()(goes_on()(receipts))
-app.command()(balance)
-app.command()(usage)
-app.command()(purchases)
-app.command()(sandbox)
-app.command()(demo)
+app.command()(ends()(balance))
+app.command()(ends()(usage))
+app.command()(ends()(purchases))
+app.command()(ends()(sandbox))
+app.command()(ends()(demo))

@@ -1,12 +1,15 @@
 """Stdout that cannot be written any more: its reader has gone, or the disk is full."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import typer
+
+from orange_sms_async.cli.ending import stop_with
 
 
 class _Stream:
@@ -50,5 +53,30 @@ def goes_on() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def ends() -> Iterator[None]:
+    """End the command where stdout does: with 2, and for a reader that has gone as click does."""
+    failed: list[OSError] = []
+
+    def end(error: OSError) -> None:
+        failed.append(error)
+        raise error
+
+    try:
+        with contextlib.redirect_stdout(_Stream(sys.stdout, end)):
+            yield
+            sys.stdout.flush()
+    finally:
+        # Not where it is caught: click writes nothing to try a stream, and does not mind.
+        if failed:
+            _stop(failed[0])
+
+
 def _warn(error: OSError) -> None:
     typer.echo(f"Warning: stdout: {error.strerror}. The command goes on without it.", err=True)
+
+
+def _stop(error: OSError) -> None:
+    if error.errno == errno.EPIPE:
+        raise error
+    stop_with(f"stdout: {error.strerror}")

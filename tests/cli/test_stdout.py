@@ -53,3 +53,14 @@ def test_what_is_sent_is_no_failure_on_a_full_disk(full, rows_file, results):
     warning = "Warning: stdout: No space left on device. The command goes on without it.\n"
     assert [(0, warning)] * 2 == [(one.returncode, one.stderr) for one in ended]
     assert "accepted" == results(path)[2]["state"]
+
+
+@pytest.mark.parametrize("command", ["balance", "balance --csv", "segments ça", "demo rows.csv"])
+def test_an_answer_that_cannot_be_written_is_an_error(full, rows_file, command):
+    """
+    One line and 2: a file that cannot be written.
+    """
+    rows_file("to,text\n+2250700000001,Disque plein\n")
+    ended = full(*command.split())
+
+    assert (2, "Error: stdout: No space left on device\n") == (ended.returncode, ended.stderr)
