@@ -146,12 +146,14 @@ def bulk(
                     budget=Budget(math.inf if max_units is None else max_units),
                 )
                 campaign = asyncio.run(sending)
-        told = _receipts_told(outbox, path, campaign.tally) if outbox else {}
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
         stop_with(str(error))
     except KeyboardInterrupt:  # before the first message
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    told, trouble = _receipts_told(outbox, path, campaign.tally) if outbox else ({}, "")
     show_end(campaign, path, outbox, told, screen, debug=debug)
+    if trouble:
+        stop_with(trouble)
     raise typer.Exit(campaign.exit_code)
 
 
@@ -221,10 +223,14 @@ def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: flo
     return Deliveries(outbox, listener, secret, wait)
 
 
-def _receipts_told(outbox: Path, results: Path, tally: Tally) -> dict[str, int]:
-    """Count the outbox's messages by what receipts told, and enter it in the results."""
+def _receipts_told(outbox: Path, results: Path, tally: Tally) -> tuple[dict[str, int], str]:
+    """Count messages by what receipts told, enter it in the results; say why if it cannot be."""
     # A pipe stays as it is: what was written there cannot be written again. So does a link.
-    return asyncio.run(_told(outbox, results.resolve() if results.is_file() else None, tally))
+    path = results.resolve() if results.is_file() else None
+    try:
+        return asyncio.run(_told(outbox, path, tally)), ""
+    except (UnwritableFileError, OutboxUnusable) as error:
+        return {}, f"no receipts in {results}: {error}"
 
 
 async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What became of each row, one line a row in a CSV file of its own."""
 
 import asyncio
+import contextlib
 import csv
 import enum
 import itertools
@@ -21,7 +22,7 @@ from orange_sms_async import (
     ResourceId,
 )
 from orange_sms_async.cli.ending import ExitCode
-from orange_sms_async.cli.private_csv import PrivateCsv
+from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.rows import Row
 from orange_sms_async.outbox import OutboxUnusable, Outcome, State
 
@@ -195,8 +196,15 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
     try:
         settled = await _filled_in(path, beside, find)
         beside.replace(path)
+    except OutboxUnusable:
+        raise
+    except OSError as error:
+        raise UnwritableFileError(f"cannot write {path}: {error.strerror}") from None
+    except (LookupError, UnicodeError, csv.Error):
+        raise UnwritableFileError(f"{path} was changed meanwhile") from None
     finally:
-        beside.unlink(missing_ok=True)  # it holds numbers
+        with contextlib.suppress(OSError):
+            beside.unlink()  # it holds numbers
     return settled
 
 

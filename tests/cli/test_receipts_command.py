@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cli.served import served_sandbox
+from cli.served import seen_at_work, served_sandbox
 
 from orange_sms_async import OutboundMessage, Priority
 from orange_sms_async.outbox import Entry, State
@@ -97,6 +97,35 @@ def test_results_behind_a_link(run, orange, port, rows_file, tmp_path):
 
     assert (tmp_path / "link.csv").is_symlink()
     assert "DeliveredToTerminal" in (tmp_path / "real.csv").read_text(encoding="utf-8-sig")
+
+
+def _no_room(results):
+    results.with_name(f"{results.name}.new").mkdir()
+
+
+def _no_results(results):
+    results.unlink()
+    results.write_text("state\naccepted\n")
+
+
+@pytest.mark.parametrize("trouble", [_no_room, _no_results])
+def test_results_that_cannot_be_filled_in_leave_the_summary(
+    start, orange, port, rows_file, trouble
+):
+    """
+    Receipts that cannot be entered in the results do not take the summary with them.
+    """
+    path = rows_file("to,text\n+2250700000001,Un\n+2250700000099,Deux\n")
+    options = ("--outbox", "c.db", "--rate", 1, "--receipts", port, "--secret", "s3cret")
+    process = start("bulk", path, *options, settings=orange.environment)
+    seen_at_work(path)
+    trouble(path.with_suffix(".results.csv"))
+    said, complaints = process.communicate(timeout=30)
+
+    assert 2 == process.returncode
+    assert "2 rows: 2 accepted" in said
+    assert complaints.startswith("Error: no receipts in ")
+    assert 1 == complaints.count("\n")
 
 
 def test_receipts_that_do_not_come_are_not_waited_for_without_end(run, sandbox, rows_file, port):
