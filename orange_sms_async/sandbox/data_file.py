@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -175,9 +176,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _check_ours(path: Path) -> None:
     """Look at the file without writing a byte of it: it may be somebody else's."""
-    with path.open("r+b") as file:  # the system says best what forbids it
-        if not file.read(1):
-            return
+    # Never opened here but by SQLite, which says either a disk error: to close a file that this
+    # process has open in SQLite would take its lock away.
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if not path.stat().st_size:
+        return
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
         (application,) = db.execute("PRAGMA application_id").fetchone()

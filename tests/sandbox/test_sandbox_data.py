@@ -5,6 +5,8 @@ import contextlib
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -146,6 +148,24 @@ async def test_a_file_in_use(run, path):
                 pass
     async with run():
         pass
+
+
+@pytest.mark.real_time
+async def test_a_file_in_use_stays_so_when_it_is_asked_for_again(run, path):
+    """
+    Who is refused in the same process does not open it to another one.
+    """
+    other = f"import sqlite3; sqlite3.connect({str(path)!r}, 0).execute('BEGIN EXCLUSIVE')"
+    async with run():
+        with pytest.raises(DataFileError):
+            async with run():
+                pass
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", other), stderr=subprocess.PIPE
+        )
+        complaints = (await process.communicate())[1]
+
+    assert b"database is locked" in complaints
 
 
 @pytest.mark.parametrize("content", [b"to,text\n+2250701020304,Bonjour\n" * 40, b"\x00" * 4096])
