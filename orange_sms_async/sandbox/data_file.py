@@ -130,18 +130,18 @@ class _DataFile:
 
     async def _save(self) -> None:
         changed, self._changed = self._changed, {}
-        rows = [(number, _written(message)) for number, message in changed.items()]
-        account, inbox = self.sandbox.account.state(), self.sandbox.inbox
-        state = _written(_State(inbox.last_number, self.sandbox.statistics(), account))
-        first = inbox.first_number
+        sandbox, first = self.sandbox, self.sandbox.inbox.first_number
         loop = asyncio.get_running_loop()
         try:
+            rows = [(number, _written(message)) for number, message in changed.items()]
+            last, account = sandbox.inbox.last_number, sandbox.account.state()
+            state = _written(_State(last, sandbox.statistics(), account))
             # Once begun it is awaited: a batch that is cut would be lost.
             writing = loop.run_in_executor(
                 self.thread, _write, self._connection, rows, first, state
             )
             await asyncio.shield(writing)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, what came is kept for later
             still = {number: m for number, m in changed.items() if number >= first}
             self._changed = still | self._changed
             raise _unusable(self.path, error) from None
@@ -247,4 +247,6 @@ def _unusable(path: Path, error: Exception) -> DataFileError:
         return DataFileError(f"{path}: in use by another sandbox")
     if isinstance(error, sqlite3.OperationalError):
         return DataFileError(f"{path}: {error}")
+    if not isinstance(error, sqlite3.Error):
+        return DataFileError(f"{path}: cannot be kept ({type(error).__name__})")
     return DataFileError(f"{path}: not a sandbox's file, or damaged")

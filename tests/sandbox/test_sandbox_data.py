@@ -11,7 +11,7 @@ import sys
 import httpx
 import pytest
 
-from orange_sms_async.sandbox import Sandbox
+from orange_sms_async.sandbox import ReceiptFaults, Sandbox
 from orange_sms_async.sandbox.data_file import DataFileError, kept_in
 
 
@@ -275,6 +275,26 @@ async def test_a_disk_that_is_full_for_a_while(run, send, caplog):
     assert ["Un", "Deux", "Trois"] == texts
     assert 1 == len(caplog.records)
     assert "it will be tried again" in caplog.text
+
+
+async def test_what_no_file_can_hold_is_said(run, send, caplog):
+    """
+    Once, and without its words; nothing else is lost when it is forgotten.
+    """
+    async with run(keep=1) as (sandbox, client):
+        sandbox.receipt_faults = ReceiptFaults(status="\ud800")
+        await send(client, "Un")
+        await asyncio.sleep(2)
+        sandbox.behave()
+        await send(client, "Deux")
+        await asyncio.sleep(2)
+    async with run() as (restored, _):
+        texts = [sent.text for sent in restored.sent]
+
+    assert ["Deux"] == texts
+    assert ["cannot be kept (UnicodeEncodeError); it will be tried again"] == [
+        record.getMessage().partition(": ")[2] for record in caplog.records
+    ]
 
 
 async def test_what_cannot_be_kept_at_the_end_is_said(run, send):
