@@ -1,15 +1,17 @@
 """The sandbox as an ASGI app: Orange's API, and beside it its own page and API."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import attrs
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orange_sms_async.sandbox.answers import Answer
-from orange_sms_async.sandbox.doors import keep_silent
+from orange_sms_async.sandbox.doors import is_being_cancelled, keep_silent
 from orange_sms_async.sandbox.faults import Silence
-from orange_sms_async.sandbox.incoming import read
+from orange_sms_async.sandbox.incoming import Incoming, read
 from orange_sms_async.sandbox.receipts import Receipts
 from orange_sms_async.sandbox.traffic import Traffic
 
@@ -21,12 +23,14 @@ class App:
 
     Attributes:
         desk: the page and the API under `/_sandbox/`, which are no part of Orange.
+        start: begins what ends with the sandbox, such as an answer that never comes.
     """
 
     traffic: Traffic
     receipts: Receipts
     desk: ASGIApp
     make_up_id: Callable[[], str]
+    start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     close: Callable[[], Awaitable[None]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +54,15 @@ class App:
             incoming = await read(scope, receive)
         except ClientDisconnect:
             return
+        answered = self.start(self._answered(incoming, receive, send))
+        try:
+            await answered
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                raise
+            await keep_silent(Silence.DROP, receive, send)  # the sandbox was closed
+
+    async def _answered(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         request_id = self.make_up_id()
         outcome, message = await self.traffic.arrive(incoming, request_id)
         if message is not None:

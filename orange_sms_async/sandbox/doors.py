@@ -32,13 +32,13 @@ class Door(httpx.AsyncBaseTransport):
         except TimeoutError:
             raise httpx.ReadTimeout("The sandbox did not answer in time.") from None
         except asyncio.CancelledError:
-            if _is_being_cancelled() or not answered.cancelled():
+            if is_being_cancelled() or not answered.cancelled():
                 raise
             # The sandbox ended it. A cancellation nobody asked for would confuse its client.
             raise httpx.ReadError("The sandbox was closed.") from None
 
 
-def _is_being_cancelled() -> bool:
+def is_being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

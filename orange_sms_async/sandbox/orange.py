@@ -145,6 +145,7 @@ class Sandbox:
             receipts=self._receipts,
             desk=desk(self),
             make_up_id=lambda: parts.made_up_uuid(self._chance),
+            start=self._tasks.start,
             close=self.aclose,
         )
         self.transport = Door(httpx.ASGITransport(self), self._tasks.start)

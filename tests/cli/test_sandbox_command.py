@@ -113,6 +113,22 @@ def test_it_ends_at_once_with_its_page_open():
     assert ("", "") == said
 
 
+def test_it_ends_at_once_with_an_answer_under_way():
+    """
+    Whoever waits for it sees the line drop; the sandbox says not a word.
+    """
+    with served_sandbox("--latency", "600") as sandbox:
+        port = int(sandbox.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as asking:
+            asking.sendall(b"GET /sms/admin/v1/contracts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sandbox.shown("statistics")  # by then the other one is there
+            sandbox.process.send_signal(signal.SIGINT)
+            answer = asking.recv(1)
+        said = sandbox.process.communicate(timeout=10)
+
+    assert (0, ("", ""), b"") == (sandbox.process.returncode, said, answer)
+
+
 def test_its_switches_reach_it():
     """
     Where Orange is unclear, a person chooses.
