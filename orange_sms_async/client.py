@@ -384,8 +384,9 @@ def _checked(base_url: str) -> str:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL()
-    # A name or password in it would stand in reprs and errors.
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+    # A name or password in it would stand in reprs and errors. No system knows of a higher port.
+    no_port = (url.port or 0) > 65_535
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo or no_port:
         raise ValueError("base_url: an http:// or https:// address without name and password")
     return base_url
 

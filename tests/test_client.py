@@ -516,7 +516,10 @@ def test_a_missing_or_wrong_variable_is_named(environment, changed, named):
 
 @pytest.mark.parametrize(
     "base_url",
-    ["", "api.orange.com", "ftp://api.orange.com", "http://host:port", "https://me:secret@host"],
+    [
+        *("", "api.orange.com", "ftp://api.orange.com", "https://me:secret@host"),
+        *("http://host:port", "http://host:99999"),
+    ],
 )
 def test_an_address_that_is_none(base_url):
     """
