@@ -1,5 +1,6 @@
 """The account to use: from the environment, or from the user's own file of settings."""
 
+import asyncio
 import os
 import stat
 import tomllib
@@ -14,7 +15,23 @@ _CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION")
 
 
 def client() -> Client:
-    """Make a client for the user's account, or end with one line that says what is missing."""
+    """Make a client for the user's account, or end with one line that says what is wrong."""
+    made = _client_of_account()
+    try:
+        asyncio.run(_try(made))
+    except (ImportError, ValueError, OSError) as error:
+        # Not its words: the address of a proxy may hold a password.
+        named = "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE"
+        stop_with(f"{named} cannot be used ({type(error).__name__})")
+    return made
+
+
+async def _try(client: Client) -> None:
+    async with client:
+        pass
+
+
+def _client_of_account() -> Client:
     # From one place: credentials of the environment never go to an address of the file.
     if any(map(_from_env, _CREDENTIALS)):
         missing = ""

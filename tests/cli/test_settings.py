@@ -136,3 +136,23 @@ def test_half_an_account_in_the_environment(invoke, config, home):
     ended = invoke("balance", settings=home | {"ORANGE_SMS_CLIENT_ID": "x"})
 
     assert "Error: ORANGE_SMS_CLIENT_SECRET is not set" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("http_proxy", "gopher://me:canary@127.0.0.1"),
+        ("ALL_PROXY", "gopher://me:canary@127.0.0.1"),
+        ("SSL_CERT_FILE", "/nowhere/canary.pem"),
+    ],
+)
+def test_an_environment_that_leads_nowhere(run, sandbox, name, value):
+    """
+    One line, which shows no password; nothing was sent.
+    """
+    ended = run("send", "+2250700000001", "Bonjour", settings=sandbox.environment | {name: value})
+
+    assert (2, "") == (ended.returncode, ended.stdout)
+    assert ended.stderr.startswith("Error: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE")
+    assert 1 == ended.stderr.count("\n")
+    assert "canary" not in ended.stderr
