@@ -152,10 +152,11 @@ class Pacer:
     def _answered(self, slot: float, *, throttled: bool) -> float:
         now = asyncio.get_running_loop().time()
         took = now - slot
+        self._throttled.append(throttled)
+        # The mean from the first answer on: what is slow to all of them is late to none.
+        self._usual += (took - self._usual) / len(self._throttled)
         if took > self._usual + _LATE:
             self._straggled_at = now
-        self._usual += (took - self._usual) / _REMEMBERED
-        self._throttled.append(throttled)
         return now
 
 

@@ -164,14 +164,31 @@ async def test_a_few_late_refusals_widen_nothing_and_many_do():
     A server that takes its time to refuse is believed once it refuses often.
     """
     pacer, guards = Pacer(5), []
+    for _ in range(20):
+        pacer.accepted(await pacer.slot())
+    start = pacer.guard
     for _ in range(6):
         slot = await pacer.slot()
         await asyncio.sleep(1)
         pacer.throttled(slot)
         guards.append(pacer.guard)
 
-    assert [0.01] * 5 == guards[:5]
-    assert 0.02 == pytest.approx(guards[5])
+    assert [start] * 5 == guards[:5]
+    assert start + 0.01 == pytest.approx(guards[5])
+
+
+async def test_where_all_answers_are_slow_none_is_a_straggler():
+    """
+    A refusal that takes as long as every other answer widens from the first one on.
+    """
+    pacer, guards = Pacer(5), []
+    for _ in range(3):
+        slot = await pacer.slot()
+        await asyncio.sleep(2)
+        pacer.throttled(slot)
+        guards.append(pacer.guard)
+
+    assert [0.02, 0.03, 0.04] == pytest.approx(guards)
 
 
 async def test_slots_are_apart_by_the_pace_whenever_it_changes():
