@@ -713,29 +713,31 @@ class SendQueue:
                     return slot
 
     async def _hand_out(self, slot: float) -> None:
-        # Closed while the slot came, or while a durable outbox wrote: its owner was told that it
-        # was not sent.
-        entry = None if self._closed else await self._take()
-        if entry and self._closed:
-            await self._again(entry)
-            entry = None
-        if entry is None:
-            self._workers.release()
-        else:
+        # Counted from its slot on: while a durable outbox writes, other queues take theirs.
+        leaving, entry = Departure(self._pacer), None
+        try:
+            entry = await self._take()
+        finally:
+            if entry is None:
+                leaving.over()
+                self._workers.release()
+        if entry is not None:
             self._in_flight += 1
-            request = self._group.create_task(self._work(entry, slot, Departure(self._pacer)))
+            request = self._group.create_task(self._work(entry, slot, leaving))
             self._requests.add(request)
             request.add_done_callback(self._requests.discard)
 
     async def _take(self) -> Entry | None:
-        while entry := await self._outbox.take(self._now()):
+        while not self._closed and (entry := await self._outbox.take(self._now())):
             if watched := self._watched.get(entry.message.reference):
                 watched.leave_place()
                 watched.on_wire = True
                 if watched.unwanted and not self._outbox.durable:
                     await self._settle(entry, _withdrawn(entry.message.reference))
                     continue
-            if not await self._expired(entry):
+            if self._closed:  # while it was written down: its owner was told that it was not sent
+                await self._again(entry)
+            elif not await self._expired(entry):
                 return entry
         return None
 

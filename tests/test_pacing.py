@@ -9,6 +9,7 @@ from line import Line, most_in_a_second, sms
 
 from orange_sms_async import Pacer, SendQueue
 from orange_sms_async.clock import JumpingLoop
+from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.pacing import Departure, departure
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
 
@@ -264,6 +265,26 @@ class Connecting(Line):
         sent = await super().attempt(message)
         self.free += 1
         return sent
+
+
+class SlowDisk(MemoryOutbox):
+    """An outbox that takes a second to hand out a message."""
+
+    async def take(self, now):
+        await asyncio.sleep(1.05)
+        return await super().take(now)
+
+
+async def test_a_disk_that_stalls_makes_no_sixth():
+    """
+    What has had its slot and is still being written down counts for the queues beside it, too.
+    """
+    line = Connecting(opening=0, answer=0.05)
+    async with SendQueue(line, outbox=SlowDisk()) as slow, SendQueue(line) as other:
+        async with slow.bulk(map(sms, "abcde")) as a, other.bulk(map(sms, "f" * 40)) as b:
+            assert 45 == len([report async for report in a] + [report async for report in b])
+
+    assert 5 >= most_in_a_second(line.departures)
 
 
 async def test_a_request_that_never_leaves_holds_nobody_up():
