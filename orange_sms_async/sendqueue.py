@@ -101,7 +101,6 @@ class _Watched:
         futures: one for each time it was submitted.
         keeping: while a durable outbox writes it down.
         place: in its lane, held until it is taken for the first time.
-        on_wire: between being taken and being settled or put back.
         expiry: ends it in time, if it expires.
         doubtful: it may have been sent once, and waits to be sent again.
     """
@@ -110,7 +109,6 @@ class _Watched:
     place: anyio.Semaphore | None
     futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
     keeping: asyncio.Future[Outcome | None] | None = None
-    on_wire: bool = False
     expiry: asyncio.TimerHandle | None = None
     doubtful: bool = False
 
@@ -194,7 +192,7 @@ class SendQueue:
         self._watched: dict[str, _Watched] = {}
         self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
         self._settled = Counter[State]()
-        self._in_flight = 0
+        self._on_wire = set[str]()  # references between being taken and settled or put back
         self._handing_out = False
         self._requests = set[asyncio.Task[None]]()
         self._endings = set[asyncio.Task[bool]]()
@@ -390,14 +388,14 @@ class SendQueue:
             self._close(reference, error)
         elif known := keeping.result():
             watched.leave_place()
-            watched.on_wire = known.state is State.SENDING
             if known.state.finished:
                 self._watched.pop(reference, None)
                 watched.end(known.resource_id, known.error)
                 self._check_idle()
             elif watched.expiry:
                 watched.expiry.cancel()
-        if self._closed and not watched.on_wire:
+        # Not what was known as it was read: it may have been taken, or put back, since.
+        if self._closed and reference not in self._on_wire:
             self._close(reference)
         self._arrived.set()
 
@@ -578,7 +576,7 @@ class SendQueue:
         seconds = messages / self._pacer.pace
         return QueueStatistics(
             waiting=waiting,
-            in_flight=self._in_flight,
+            in_flight=len(self._on_wire),
             sent=self._settled[State.SENT],
             failed=self._settled[State.FAILED],
             unknown=self._settled[State.UNKNOWN],
@@ -632,7 +630,7 @@ class SendQueue:
         if not self._handing_out:  # what was taken is handed out or put back, never cut
             self._pacing.cancel()
         for reference, watched in list(self._watched.items()):
-            if not watched.on_wire and not watched.keeping:
+            if reference not in self._on_wire and not watched.keeping:
                 self._close(reference)
         # Who waits for a place in a lane is woken, finds the queue closed, and wakes the next.
         for room in self._rooms.values():
@@ -722,18 +720,18 @@ class SendQueue:
                 leaving.over()
                 self._workers.release()
         if entry is not None:
-            self._in_flight += 1
             request = self._group.create_task(self._work(entry, slot, leaving))
             self._requests.add(request)
             request.add_done_callback(self._requests.discard)
 
     async def _take(self) -> Entry | None:
         while not self._closed and (entry := await self._outbox.take(self._now())):
-            if watched := self._watched.get(entry.message.reference):
+            reference = entry.message.reference
+            self._on_wire.add(reference)
+            if watched := self._watched.get(reference):
                 watched.leave_place()
-                watched.on_wire = True
                 if watched.unwanted and not self._outbox.durable:
-                    await self._settle(entry, _withdrawn(entry.message.reference))
+                    await self._settle(entry, _withdrawn(reference))
                     continue
             if self._closed:  # while it was written down: its owner was told that it was not sent
                 await self._again(entry)
@@ -753,7 +751,6 @@ class SendQueue:
         finally:
             leaving.over()
             await (self._settle(entry, outcome) if outcome else self._again(entry))
-            self._in_flight -= 1
             self._workers.release()
 
     async def _attempt(self, message: OutboundMessage, slot: float) -> Outcome | None:
@@ -803,8 +800,8 @@ class SendQueue:
             await self._outbox.put_back(entry)
         except OutboxUnusable as error:
             self._stop(error)
+        self._on_wire.discard(reference)
         if watched := self._watched.get(reference):
-            watched.on_wire = False
             watched.doubtful = entry.on_unknown == "resent"
         if self._closed:
             self._close(reference)
@@ -827,6 +824,7 @@ class SendQueue:
         except OutboxUnusable as error:
             # The outcome is true all the same; an outbox opened again will call it unknown.
             self._stop(error)
+        self._on_wire.discard(outcome.reference)
         for each in settled:
             self._finish(each)
 

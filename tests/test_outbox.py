@@ -489,6 +489,24 @@ class TestReferences:
 
         assert "id-a" == future.result()
 
+    async def test_submitted_in_the_instant_it_is_taken_and_then_closed(self, path):
+        """
+        Found waiting, and on the wire when that is heard: its answer is waited for all the same.
+        """
+        futures = []
+
+        class Submitting(Line):
+            async def ready(self):
+                futures.append(queue.submit_nowait(named("a")))
+
+        await leave(path, Entry(named("a"), Priority.NORMAL))
+        queue = SendQueue(Submitting(delay=1.0), outbox=SqliteOutbox(path), rate=math.inf)
+        async with queue:
+            await asyncio.sleep(0.1)
+            await queue.aclose(drain=False)
+
+        assert ["id-a"] == [future.result() for future in futures]
+
     @pytest.mark.parametrize("when", ["waiting", "finished", "restarted"])
     @pytest.mark.parametrize("other", [{"text": "autre"}, {"to": "+221770001122"}])
     async def test_with_another_number_or_text(self, opened, when, other):
