@@ -336,12 +336,16 @@ class SendQueue:
             second a window of 500 fills up when receipts take longer than 100 seconds.
 
         Leaving it early withdraws what waits, unless the outbox is durable.
+
+        Raises:
+            ValueError: `window` holds nothing, or `delivered_within` is no finite time.
         """
         submit = partial(self.submit, priority=priority, expires_at=expires_at)
         withdraw = None if self._outbox.durable else self.withdraw
         if delivered_within is None:
             return Bulk(messages, window, submit, withdraw)
         self._check_durable()
+        _check_finite("delivered_within", delivered_within)
         delivery = partial(self._delivery, within=delivered_within)
         return Bulk(messages, window, submit, withdraw, delivery)
 
@@ -530,8 +534,7 @@ class SendQueue:
             QueueClosed: the queue ended first.
         """
         self._check_durable()
-        if not 0 <= timeout < math.inf:
-            raise ValueError("timeout: a finite number of seconds")
+        _check_finite("timeout", timeout)
         if self._supervisor.done():
             raise self._closing_error()
         future: asyncio.Future[DeliveryReceipt] = self._loop.create_future()
@@ -855,6 +858,11 @@ class SendQueue:
 def _retrieved(future: asyncio.Future[DeliveryReceipt]) -> None:
     if not future.cancelled():
         future.exception()  # whoever waited may have gone away
+
+
+def _check_finite(name: str, seconds: float) -> None:
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name}: a finite number of seconds")
 
 
 def _timestamp(name: str, date: datetime | None, default: float) -> float:

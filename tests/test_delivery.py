@@ -358,6 +358,8 @@ class TestDelivered:
         async with opened() as queue:
             with pytest.raises(ValueError, match="finite"):
                 await queue.delivered("a", timeout)
+            with pytest.raises(ValueError, match="delivered_within"):
+                queue.bulk([named("a")], delivered_within=timeout)
 
     async def test_of_what_was_not_sent(self, line, opened):
         """
