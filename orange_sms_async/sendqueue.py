@@ -641,11 +641,14 @@ class SendQueue:
         self._idle.set()
 
     def _close(self, reference: str, error: BaseException | None = None) -> None:
-        if watched := self._watched.pop(reference, None):
-            if watched.doubtful and not self._outbox.durable:
-                error = OutcomeUnknown("it was sent once with unknown outcome, and then not again")
-            watched.end(None, error or self._closing_error())
-            self._check_idle()
+        if not (watched := self._watched.get(reference)):
+            return
+        if watched.doubtful and not self._outbox.durable:
+            self._finish(_not_again(reference))
+            return
+        del self._watched[reference]
+        watched.end(None, error or self._closing_error())
+        self._check_idle()
 
     def _closing_error(self) -> QueueClosed:
         error = QueueClosed("the queue sends nothing more")
@@ -818,9 +821,7 @@ class SendQueue:
 
     async def _settle(self, entry: Entry, outcome: Outcome) -> None:
         if entry.on_unknown == "resent" and outcome.state is not State.SENT:
-            error = OutcomeUnknown("it was sent once with unknown outcome, and then not again")
-            error.__cause__ = outcome.error
-            outcome = Outcome(outcome.reference, State.UNKNOWN, error=error)
+            outcome = _not_again(outcome.reference, outcome.error)
         settled = [outcome]
         try:
             settled = await self._outbox.settle(outcome, self._now())
@@ -896,6 +897,12 @@ def _entry(  # checked before anything is taken
 def _expired(reference: str) -> Outcome:
     error = MessageExpired("its time ran out before it could be sent")
     return Outcome(reference, State.EXPIRED, error=error)
+
+
+def _not_again(reference: str, cause: BaseException | None = None) -> Outcome:
+    error = OutcomeUnknown("it was sent once with unknown outcome, and then not again")
+    error.__cause__ = cause
+    return Outcome(reference, State.UNKNOWN, error=error)
 
 
 def _in_doubt(outcome: Outcome) -> bool:

@@ -698,15 +698,18 @@ class TestClosing:
 
     async def test_what_may_have_been_sent_is_not_called_unsent(self, line):
         """
-        Once unknown, and closed before it was sent again: still unknown.
+        Once unknown, and closed before it was sent again: still unknown, to all who are told.
         """
+        told = []
         line.answers.extend([OutcomeUnknown(), ConnectionFailed()])
-        async with SendQueue(line) as queue:
+        async with SendQueue(line, on_outcome=told.append) as queue:
             future = await queue.submit(sms(), on_unknown="resend")
             await asyncio.sleep(0.5)
             await queue.aclose(drain=False)
 
         assert isinstance(future.exception(), OutcomeUnknown)
+        assert [(State.UNKNOWN, future.exception())] == [(each.state, each.error) for each in told]
+        assert 1 == queue.statistics().unknown
 
     async def test_closed_in_the_instant_of_a_slot(self, line):
         """
