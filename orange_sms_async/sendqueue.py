@@ -130,7 +130,7 @@ class _Watched:
                 continue
             if error:
                 future.set_exception(error)
-            elif resource_id:
+            elif resource_id is not None:
                 future.set_result(resource_id)
 
 

@@ -26,6 +26,7 @@ from orange_sms_async import (
     QueueFull,
     RequestRejected,
     SendQueue,
+    SentMessage,
     ServiceUnavailable,
     Throttled,
     TokenExpired,
@@ -132,6 +133,19 @@ class TestOutcomes:
 
             assert "id-b" == await queue.send(sms("b"))
         assert isinstance(caught.value.__cause__, KeyError)
+
+    async def test_a_client_whose_resource_ids_are_empty(self):
+        """
+        The message was taken all the same: its future says so.
+        """
+
+        class Nameless(Line):
+            async def attempt(self, message):
+                await super().attempt(message)
+                return SentMessage(resource_id="")
+
+        async with SendQueue(Nameless()) as queue:
+            assert "" == await asyncio.wait_for(queue.send(sms()), 60)
 
     async def test_every_outcome_is_told_even_by_a_callback_that_fails(self, line, caplog):
         """
