@@ -60,8 +60,8 @@ class Connections(httpx.AsyncBaseTransport):
             await old.aclose()
 
     async def aclose(self) -> None:
-        for http in self._open:
-            await http.aclose()
+        while self._open:  # a request that this ends closes others on its way out
+            await self._open.pop().aclose()
 
 
 class _Answer(httpx.AsyncByteStream):

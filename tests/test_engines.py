@@ -304,6 +304,24 @@ async def test_leaving_the_block_ends_what_is_on_the_wire(server):
         await task
 
 
+async def test_closing_beside_connections_that_were_idle_for_long(server):
+    """
+    Requests that are ended close those on their way out: all are closed all the same.
+    """
+    transport = Connections(most=20, keepalive=0.05)
+    async with Client(CREDENTIALS, base_url=server.base_url, transport=transport) as client:
+        await asyncio.gather(*[client.send(MESSAGE) for _ in range(10)])
+        server.answers = [HANG] * 5
+        hanging = [asyncio.create_task(client.send(MESSAGE)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        await transport.aclose()
+        await asyncio.wait(hanging)
+        await asyncio.sleep(0.02)
+
+    assert {OutcomeUnknown} == {type(task.exception()) for task in hanging}
+    assert not server.open
+
+
 @pytest.mark.parametrize("bypassed", [True, False])
 async def test_the_proxy_of_the_environment(monkeypatch, server, engine, bypassed):
     """
