@@ -47,7 +47,7 @@ class Bulk:
     The reports of a bulk, in order of completion: `async with` it, then `async for` over it.
 
     At most `window` messages are between the source and the reader at any time. Leaving early
-    withdraws what waits in memory; what is on the wire finishes.
+    withdraws what waits in memory and nobody else waits for; what is on the wire finishes.
     """
 
     # Not an async generator: one that owns a task breaks its caller when left by `break`.
@@ -68,6 +68,7 @@ class Bulk:
         self._withdraw, self._delivery = withdraw, delivery
         self._waiting = set[asyncio.Task[None]]()  # for receipts
         self._unreported: dict[int, OutboundMessage] = {}
+        self._futures: dict[int, asyncio.Future[ResourceId]] = {}
         self._fed = False
         self._source_error: Exception | None = None
         self._reports = asyncio.Queue[SendReport | None]()
@@ -89,8 +90,9 @@ class Bulk:
         with anyio.CancelScope(shield=True):
             await asyncio.wait({self._feeder, *self._waiting})
             if self._withdraw:
-                for message in list(self._unreported.values()):
-                    await self._withdraw(message.reference)
+                for number, future in list(self._futures.items()):
+                    if future.cancel():
+                        await self._withdraw(self._unreported[number].reference)
 
     def __aiter__(self) -> AsyncIterator[SendReport]:
         return self
@@ -127,9 +129,11 @@ class Bulk:
             del self._unreported[number]
             raise
         else:
+            self._futures[number] = future
             future.add_done_callback(partial(self._settled, number))
 
     def _settled(self, number: int, future: asyncio.Future[ResourceId]) -> None:
+        del self._futures[number]
         if future.cancelled():
             self._report(number, error=MessageWithdrawn("withdrawn: its future was cancelled"))
         elif error := future.exception():

@@ -335,13 +335,14 @@ class SendQueue:
             its final receipt, in a durable outbox; it then holds the furthest there is. At 5 a
             second a window of 500 fills up when receipts take longer than 100 seconds.
 
-        Leaving it early withdraws what waits, unless the outbox is durable.
+        Leaving it early withdraws what waits and nobody else waits for, unless the outbox is
+        durable.
 
         Raises:
             ValueError: `window` holds nothing, or `delivered_within` is no finite time.
         """
         submit = partial(self.submit, priority=priority, expires_at=expires_at)
-        withdraw = None if self._outbox.durable else self.withdraw
+        withdraw = None if self._outbox.durable else self._withdraw_unwanted
         if delivered_within is None:
             return Bulk(messages, window, submit, withdraw)
         self._check_durable()

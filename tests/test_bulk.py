@@ -152,6 +152,21 @@ async def test_a_message_given_up_by_its_other_holder(line):
     assert ["first", "a"] == line.texts
 
 
+async def test_leaving_early_takes_nothing_from_another_holder(line):
+    """
+    A reference submitted beside the bulk is one message: given up here, still wanted there.
+    """
+    async with SendQueue(line, rate=1) as queue:
+        await queue.submit(sms("first"))
+        future = await queue.submit(sms("a", reference="a"))
+        async with queue.bulk([sms("a", reference="a"), sms("b")]):
+            await asyncio.sleep(0.1)
+
+        assert 1 == queue.statistics().withdrawn
+        assert "id-a" == await future
+    assert ["first", "a"] == line.texts
+
+
 async def test_a_message_withdrawn_elsewhere(line):
     """
     Whoever knows a reference can take its message back: the bulk reports it.
