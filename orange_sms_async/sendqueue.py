@@ -199,17 +199,20 @@ class SendQueue:
         self._arrived, self._idle = asyncio.Event(), asyncio.Event()
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._drains: list[anyio.CancelScope] = []
-        self._admits, self._closed = True, False
+        self._entered, self._admits, self._closed = False, True, False
         self._cause: BaseException | None = None
         self._backoff = Backoff()
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a SendQueue is opened once: make another")
         self._loop = asyncio.get_running_loop()
         # Dates are kept on a clock of our own, which nobody steps.
         self._epoch = time.time() - self._loop.time()
         self.recovered = await self._outbox.open(self._now(), self._retention)
         if self._outbox.sent_lately:
             self._pacer.hold(1.0)
+        self._entered = True
         self._check_idle()
         # A task of its own opens and closes the task group: __aenter__ and __aexit__ may run in
         # different tasks (pytest's fixtures do so), and a task group does not survive that.
@@ -257,6 +260,7 @@ class SendQueue:
             OutboxUnusable: it cannot be kept, and so was not admitted.
             QueueClosed: the queue sends nothing more; `__cause__` says why.
         """
+        self._check_entered()
         entry = _entry(message, priority, not_before, expires_at, on_unknown)
         if message.reference not in self._watched:
             await self._rooms[priority].acquire()
@@ -285,6 +289,7 @@ class SendQueue:
             QueueFull: its lane is full; nothing was admitted.
             InvalidMessage, QueueClosed: as `submit`.
         """
+        self._check_entered()
         entry = _entry(message, priority, not_before, expires_at, on_unknown)
         if message.reference not in self._watched:
             try:
@@ -355,6 +360,10 @@ class SendQueue:
             return await self.delivered(reference, within)
         except TimeoutError:
             return (await self.outcome(reference)).delivery
+
+    def _check_entered(self) -> None:
+        if not self._entered:
+            raise RuntimeError("use a SendQueue inside `async with SendQueue(…) as queue:`")
 
     def _reserve(self, entry: Entry) -> None:
         """Use a place in the lane for a message, or give it back."""

@@ -787,6 +787,22 @@ class TestClosing:
 
         assert "id-a" == future.result()
 
+    async def test_a_queue_outside_its_block(self, line):
+        """
+        It says what to do, admits nothing that a block would send later, and opens once.
+        """
+        queue = SendQueue(line)
+        with pytest.raises(RuntimeError, match="async with"):
+            await queue.submit(sms("a"))
+        with pytest.raises(RuntimeError, match="async with"):
+            queue.submit_nowait(sms("a"))
+        async with queue:
+            await queue.send(sms("b"))
+            with pytest.raises(RuntimeError, match="once"):
+                await queue.__aenter__()
+
+        assert ["b"] == line.texts
+
     async def test_closing_twice_and_at_once(self, line):
         """
         Whoever closes second waits for the same end.
