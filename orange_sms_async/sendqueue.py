@@ -610,7 +610,8 @@ class SendQueue:
 
         drain: True sends until all is settled, or nothing has been accepted for 60 seconds; a
             number does so for that many seconds; False sends nothing more. What is left gets
-            `QueueClosed`. A request on the wire is waited for in any case.
+            `QueueClosed`. A request on the wire is waited for in any case; after another 60
+            seconds it is cut, and its outcome is unknown.
         """
         self._admits = False
         try:
