@@ -350,6 +350,21 @@ class TestDelivered:
             assert timeout == pytest.approx(asyncio.get_running_loop().time() - start, abs=0.1)
             assert {} == queue._awaiting
 
+    async def test_a_person_finds_out_whose_a_receipt_was(self, line, opened):
+        """
+        Of two unknown messages it may have been either's: who waits hears when that is settled.
+        """
+        line.answers.extend([OutcomeUnknown()] * 2)
+        async with opened() as queue:
+            for name in "ab":
+                await asyncio.wait({await queue.submit(named(name))})
+            await queue.keep(receipt("id-a"))
+            waiting = asyncio.create_task(queue.delivered("a", 60))
+            await asyncio.sleep(1)
+            await queue.resolve("a", sent=ResourceId("id-a"))
+
+            assert receipt("id-a") == await waiting
+
     @pytest.mark.parametrize("timeout", [float("inf"), float("nan"), -1])
     async def test_it_always_has_an_end(self, opened, timeout):
         """
