@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache, partial
 from types import TracebackType
@@ -37,6 +38,8 @@ _NEVER_LEFT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+# httpx lets ssl's own error out where a line in use breaks.
+_LOST = (httpx.RequestError, ssl.SSLError)
 
 
 class Client:
@@ -309,7 +312,7 @@ class Client:
             raise lost("the connection was lost") from None
         except TimeoutError:
             raise (lost if body and body.left else ConnectionFailed)("no answer in time") from None
-        except httpx.RequestError as error:
+        except _LOST as error:
             # Not its own words: they may hold what the server sent, and so what we sent.
             raise lost(f"the connection was lost ({type(error).__name__})") from None
 
@@ -324,7 +327,7 @@ class Client:
                 response = await transport.handle_async_request(request)
                 body = await _read(response)
                 return _wire.Answer(response.status_code, response.headers, body)
-        except (TimeoutError, httpx.RequestError):
+        except (TimeoutError, *_LOST):
             # What came before the line broke still counts where no body is needed to read it.
             if response is None or response.status_code not in (201, 401, 429):
                 raise

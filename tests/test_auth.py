@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import ssl
 
 import httpx
 import pytest
@@ -294,7 +295,14 @@ async def test_a_cancelled_fetch_is_taken_over(orange, client):
 
 
 @pytest.mark.parametrize(
-    "failure", [httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.ReadError]
+    "failure",
+    [
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.ReadTimeout,
+        httpx.ReadError,
+        ssl.SSLError,
+    ],
 )
 async def test_a_token_endpoint_out_of_reach(orange, client, failure):
     """

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import ssl
 
 import httpx
 import pytest
@@ -214,7 +215,9 @@ async def test_taken_but_who_knows_as_what(orange, client, body):
     assert 1 == orange.send.call_count
 
 
-@pytest.mark.parametrize("stalled", [Stalled(httpx.ReadError("lost")), Stalled()])
+@pytest.mark.parametrize(
+    "stalled", [Stalled(httpx.ReadError("lost")), Stalled(ssl.SSLError("bad record")), Stalled()]
+)
 async def test_a_201_that_breaks_off(orange, stalled):
     """
     Its Location counts; without one it is accepted all the same.
@@ -251,6 +254,7 @@ async def test_a_201_that_cannot_be_unpacked(orange, client):
         httpx.WriteError,
         httpx.WriteTimeout,
         httpx.RemoteProtocolError,
+        ssl.SSLError,
         *[httpx.Response(status) for status in (200, 202, 302, 408, 500, 502, 503, 504)],
         httpx.Response(500, stream=Stalled(httpx.ReadError("lost"))),
     ],
