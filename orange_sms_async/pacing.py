@@ -112,12 +112,13 @@ class Pacer:
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         # A second `asyncio.run` keeps its distance from the last slot of the first.
-        distance = 0.0 if self._loop is None else 1 / self.pace
-        self._held_until = loop.time() + distance
+        now, distance = loop.time(), 0.0 if self._loop is None else 1 / self.pace
+        self._held_until = now + distance
         self._widened_at = self._straggled_at = -math.inf
         self._loop, self._turn = loop, asyncio.Lock()
-        self.left_at.clear()
-        self._slots.clear()
+        for times in (self.left_at, self._slots):
+            if times and times[-1] > now:  # the new loop has a clock of its own, as in tests
+                times.clear()
         self.leaving = 0
         self._space()
 

@@ -3,12 +3,13 @@
 import asyncio
 import math
 import random
+from functools import partial
 
 import pytest
 from line import Line, most_in_a_second, sms
 
 from orange_sms_async import Pacer, SendQueue
-from orange_sms_async.clock import JumpingLoop
+from orange_sms_async.clock import JumpingClock, JumpingLoop
 from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.pacing import Departure, departure
 from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
@@ -351,6 +352,33 @@ def test_a_second_event_loop_keeps_its_distance_from_the_first():
             times.append(runner.run(pacer.slot()))
 
     assert 5 >= most_in_a_second(times)
+
+
+async def late_departures(pacer: Pacer) -> list[float]:
+    """All that had a slot leave at once, with the last one."""
+    leaving = []
+    for _ in range(5):
+        await pacer.slot()
+        leaving.append(Departure(pacer))
+    for each in leaving:
+        each.tell()
+    return list(pacer.left_at)
+
+
+@pytest.mark.parametrize(
+    ("rate", "first"), [(5, late_departures), (500, partial(slots, seconds=1))]
+)
+def test_a_second_event_loop_knows_what_left_in_the_first(rate, first):
+    """
+    What left late or close together there counts here, until it is a second old.
+    """
+    pacer, clock, times = Pacer(rate), JumpingClock(), []
+    for each in (first, partial(slots, seconds=2)):
+        with asyncio.Runner(loop_factory=clock) as runner:
+            times += runner.run(each(pacer))
+
+    assert len(times) > rate
+    assert rate >= most_in_a_second(times)
 
 
 async def test_no_pace_at_all():
