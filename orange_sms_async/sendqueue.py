@@ -260,7 +260,7 @@ class SendQueue:
             OutboxUnusable: it cannot be kept, and so was not admitted.
             QueueClosed: the queue sends nothing more; `__cause__` says why.
         """
-        self._check_entered()
+        self._check_open()
         entry = _entry(message, priority, not_before, expires_at, on_unknown)
         if message.reference not in self._watched:
             await self._rooms[priority].acquire()
@@ -289,7 +289,7 @@ class SendQueue:
             QueueFull: its lane is full; nothing was admitted.
             InvalidMessage, QueueClosed: as `submit`.
         """
-        self._check_entered()
+        self._check_open()
         entry = _entry(message, priority, not_before, expires_at, on_unknown)
         if message.reference not in self._watched:
             try:
@@ -361,9 +361,11 @@ class SendQueue:
         except TimeoutError:
             return (await self.outcome(reference)).delivery
 
-    def _check_entered(self) -> None:
+    def _check_open(self) -> None:
         if not self._entered:
             raise RuntimeError("use a SendQueue inside `async with SendQueue(…) as queue:`")
+        if not self._admits:
+            raise self._closing_error()
 
     def _reserve(self, entry: Entry) -> None:
         """Use a place in the lane for a message, or give it back."""
@@ -383,8 +385,7 @@ class SendQueue:
             watched.keeping.add_done_callback(partial(self._kept, watched))
 
     def _watch(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
-        if not self._admits:
-            raise self._closing_error()
+        self._check_open()  # it may have closed while this waited for a place
         watched = self._watched[message.reference]
         if (watched.message.to, watched.message.text) != (message.to, message.text):
             raise InvalidMessage("reference: waits already, with another number or text")

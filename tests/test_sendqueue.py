@@ -668,6 +668,24 @@ class TestClosing:
         with pytest.raises(QueueClosed):
             queue.submit_nowait(sms())
 
+    async def test_a_full_queue_that_drains_says_that_it_closes(self, line):
+        """
+        Not that it is full, as if there would be room later; and at once.
+        """
+        async with SendQueue(line, capacity=1, rate=1) as queue:
+            await queue.submit(sms())
+            await queue.submit(sms())
+            draining = asyncio.create_task(queue.aclose())
+            await asyncio.sleep(0.1)
+            start = now()
+            with pytest.raises(QueueClosed):
+                queue.submit_nowait(sms())
+            with pytest.raises(QueueClosed):
+                await queue.submit(sms())
+
+            assert 0.01 > now() - start
+            await draining
+
     @pytest.mark.parametrize("error", [AuthenticationFailed(), AccessDenied()])
     @pytest.mark.parametrize("where", ["answers", "readiness"])
     async def test_wrong_credentials_stop_the_queue(self, line, error, where):
