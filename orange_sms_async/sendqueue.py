@@ -179,6 +179,8 @@ class SendQueue:
     ) -> None:
         if capacity < 1:
             raise ValueError("capacity: at least 1 message")
+        if workers is not None and workers < 1:
+            raise ValueError("workers: at least 1 request at once")
         self._client = client
         self._pacer = pacer or _shared_pacer(client, rate)
         self._workers = asyncio.Semaphore(workers or _workers_for(client, self._pacer.rate))

@@ -884,10 +884,12 @@ class TestStatistics:
 
     def test_a_lane_has_room(self, line):
         """
-        A capacity of nothing is a mistake, found at once.
+        A capacity of nothing, and nobody to send, are mistakes, found at once.
         """
         with pytest.raises(ValueError, match="capacity"):
             SendQueue(line, capacity=0)
+        with pytest.raises(ValueError, match="workers"):
+            SendQueue(line, workers=0)
 
 
 async def test_logs_hold_no_number_and_no_text(line, caplog):
