@@ -23,7 +23,7 @@ _WAYS_OUT: dict[type[OrangeSMSError], str] = {
     AuthenticationFailed: "Compare client id and secret with those of MyApps in Orange's portal",
     AccessDenied: "Subscribe the application to the SMS API in Orange's portal, or ask Orange",
     ContractRefused: "Buy a bundle, units are kept; `orange-sms balance` shows what there is",
-    RequestRejected: "Correct number, sender name or text: the same will be refused again",
+    RequestRejected: "Correct number, text, sender or base URL: the same will be refused again",
     Refused: "The same will be refused again",
     OutcomeUnknown: "It may be sent: ask the recipient before you send it again",
 }
