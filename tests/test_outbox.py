@@ -1901,31 +1901,23 @@ async def test_a_process_minds_what_the_one_before_it_has_sent(opened, line):
     assert 5 == most_in_a_second(line.times)
 
 
-async def test_what_was_on_the_wire_may_have_left_just_now(opened, line, path):
+@pytest.mark.parametrize(
+    ("left", "wait"),
+    [("state = 'sending', finished_at = NULL", 1.0), ("finished_at = finished_at - 3600", 0.0)],
+    ids=["nobody knows when", "long ago"],
+)
+async def test_an_outbox_opened_waits_for_what_may_have_left_just_now(
+    opened, line, path, left, wait
+):
     """
-    A message that a killed process was sending is younger than any second.
-    """
-    async with opened() as queue:
-        await queue.send(named("once"))
-    with contextlib.closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE message SET state = 'sending', finished_at = NULL, attempted_at = 1")
-    start = asyncio.get_running_loop().time()
-    async with opened(pacer=Pacer(5)) as queue:
-        await queue.send(named("again"))
-
-    assert 1 <= line.times[-1] - start
-
-
-async def test_what_was_sent_long_ago_delays_nothing(opened, line, path):
-    """
-    A queue that opens its file an hour later begins at once.
+    What a killed process was sending is younger than any second; an hour is not.
     """
     async with opened() as queue:
         await queue.send(named("once"))
     with contextlib.closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE message SET finished_at = finished_at - 3600")
+        db.execute(f"UPDATE message SET {left}")
     start = asyncio.get_running_loop().time()
     async with opened(pacer=Pacer(5)) as queue:
         await queue.send(named("again"))
 
-    assert 0.1 > line.times[-1] - start
+    assert wait == pytest.approx(line.times[-1] - start, abs=0.05)
