@@ -111,7 +111,7 @@ def show(minutes: float, settled: Counter[str], tokens: int, samples: list[Sampl
     growth = middle(warm[-third:], "memory") - middle(warm[:third], "memory")
     messages = settled.total() * 2 * third / SAMPLES
     print(f"\nFrom early to late {growth / messages:.0f} bytes a message")
-    keep("soak", {"minutes": minutes, "growth": growth, "messages": settled.total()})
+    keep("soak", {"minutes": minutes, "growth": growth, "messages": messages})
 
 
 def middle(samples: Sample | list[Sample], name: str) -> float:
