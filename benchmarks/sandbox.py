@@ -236,7 +236,7 @@ async def fire() -> tuple[float, dict[str, float]]:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--messages", type=int, default=50_000)
+    options.add_argument("--messages", type=int, default=100_000)
     options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options.add_argument("--receipts", help=argparse.SUPPRESS)
     chosen = options.parse_args()
