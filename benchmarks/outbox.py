@@ -21,8 +21,8 @@ from _table import check, table
 from _virtual import sms
 
 from orange_sms_async import OutboundMessage, SendQueue, SentMessage
-from orange_sms_async.outbox import State
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import State
 
 PRODUCERS, ADMISSIONS, ALONE, BARE = 50, 20_000, 200, 500
 WAITING, SCHEDULED, TAKEN = 1_000_000, 100_000, 1_000

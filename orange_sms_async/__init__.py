@@ -27,7 +27,7 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
-from orange_sms_async.outbox import Outcome, Priority
+from orange_sms_async.outcomes import Outcome, Priority
 from orange_sms_async.pacing import Pacer
 from orange_sms_async.receipts import DeliveryReceipt, DeliveryStatus, InboundMessage
 from orange_sms_async.segments import count_segments

@@ -19,6 +19,7 @@ Everything raised, one class for each thing a caller can do about it.
       QueueClosed                      the queue takes and sends nothing more; the cause says why
       MessageExpired                   its time ran out before it was sent
       MessageWithdrawn                 it was taken back before it was sent
+      OutboxUnusable (OSError)         the outbox cannot be opened, read or written
 
 No message, repr or argument of these holds a phone number, a text, a token or a secret.
 """
@@ -128,3 +129,7 @@ class MessageExpired(OrangeSMSError):
 
 class MessageWithdrawn(OrangeSMSError):
     """The message was taken back before it was sent."""
+
+
+class OutboxUnusable(OrangeSMSError, OSError):
+    """The outbox cannot be opened, read or written; the message names the file and the cause."""

@@ -25,6 +25,7 @@ from orange_sms_async.errors import (
     MessageWithdrawn,
     NotSent,
     OrangeSMSError,
+    OutboxUnusable,
     OutcomeUnknown,
     QueueClosed,
     QueueFull,
@@ -32,16 +33,9 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
-from orange_sms_async.outbox import (
-    Entry,
-    OnUnknown,
-    Outbox,
-    OutboxUnusable,
-    Outcome,
-    Priority,
-    State,
-)
+from orange_sms_async.outbox import Entry, OnUnknown, Outbox
 from orange_sms_async.outbox.memory import MemoryOutbox
+from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.pacing import Departure, Pacer, departure
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 

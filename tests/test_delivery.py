@@ -26,9 +26,10 @@ from orange_sms_async import (
     ResourceId,
     SendQueue,
 )
-from orange_sms_async.outbox import OutboxUnusable, State
+from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.database import OUTBOX, Format, connect
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import State
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 NUMBER, OTHER = "+2250701020304", "+2250705060708"

@@ -43,9 +43,11 @@ from orange_sms_async import (
     SendQueue,
     ServiceUnavailable,
 )
-from orange_sms_async.outbox import Entry, OutboxUnusable, Outcome, State
+from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import Outcome, State
 
 MONTH = timedelta(days=30)
 DAY = 86_400.0

@@ -31,7 +31,7 @@ from orange_sms_async import (
     Throttled,
     TokenExpired,
 )
-from orange_sms_async.outbox import State
+from orange_sms_async.outcomes import State
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ from orange_sms_async import (
     Priority,
     ResourceId,
 )
-from orange_sms_async.outbox import Entry, Outcome, State, delivery, receipts, rows
+from orange_sms_async.outbox import Entry, delivery, receipts, rows
 from orange_sms_async.outbox.database import OUTBOX
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import Outcome, State
 
 MONTH = timedelta(days=30)
 DAY = 86_400.0

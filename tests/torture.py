@@ -29,8 +29,8 @@ import attrs
 
 from orange_sms_async import Client, ClientCredentials, OutboundMessage, Priority, SendQueue
 from orange_sms_async._served import Served
-from orange_sms_async.outbox import Outcome, State
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import Outcome, State
 from orange_sms_async.sandbox import Sandbox
 
 WORKERS, PRODUCERS = 8, 20

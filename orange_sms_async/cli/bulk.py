@@ -28,7 +28,7 @@ from orange_sms_async.cli.results import Result, ResultsFile, Tally, fill_in
 from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.cli.summary import show_earlier, show_end, show_others
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 

@@ -14,7 +14,7 @@ from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.rows import Row
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.errors import OutboxUnusable
 
 
 class WatchedClient:

@@ -11,7 +11,7 @@ import attrs
 
 from orange_sms_async import DeliveryStatus, SendQueue
 from orange_sms_async.cli.serving import serving
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.receiver import ReceiptReceiver
 

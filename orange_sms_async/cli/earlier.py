@@ -11,8 +11,8 @@ import attrs
 
 from orange_sms_async.cli.results import first_outcome
 from orange_sms_async.cli.rows import open_rows
-from orange_sms_async.outbox import Outcome, State
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import Outcome, State
 
 # A row whose outcome was forgotten would be sent again: the file of a campaign is kept or deleted.
 RETENTION = timedelta.max

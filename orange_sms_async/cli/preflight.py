@@ -18,7 +18,7 @@ from orange_sms_async.cli.progress import console
 from orange_sms_async.cli.rows import UnreadableFileError, open_rows
 from orange_sms_async.cli.survey import Survey, surveyed
 from orange_sms_async.cli.tables import show
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.errors import OutboxUnusable
 
 
 @attrs.frozen

@@ -20,7 +20,7 @@ from orange_sms_async.cli.ending import stop_with
 from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.receiptfile import ReceiptFile
 from orange_sms_async.receiver import ReceiptReceiver
 

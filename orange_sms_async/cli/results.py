@@ -24,7 +24,8 @@ from orange_sms_async import (
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.rows import Row
-from orange_sms_async.outbox import OutboxUnusable, Outcome, State
+from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.outcomes import Outcome, State
 
 _COLUMNS = (
     "row",

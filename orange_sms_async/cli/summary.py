@@ -12,7 +12,7 @@ from orange_sms_async.cli.earlier import Earlier
 from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.errors import show_behind
 from orange_sms_async.cli.results import RowState
-from orange_sms_async.outbox import State
+from orange_sms_async.outcomes import State
 
 _MOST_REASONS = 5
 

@@ -9,8 +9,8 @@ import attrs
 from orange_sms_async import Country, count_segments
 from orange_sms_async.cli.earlier import opened
 from orange_sms_async.cli.rows import Row, Rows
-from orange_sms_async.outbox import State
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import State
 
 _MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
 _WAITING = (State.QUEUED, State.SCHEDULED)

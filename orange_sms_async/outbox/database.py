@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from orange_sms_async.outbox import OutboxUnusable
+from orange_sms_async.errors import OutboxUnusable
 
 _TURN = 5.0  # seconds to wait for another process's turn to write
 

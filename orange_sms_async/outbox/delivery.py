@@ -8,8 +8,9 @@ import attrs
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Outcome, Priority, State, receipts, rows
+from orange_sms_async.outbox import receipts, rows
 from orange_sms_async.outbox.receipts import storable
+from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
 
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Entry, Outcome, Priority, State
+from orange_sms_async.outbox import Entry
+from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Entry, Outcome, Priority, State, delivery, receipts, rows
+from orange_sms_async.outbox import Entry, delivery, receipts, rows
 from orange_sms_async.outbox.commits import Commits
 from orange_sms_async.outbox.database import OUTBOX
 from orange_sms_async.outbox.rows import KeptMessage
+from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
 

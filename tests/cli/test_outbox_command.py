@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 
 from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId
 from orange_sms_async.cli import app
-from orange_sms_async.outbox import Entry, State
+from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outcomes import State
 
 GOOD = "+2250700000001"
 
