@@ -22,8 +22,8 @@ from _results import keep
 from _table import check, percent, table
 
 from orange_sms_async import OutboundMessage, SendQueue, SentMessage
-from orange_sms_async.outbox.database import OUTBOX, connect
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outbox.sqlite.database import OUTBOX, connect
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 LINES = 128  # keep-alive connections, each with one request under way

@@ -27,8 +27,8 @@ from orange_sms_async import (
     SendQueue,
 )
 from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.database import OUTBOX, Format, connect
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outbox.sqlite.database import OUTBOX, Format, connect
 from orange_sms_async.outcomes import State
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
@@ -627,7 +627,7 @@ async def test_a_message_found_out_by_time(opened, line):
 WORKER = """
 import sys
 from pathlib import Path
-from orange_sms_async.outbox.database import RECEIPTS, connect
+from orange_sms_async.outbox.sqlite.database import RECEIPTS, connect
 
 input()
 for n in range(40):

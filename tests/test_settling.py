@@ -19,9 +19,9 @@ from orange_sms_async import (
     Priority,
     ResourceId,
 )
-from orange_sms_async.outbox import Entry, delivery, receipts, rows
-from orange_sms_async.outbox.database import OUTBOX
-from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox.sqlite import SqliteOutbox, received, settling, statements
+from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outcomes import Outcome, State
 
 MONTH = timedelta(days=30)
@@ -416,8 +416,10 @@ class Truth:
         """What waits leaves, and a new message; its request arrives at Orange or does not."""
         self.count += 1
         on_unknown = "resend" if n == 3 else "report"
-        rows.add(self.db, Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown))
-        while entry := rows.take(self.db, self.now):
+        statements.add(
+            self.db, Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown)
+        )
+        while entry := statements.take(self.db, self.now):
             self.on_wire.append(entry)
             self.ids.pop(entry.message.reference, None)
             if n:
@@ -455,31 +457,31 @@ class Truth:
         """One of the receipts comes that can still come."""
         coming = [key for key, (_, at) in self.accepted.items() if self.now <= at + DAY]
         for resource_id in coming[-1 - n :][:1]:
-            delivery.keep(self.db, receipt(resource_id), self.now)
+            settling.keep(self.db, receipt(resource_id), self.now)
 
     def crash(self, _: int) -> None:
         self.on_wire.clear()
-        delivery.recover(self.db, self.now)
+        settling.recover(self.db, self.now)
 
     def resolved(self, n: int) -> None:
         """A person says one of the ids of an unknown message, or truly that it has none."""
-        unknown = [outcome.reference for _, outcome in rows.page(self.db, State.UNKNOWN, 0)]
+        unknown = [outcome.reference for _, outcome in statements.page(self.db, State.UNKNOWN, 0)]
         for reference in unknown[n : n + 1]:
             ids = [key for key, (owner, _) in self.accepted.items() if owner == reference]
             sent = ResourceId(ids[0]) if ids else None
-            delivery.resolve(self.db, reference, sent, self.now)
+            settling.resolve(self.db, reference, sent, self.now)
 
     def forgotten(self, _: int) -> None:
-        rows.forget_content(self.db, self.now)
+        statements.forget_content(self.db, self.now)
 
     def later(self, n: int) -> None:
         """What is old goes, be it of messages or of receipts."""
-        rows.forget_old(self.db, self.now - DAY)
-        receipts.forget_old(self.db, self.now - DAY)
+        statements.forget_old(self.db, self.now - DAY)
+        received.forget_old(self.db, self.now - DAY)
 
     def _put_back(self, entry: Entry) -> None:
         self.on_wire.remove(entry)
-        rows.put_back(self.db, entry)
+        statements.put_back(self.db, entry)
 
     def _unknown(self, entry: Entry, *, accepted: bool) -> None:
         error = OutcomeUnknown()
@@ -488,14 +490,14 @@ class Truth:
 
     def _settle(self, entry: Entry, outcome: Outcome) -> None:
         self.on_wire.remove(entry)
-        delivery.settle(self.db, outcome, self.now)
+        settling.settle(self.db, outcome, self.now)
 
     def go(self, steps) -> list[Outcome]:
         """Take the steps; return what became of all messages."""
         for happening, n, seconds in steps:
             self.now += seconds
             getattr(self, happening)(n)
-        return [outcome for _, outcome in rows.page(self.db, None, 0)]
+        return [outcome for _, outcome in statements.page(self.db, None, 0)]
 
 
 @settings(max_examples=400, deadline=None)

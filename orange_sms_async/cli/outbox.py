@@ -20,9 +20,9 @@ from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.progress import console
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import mask
-from orange_sms_async.outbox.receiptfile import ReceiptFile
-from orange_sms_async.outbox.rows import KeptMessage
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
+from orange_sms_async.outbox.sqlite.statements import KeptMessage
 from orange_sms_async.outcomes import Outcome, State
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them

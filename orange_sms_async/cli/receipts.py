@@ -21,7 +21,7 @@ from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.receiptfile import ReceiptFile
+from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 from orange_sms_async.receiver import ReceiptReceiver
 
 _EVERY = 5.0  # seconds between two lines that say what came

@@ -25,8 +25,8 @@ from orange_sms_async import (
     decode_inbound,
     decode_receipt,
 )
-from orange_sms_async.outbox.receiptfile import ReceiptFile
 from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orange_sms_async.outbox import receipts
-from orange_sms_async.outbox.commits import Commits
-from orange_sms_async.outbox.database import RECEIPTS
+from orange_sms_async.outbox.sqlite import received
+from orange_sms_async.outbox.sqlite.commits import Commits
+from orange_sms_async.outbox.sqlite.database import RECEIPTS
 from orange_sms_async.receipts import DeliveryReceipt
 
 
@@ -52,15 +52,15 @@ class ReceiptFile:
         now = time.time()
 
         def keep(db: sqlite3.Connection) -> None:
-            receipts.forget_old(db, now - self._retention)
-            receipts.add(db, receipt, now)
+            received.forget_old(db, now - self._retention)
+            received.add(db, receipt, now)
 
         await self._file.write(keep)
 
     async def receipts(self) -> AsyncIterator[tuple[DeliveryReceipt, float]]:
         """Tell of all receipts as they came, and when: seconds since 1970."""
-        page = await self._file.write(partial(receipts.page, after=0))
+        page = await self._file.write(partial(received.page, after=0))
         while page:
             for _, receipt, arrived_at in page:
                 yield receipt, arrived_at
-            page = await self._file.write(partial(receipts.page, after=page[-1][0]))
+            page = await self._file.write(partial(received.page, after=page[-1][0]))

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orange_sms_async.outbox import database
-from orange_sms_async.outbox.database import Format
+from orange_sms_async.outbox.sqlite import database
+from orange_sms_async.outbox.sqlite.database import Format
 
 _T = TypeVar("_T")
 Operation = Callable[[sqlite3.Connection], _T]

@@ -8,8 +8,8 @@ import attrs
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import receipts, rows
-from orange_sms_async.outbox.receipts import storable
+from orange_sms_async.outbox.sqlite import received, statements
+from orange_sms_async.outbox.sqlite.received import storable
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
 
@@ -21,7 +21,7 @@ def keep(
     resource_id = storable(receipt.resource_id)
     if _forgotten(db, resource_id):
         receipt = attrs.evolve(receipt, address="")
-    receipts.add(db, receipt, arrived_at)
+    received.add(db, receipt, arrived_at)
     if not resource_id:
         return None
     outcome = _advanced(db, resource_id)
@@ -40,7 +40,7 @@ def keep(
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
     """Keep what became of a message; return it as kept, and others that this settled."""
-    rows.settle(db, outcome, now)
+    statements.settle(db, outcome, now)
     if outcome.resource_id is not None:
         advanced = _advanced(db, storable(outcome.resource_id))
         outcome = attrs.evolve(outcome, delivery=advanced.delivery if advanced else None)
@@ -50,7 +50,7 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome
 
 def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
     """Settle what an earlier process left; a receipt may tell what its answer would have told."""
-    recovered = {outcome.reference: outcome for outcome in rows.recover(db, now)}
+    recovered = {outcome.reference: outcome for outcome in statements.recover(db, now)}
     unknown = [outcome for outcome in recovered.values() if outcome.state is State.UNKNOWN]
     for number in {_number(db, outcome) for outcome in unknown}:
         recovered |= {outcome.reference: outcome for outcome in _adopt(db, number, now)}
@@ -70,7 +70,7 @@ def resolve(
         raise InvalidMessage("sent: an empty resource id")
     if sent is not None and _owner(db, sent) not in (None, reference):
         raise InvalidMessage("sent: the resource id of another message")
-    priority = rows.resolve(db, reference, sent, now)
+    priority = statements.resolve(db, reference, sent, now)
     if priority is None:
         return None
     outcome = Outcome(reference, State.QUEUED)
@@ -106,7 +106,7 @@ def perhaps_of(db: sqlite3.Connection, reference: str) -> list[DeliveryReceipt]:
         return []
     return [
         receipt
-        for receipt, arrived_at in receipts.of_nobody(db, number)
+        for receipt, arrived_at in received.of_nobody(db, number)
         if attempted_at <= arrived_at <= attempted_at + REPORTED_WITHIN
     ]
 
@@ -129,8 +129,8 @@ def _number(db: sqlite3.Connection, outcome: Outcome) -> str:
 
 def _advanced(db: sqlite3.Connection, resource_id: str) -> Outcome | None:
     """Bring the message with an id as far as its receipts go, never back; return its outcome."""
-    receipt = receipts.furthest(db, resource_id)
-    return None if receipt is None else rows.advance(db, resource_id, receipt.status)
+    receipt = received.furthest(db, resource_id)
+    return None if receipt is None else statements.advance(db, resource_id, receipt.status)
 
 
 # -- a receipt that is the only answer ----------------------------------------------------------
@@ -179,7 +179,7 @@ def _claims(db: sqlite3.Connection, number: str) -> dict[str, set[str]]:
         return {}
     # What was heard of before a message left is not its own, whatever is said of it later.
     first_heard: dict[str, float] = {}
-    for receipt, arrived_at in receipts.of_nobody(db, number):
+    for receipt, arrived_at in received.of_nobody(db, number):
         before = first_heard.get(receipt.resource_id, arrived_at)
         first_heard[receipt.resource_id] = min(before, arrived_at)
     claims: dict[str, set[str]] = {}
@@ -221,5 +221,5 @@ def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
             (resource_id,) = resource_ids
             _settle_as_sent(db, reference, resource_id, now)
             _advanced(db, resource_id)
-            adopted.append(rows.find(db, reference))
+            adopted.append(statements.find(db, reference))
     return [outcome for outcome in adopted if outcome is not None]

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Entry, delivery, receipts, rows
-from orange_sms_async.outbox.commits import Commits
-from orange_sms_async.outbox.database import OUTBOX
-from orange_sms_async.outbox.rows import KeptMessage
+from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox.sqlite import received, settling, statements
+from orange_sms_async.outbox.sqlite.commits import Commits
+from orange_sms_async.outbox.sqlite.database import OUTBOX
+from orange_sms_async.outbox.sqlite.statements import KeptMessage
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
@@ -46,9 +47,9 @@ class SqliteOutbox:
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         await self._file.open()
         try:
-            self.sent_lately = await self._file.write(lambda db: rows.sent_since(db, now - 1))
-            recovered = await self._file.write(lambda db: delivery.recover(db, now))
-            self._waiting, self._sending = await self._file.write(rows.count_waiting), 0
+            self.sent_lately = await self._file.write(lambda db: statements.sent_since(db, now - 1))
+            recovered = await self._file.write(lambda db: settling.recover(db, now))
+            self._waiting, self._sending = await self._file.write(statements.count_waiting), 0
         except BaseException:
             await self._file.aclose()
             raise
@@ -68,7 +69,7 @@ class SqliteOutbox:
 
     def add(self, entry: Entry) -> asyncio.Future[Outcome | None]:
         # Asked for at once: a queue that closes before the task begins waits for it.
-        keeping = self._file.write(lambda db: rows.add(db, entry))
+        keeping = self._file.write(lambda db: statements.add(db, entry))
         return asyncio.ensure_future(self._added(entry, keeping))
 
     async def _added(
@@ -84,24 +85,24 @@ class SqliteOutbox:
         return outcome
 
     async def ready_at(self) -> float | None:
-        return await self._file.write(rows.ready_at) if self._waiting.total() else None
+        return await self._file.write(statements.ready_at) if self._waiting.total() else None
 
     async def take(self, now: float) -> Entry | None:
-        entry = await self._file.write(lambda db: rows.take(db, now))
+        entry = await self._file.write(lambda db: statements.take(db, now))
         if entry is not None:
             self._waiting[entry.priority] -= 1
             self._sending += 1
         return entry
 
     async def put_back(self, entry: Entry) -> None:
-        await self._file.write(lambda db: rows.put_back(db, entry))
+        await self._file.write(lambda db: statements.put_back(db, entry))
         self._waiting[entry.priority] += 1
         self._sending -= 1
 
     async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
         def settle(db: sqlite3.Connection) -> list[Outcome]:
-            settled = delivery.settle(db, outcome, now)
-            rows.forget_old(db, now - self._retention)
+            settled = settling.settle(db, outcome, now)
+            statements.forget_old(db, now - self._retention)
             return settled
 
         settled = await self._file.write(settle)
@@ -110,20 +111,20 @@ class SqliteOutbox:
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
         def keep(db: sqlite3.Connection) -> tuple[Outcome, bool] | None:
-            receipts.forget_old(db, now - self._retention)
-            return delivery.keep(db, receipt, now)
+            received.forget_old(db, now - self._retention)
+            return settling.keep(db, receipt, now)
 
         return await self._file.write(keep)
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        priority = await self._file.write(lambda db: rows.withdraw(db, outcome, now))
+        priority = await self._file.write(lambda db: statements.withdraw(db, outcome, now))
         if priority is None:
             return False
         self._waiting[priority] -= 1
         return True
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
-        resolved = await self._file.write(lambda db: delivery.resolve(db, reference, sent, now))
+        resolved = await self._file.write(lambda db: settling.resolve(db, reference, sent, now))
         if resolved is None:
             return []
         priority, outcomes = resolved
@@ -132,47 +133,49 @@ class SqliteOutbox:
         return outcomes
 
     async def find(self, reference: str) -> Outcome:
-        outcome = await self._file.write(lambda db: rows.find(db, reference))
+        outcome = await self._file.write(lambda db: statements.find(db, reference))
         if outcome is None:
             raise KeyError(reference)
         return outcome
 
     async def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
-        page = await self._file.write(partial(rows.page, state=state, after=0))
+        page = await self._file.write(partial(statements.page, state=state, after=0))
         while page:
             for _, outcome in page:
                 yield outcome
-            page = await self._file.write(partial(rows.page, state=state, after=page[-1][0]))
+            page = await self._file.write(partial(statements.page, state=state, after=page[-1][0]))
 
     # -- what a person asks ---------------------------------------------------------------------
 
     async def counts(self) -> Counter[State]:
         """Count the messages in each state."""
-        return await self._file.write(rows.counts)
+        return await self._file.write(statements.counts)
 
     async def messages(self, state: State | None = None) -> AsyncIterator[KeptMessage]:
         """Tell of all messages as they are kept, or of those in one state, oldest first."""
-        page = await self._file.write(partial(rows.kept_page, state=state, after=0))
+        page = await self._file.write(partial(statements.kept_page, state=state, after=0))
         while page:
             for _, message in page:
                 yield message
-            page = await self._file.write(partial(rows.kept_page, state=state, after=page[-1][0]))
+            page = await self._file.write(
+                partial(statements.kept_page, state=state, after=page[-1][0])
+            )
 
     async def deliveries(self) -> Counter[str]:
         """Count the messages by how far receipts have brought them."""
-        return await self._file.write(delivery.counts)
+        return await self._file.write(settling.counts)
 
     async def awaited(self, now: float) -> int:
         """Count the messages of the last 24 hours of which a final receipt may still come."""
-        return await self._file.write(partial(delivery.awaited, now=now))
+        return await self._file.write(partial(settling.awaited, now=now))
 
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
         """List receipts that may be an unknown message's, where it is not certain whose."""
-        return await self._file.write(partial(delivery.perhaps_of, reference=reference))
+        return await self._file.write(partial(settling.perhaps_of, reference=reference))
 
     async def key(self) -> bytes:
         """Return a secret of this file: a hash keyed with it says nothing to who has no file."""
-        return await self._file.write(rows.key)
+        return await self._file.write(statements.key)
 
     async def forget(self) -> int:
         """
@@ -184,7 +187,7 @@ class SqliteOutbox:
         Raises:
             OutboxUnusable: texts may still stand in the log beside the file; forget again.
         """
-        forgotten = await self._file.write(partial(rows.forget_content, now=time.time()))
+        forgotten = await self._file.write(partial(statements.forget_content, now=time.time()))
         # What was overwritten in the file still stands in the log beside it.
         try:
             await self._file.empty_log()

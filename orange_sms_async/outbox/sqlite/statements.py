@@ -13,7 +13,7 @@ from orange_sms_async import errors
 from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnknown
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outbox.receipts import storable
+from orange_sms_async.outbox.sqlite.received import storable
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
