@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import math
 
 import httpx
 
-from orange_sms_async import OutboundMessage, ResourceId, SentMessage
+from orange_sms_async import OutboundMessage, Pacer, ResourceId, SentMessage
 
 
 class AtOnce:
     """Answers at once; the resource id is the message's reference."""
 
     taken = 0
+    timeout = 30.0
+
+    def __init__(self) -> None:
+        self.pacer = Pacer(math.inf)
 
     async def ready(self) -> None:
         pass
@@ -23,6 +28,11 @@ class AtOnce:
 
 class Silent:
     """Is never ready: everything waits."""
+
+    timeout = 30.0
+
+    def __init__(self) -> None:
+        self.pacer = Pacer()
 
     async def ready(self) -> None:
         await asyncio.Event().wait()

@@ -42,11 +42,14 @@ class Server(Process):
     def evidence(self) -> Evidence:
         return Evidence(**json.loads(self.output))
 
-    def client(self) -> Client:
+    def client(self, rate: float = 5.0) -> Client:
         # A transport of one's own passes by any proxy the environment names.
         transport = httpx.AsyncHTTPTransport()
         return Client(
-            ClientCredentials("sandbox", "sandbox"), base_url=self.address, transport=transport
+            ClientCredentials("sandbox", "sandbox"),
+            base_url=self.address,
+            transport=transport,
+            rate=rate,
         )
 
 

@@ -53,14 +53,14 @@ class Result:
 class Watched(Connections):
     """A client's own connections, which note when each message leaves, as its pacer is told."""
 
-    def __init__(self, pacer: Pacer) -> None:
+    def __init__(self) -> None:
         super().__init__(most=200, keepalive=5.0)
         self.left = list[float]()
-        self._pacer = pacer
+        self.pacer: Pacer | None = None  # its client's, once there is one
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/smsmessaging/"):
-            request.stream = _Noted(request.stream, self.left, self._pacer)  # type: ignore[arg-type]
+            request.stream = _Noted(request.stream, self.left, self.pacer)  # type: ignore[arg-type]
         return await super().handle_async_request(request)
 
 
@@ -68,28 +68,32 @@ class Watched(Connections):
 class _Noted(httpx.AsyncByteStream):
     body: httpx.AsyncByteStream
     left: list[float]
-    pacer: Pacer
+    pacer: Pacer | None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self.body:
+            assert self.pacer
             self.left.append(self.pacer.left_at[-1])
             yield chunk
 
 
-async def account(address: str, rate: float, seconds: float, ids: list[ResourceId]) -> list[float]:
+async def account(
+    name: str, address: str, rate: float, seconds: float, ids: list[ResourceId]
+) -> list[float]:
     """Send as much as the pace lets, for some seconds from the first; return when each left."""
 
     def note(outcome: Outcome) -> None:
         if outcome.resource_id:
             ids.append(outcome.resource_id)
 
-    pacer = Pacer(rate)
-    transport = Watched(pacer)
+    transport = Watched()
+    client = Client(ClientCredentials(name, "b"), base_url=address, transport=transport, rate=rate)
+    transport.pacer = client.pacer
     messages = (sms(str(number)) for number in itertools.count())
     async with (
         transport,
-        Client(ClientCredentials("a", "b"), base_url=address, transport=transport) as client,
-        SendQueue(client, pacer=pacer, on_outcome=note) as queue,
+        client,
+        SendQueue(client, on_outcome=note) as queue,
         queue.bulk(messages, window=50) as reports,
     ):
         async for _ in reports:
@@ -101,7 +105,10 @@ async def account(address: str, rate: float, seconds: float, ids: list[ResourceI
 async def accounts(case: Case, address: str, seconds: float) -> Result:
     ids, processor = list[ResourceId](), time.process_time()
     all_left = await asyncio.gather(
-        *[account(address, case.rate, seconds, ids) for _ in range(case.accounts)]
+        *[
+            account(f"account {number}", address, case.rate, seconds, ids)
+            for number in range(case.accounts)
+        ]
     )
     return Result(
         shares=[share(left, case, seconds) for left in all_left],

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import math
 import multiprocessing
 import resource
 import tracemalloc
@@ -84,7 +83,7 @@ async def bare_rows(measured: Measured) -> float:
 
 async def bulk_rows(measured: Measured) -> float:
     client, before, most, sent = AtOnce(), measured(), 0.0, 0
-    async with SendQueue(client, rate=math.inf) as queue, queue.bulk(messages(ROWS)) as reports:
+    async with SendQueue(client) as queue, queue.bulk(messages(ROWS)) as reports:
         async for report in reports:
             sent += report.resource_id is not None
             if sent % EVERY == 0:

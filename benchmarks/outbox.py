@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from _clients import Silent
 from _results import keep
 from _table import check, table
 from _virtual import sms
 
-from orange_sms_async import OutboundMessage, SendQueue, SentMessage
+from orange_sms_async import SendQueue
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outcomes import State
 
@@ -43,16 +44,6 @@ int fdatasync(int fd) {
 """
 
 
-class Away:
-    """A client that is never ready: what is admitted waits."""
-
-    async def ready(self) -> None:
-        await asyncio.Event().wait()
-
-    async def attempt(self, message: OutboundMessage) -> SentMessage:
-        raise NotImplementedError
-
-
 # -- admitting ------------------------------------------------------------------------------------
 
 
@@ -70,7 +61,7 @@ def bare(path: Path) -> float:
 
 async def admit(path: Path) -> dict[str, float]:
     numbers = iter(range(ADMISSIONS))
-    async with SendQueue(Away(), capacity=10 * ADMISSIONS, outbox=SqliteOutbox(path)) as queue:
+    async with SendQueue(Silent(), capacity=10 * ADMISSIONS, outbox=SqliteOutbox(path)) as queue:
         alone = [await timed_submit(queue, f"alone {n}") for n in range(ALONE)]
         start = time.perf_counter()
         await asyncio.gather(*(produce(queue, numbers) for _ in range(PRODUCERS)))

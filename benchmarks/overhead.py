@@ -42,14 +42,14 @@ async def task_each(client: AtOnce, messages: list[OutboundMessage]) -> list[str
 
 
 async def submitted(client: AtOnce, messages: list[OutboundMessage]) -> list[str]:
-    async with SendQueue(client, rate=math.inf, capacity=len(messages)) as queue:
+    async with SendQueue(client, capacity=len(messages)) as queue:
         futures = [await queue.submit(message) for message in messages]
         await queue.join()
     return [future.result() for future in futures]
 
 
 async def bulk(client: AtOnce, messages: list[OutboundMessage]) -> list[str]:
-    async with SendQueue(client, rate=math.inf) as queue, queue.bulk(messages) as reports:
+    async with SendQueue(client) as queue, queue.bulk(messages) as reports:
         return [report.resource_id or "" async for report in reports]
 
 
@@ -66,12 +66,12 @@ async def bare_httpx(transport: Instant, messages: list[OutboundMessage]) -> lis
 
 
 async def client_send(transport: Instant, messages: list[OutboundMessage]) -> list[str]:
-    async with Client(ClientCredentials("a", "b"), transport=transport) as client:
+    async with Client(ClientCredentials("a", "b"), transport=transport, rate=math.inf) as client:
         return [(await client.send(message)).resource_id for message in messages]
 
 
 async def queue_over_client(transport: Instant, messages: list[OutboundMessage]) -> list[str]:
-    async with Client(ClientCredentials("a", "b"), transport=transport) as client:
+    async with Client(ClientCredentials("a", "b"), transport=transport, rate=math.inf) as client:
         return await submitted(client, messages)  # type: ignore[arg-type]
 
 

@@ -40,7 +40,7 @@ async def queued(server: Server, seconds: float, outbox: SqliteOutbox | None = N
     messages = [sms(str(number)) for number in range(int(RATE * seconds) + 1)]
     async with (
         server.client() as client,
-        SendQueue(client, rate=RATE, outbox=outbox) as queue,
+        SendQueue(client, outbox=outbox) as queue,
         queue.bulk(messages) as reports,
     ):
         ids = [report.resource_id or "" async for report in reports]

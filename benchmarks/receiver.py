@@ -17,11 +17,12 @@ from typing import Any
 
 import attrs
 import uvicorn
+from _clients import Silent
 from _process import Process
 from _results import keep
 from _table import check, percent, table
 
-from orange_sms_async import OutboundMessage, SendQueue, SentMessage
+from orange_sms_async import SendQueue
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outbox.sqlite.database import OUTBOX, connect
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
@@ -59,16 +60,6 @@ def resident() -> int:
     return pages * resource.getpagesize()
 
 
-class Away:
-    """A client that sends nothing: the outbox is only there for receipts."""
-
-    async def ready(self) -> None:
-        await asyncio.Event().wait()
-
-    async def attempt(self, message: OutboundMessage) -> SentMessage:
-        raise NotImplementedError
-
-
 def fill(path: Path) -> None:
     """Put messages into an outbox that were sent and wait for their receipts."""
     with contextlib.closing(connect(path, OUTBOX)) as db:
@@ -96,7 +87,7 @@ async def answering(app: Any) -> AsyncIterator[int]:
 
 async def serve(path: Path) -> None:
     book, outbox = ReceiptBook(capacity=1_000), SqliteOutbox(path)
-    async with SendQueue(Away(), outbox=outbox) as queue:
+    async with SendQueue(Silent(), outbox=outbox) as queue:
         settings: dict[str, Any] = {"secret": "made-up", "allowed_sources": [SOURCE]}
         apps = {
             "bare": bare,

@@ -61,8 +61,8 @@ async def soak(
 
     credentials = ClientCredentials("sandbox", "sandbox")
     async with (
-        Client(credentials, base_url=address, timeout=TIMEOUT, engine=engine) as client,  # type: ignore[arg-type]
-        SendQueue(client, rate=RATE, capacity=WAITING, on_outcome=note) as queue,
+        Client(credentials, base_url=address, timeout=TIMEOUT, engine=engine, rate=RATE) as client,  # type: ignore[arg-type]
+        SendQueue(client, capacity=WAITING, on_outcome=note) as queue,
     ):
         feeder = asyncio.create_task(feed(queue))
         for _ in range(SAMPLES):

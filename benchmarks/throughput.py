@@ -83,12 +83,12 @@ async def aiohttp_posts(address: str) -> AsyncIterator[Many]:
 async def client_of(address: str, engine: str) -> AsyncIterator[Client]:
     credentials = ClientCredentials("a", "b")
     if engine in ("httpx", "aiohttp"):
-        async with Client(credentials, base_url=address, engine=engine) as client:  # type: ignore[arg-type]
+        async with Client(credentials, base_url=address, engine=engine, rate=math.inf) as client:  # type: ignore[arg-type]
             yield client
     else:
         async with (
             AiohttpTransport() as transport,
-            Client(credentials, base_url=address, transport=transport) as client,
+            Client(credentials, base_url=address, transport=transport, rate=math.inf) as client,
         ):
             yield client
 
@@ -107,7 +107,7 @@ async def sends(address: str, engine: str) -> AsyncIterator[Many]:
 async def queued(address: str, engine: str) -> AsyncIterator[Many]:
     async with (
         client_of(address, engine) as client,
-        SendQueue(client, rate=math.inf, workers=AT_ONCE) as queue,
+        SendQueue(client, workers=AT_ONCE) as queue,
     ):
 
         async def many(count: int) -> list[str]:

@@ -62,7 +62,7 @@ async def probe(queue: SendQueue, count: int) -> dict[str, tuple[float, float]]:
 async def virtual(case: Case, line: Line) -> list[float]:
     """Return how long after its submission each probe left."""
     admitted = list[str]()
-    async with SendQueue(line, rate=RATE, capacity=CAPACITY) as queue:
+    async with SendQueue(line.paced(RATE), capacity=CAPACITY) as queue:
         campaign = asyncio.create_task(keep_full(queue, admitted)) if case.ahead else None
         probes = await probe(queue, VIRTUAL_PROBES)
         if campaign:
@@ -78,10 +78,9 @@ async def virtual(case: Case, line: Line) -> list[float]:
 async def real(server: Server, taken: list[ResourceId]) -> list[float]:
     """Return how long after its submission each probe was accepted."""
     async with (
-        server.client() as client,
+        server.client(rate=RATE) as client,
         SendQueue(
             client,
-            rate=RATE,
             capacity=CAPACITY,
             on_outcome=lambda outcome: taken.append(outcome.resource_id or ResourceId("")),
         ) as queue,

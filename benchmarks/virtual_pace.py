@@ -87,7 +87,7 @@ async def send_each(limiter: AsyncLimiter, line: Line, waiting: Iterator[Outboun
 
 
 async def queued(line: Line, todo: list[OutboundMessage]) -> None:
-    async with SendQueue(line, rate=RATE, capacity=len(todo)) as queue:
+    async with SendQueue(line.paced(RATE), capacity=len(todo)) as queue:
         for message in todo:
             await queue.submit(message)
 

@@ -1,46 +1,116 @@
 """Send SMS through Orange's API for Africa and the Middle East."""
 
-from orange_sms_async._wire import decode_inbound, decode_receipt
-from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
-from orange_sms_async.auth import ClientCredentials
-from orange_sms_async.bulk import SendReport
-from orange_sms_async.client import Client
-from orange_sms_async.countries import Country
-from orange_sms_async.errors import (
-    AccessDenied,
-    AuthenticationFailed,
-    ConnectionFailed,
-    ContractRefused,
-    InvalidMessage,
-    InvalidReceipt,
-    MessageExpired,
-    MessageWithdrawn,
-    NotSent,
-    OrangeSMSError,
-    OutcomeUnknown,
-    QueueClosed,
-    QueueFull,
-    Refused,
-    RequestRejected,
-    ServiceUnavailable,
-    Throttled,
-    TokenExpired,
-)
-from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
-from orange_sms_async.outcomes import Outcome, Priority
-from orange_sms_async.pacing import Pacer
-from orange_sms_async.receipts import DeliveryReceipt, DeliveryStatus, InboundMessage
-from orange_sms_async.segments import count_segments
-from orange_sms_async.sendqueue import SendQueue
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orange_sms_async import events
+    from orange_sms_async._wire import decode_inbound, decode_receipt
+    from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
+    from orange_sms_async.auth import ClientCredentials
+    from orange_sms_async.bulk import SendReport
+    from orange_sms_async.client import Client
+    from orange_sms_async.countries import Country
+    from orange_sms_async.errors import (
+        AccessDenied,
+        AuthenticationFailed,
+        ConnectionFailed,
+        ContractRefused,
+        InvalidMessage,
+        InvalidReceipt,
+        MessageExpired,
+        MessageWithdrawn,
+        NotSent,
+        OrangeSMSError,
+        OutboxUnusable,
+        OutcomeUnknown,
+        QueueClosed,
+        QueueFull,
+        Refused,
+        RequestRejected,
+        ServiceUnavailable,
+        Throttled,
+        TokenExpired,
+    )
+    from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
+    from orange_sms_async.outbox.sqlite import SqliteOutbox
+    from orange_sms_async.outcomes import Outcome, Priority, State
+    from orange_sms_async.pacing import Pacer
+    from orange_sms_async.receipts import DeliveryReceipt, DeliveryStatus, InboundMessage
+    from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+    from orange_sms_async.segments import count_segments
+    from orange_sms_async.sendqueue import QueueStatistics, SendQueue
 
 __version__ = "0.1.0"
 
+# A name is looked up when it is asked for: who imports one does not load what the others need.
+_MODULES = {
+    "AccessDenied": "errors",
+    "AuthenticationFailed": "errors",
+    "Client": "client",
+    "ClientCredentials": "auth",
+    "ConnectionFailed": "errors",
+    "Contract": "account",
+    "ContractRefused": "errors",
+    "Country": "countries",
+    "DeliveryReceipt": "receipts",
+    "DeliveryStatus": "receipts",
+    "InboundMessage": "receipts",
+    "InvalidMessage": "errors",
+    "InvalidReceipt": "errors",
+    "MessageExpired": "errors",
+    "MessageWithdrawn": "errors",
+    "NotSent": "errors",
+    "OrangeSMSError": "errors",
+    "OutboundMessage": "messages",
+    "OutboxUnusable": "errors",
+    "Outcome": "outcomes",
+    "OutcomeUnknown": "errors",
+    "Pacer": "pacing",
+    "Priority": "outcomes",
+    "PurchaseOrder": "account",
+    "QueueClosed": "errors",
+    "QueueFull": "errors",
+    "QueueStatistics": "sendqueue",
+    "ReceiptBook": "receiver",
+    "ReceiptReceiver": "receiver",
+    "Refused": "errors",
+    "RequestRejected": "errors",
+    "ResourceId": "messages",
+    "SendQueue": "sendqueue",
+    "SendReport": "bulk",
+    "SentMessage": "messages",
+    "ServiceUnavailable": "errors",
+    "SqliteOutbox": "outbox.sqlite",
+    "State": "outcomes",
+    "Throttled": "errors",
+    "TokenExpired": "errors",
+    "UsageStatistics": "account",
+    "count_segments": "segments",
+    "decode_inbound": "_wire",
+    "decode_receipt": "_wire",
+}
+
 __all__ = [
     "AccessDenied", "AuthenticationFailed", "Client", "ClientCredentials", "ConnectionFailed",
-    "Contract", "ContractRefused", "Country", "DeliveryReceipt", "DeliveryStatus",
-    "InboundMessage", "InvalidMessage", "InvalidReceipt", "MessageExpired", "MessageWithdrawn",
-    "NotSent", "OrangeSMSError", "OutboundMessage", "Outcome", "OutcomeUnknown", "Pacer",
-    "Priority", "PurchaseOrder", "QueueClosed", "QueueFull", "Refused", "RequestRejected",
-    "ResourceId", "SendQueue", "SendReport", "SentMessage", "ServiceUnavailable", "Throttled",
-    "TokenExpired", "UsageStatistics", "count_segments", "decode_inbound", "decode_receipt",
+    "Contract", "ContractRefused", "Country", "DeliveryReceipt", "DeliveryStatus", "InboundMessage",
+    "InvalidMessage", "InvalidReceipt", "MessageExpired", "MessageWithdrawn", "NotSent",
+    "OrangeSMSError", "OutboundMessage", "OutboxUnusable", "Outcome", "OutcomeUnknown", "Pacer",
+    "Priority", "PurchaseOrder", "QueueClosed", "QueueFull", "QueueStatistics", "ReceiptBook",
+    "ReceiptReceiver", "Refused", "RequestRejected", "ResourceId", "SendQueue", "SendReport",
+    "SentMessage", "ServiceUnavailable", "SqliteOutbox", "State", "Throttled", "TokenExpired",
+    "UsageStatistics", "count_segments", "decode_inbound", "decode_receipt", "events",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name == "events":
+        return import_module("orange_sms_async.events")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

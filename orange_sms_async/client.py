@@ -22,7 +22,7 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, SentMessage
-from orange_sms_async.pacing import Departure, departure
+from orange_sms_async.pacing import Departure, departure, of_account
 
 _BASE_URL = "https://api.orange.com"
 _ENVIRONMENT = "ORANGE_SMS_"
@@ -53,10 +53,17 @@ class Client:
         the extra of that name: `pip install 'orange-sms-async[aiohttp]'`.
     transport: any `httpx.AsyncBaseTransport`, for tests and what no engine does. It stays yours:
         the client never closes it.
+    rate: messages a second that the account may send; `math.inf` for no pacing. Orange: "limited
+        to 5 SMS per second".
+
+    Attributes:
+        pacer: paces every queue on this client, and on others of the same account (base URL and
+            client id) in this process.
 
     Raises:
         ImportError: the engine is not installed.
-        ValueError: base_url is no http or https address, or there is an engine of that name not.
+        ValueError: base_url is no http or https address, there is no such engine, or another
+            client of this account has another rate.
     """
 
     def __init__(
@@ -67,21 +74,25 @@ class Client:
         timeout: float | httpx.Timeout = 30.0,
         engine: Literal["httpx", "aiohttp"] = "httpx",
         transport: httpx.AsyncBaseTransport | None = None,
+        rate: float = 5.0,
     ) -> None:
         self._credentials = credentials
         self._base_url = _checked(base_url)
+        self.pacer = of_account((self._base_url, credentials.id), rate)
         self._timeout = timeout
         self._connect = partial(_Borrowed, transport) if transport else _connect(engine, base_url)
         self._token = SharedToken(self._fetch_token)
         self._transport: httpx.AsyncBaseTransport | None = None
 
     @classmethod
-    def from_env(cls) -> Self:
+    def from_env(cls, *, rate: float = 5.0) -> Self:
         """
         Make a client from the environment.
 
         ORANGE_SMS_AUTHORIZATION ("Basic …"), or ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET;
         ORANGE_SMS_BASE_URL where it is not Orange's own.
+
+        rate: messages a second that the account may send.
 
         Raises:
             ValueError: names the variable that is missing or wrong.
@@ -93,7 +104,7 @@ class Client:
         }
         credentials = _credentials(env)
         try:
-            return cls(credentials, base_url=env.get("BASE_URL", _BASE_URL))
+            return cls(credentials, base_url=env.get("BASE_URL", _BASE_URL), rate=rate)
         except ValueError as error:
             raise ValueError(f"{_ENVIRONMENT}BASE_URL: {error}") from None
 

@@ -1,9 +1,12 @@
 """When the next request may leave."""
 
 import asyncio
+import gc
 import math
 from collections import deque
+from collections.abc import Hashable
 from contextvars import ContextVar
+from weakref import WeakValueDictionary
 
 from aiolimiter import AsyncLimiter
 
@@ -111,6 +114,8 @@ class Pacer:
         return max(times)
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None and self._loop.is_running():
+            raise RuntimeError("this account is paced in another event loop, which still runs")
         # A second `asyncio.run` keeps its distance from the last slot of the first.
         now, distance = loop.time(), 0.0 if self._loop is None else 1 / self.pace
         self._held_until = now + distance
@@ -159,6 +164,31 @@ class Pacer:
         if took > self._usual + _LATE:
             self._straggled_at = now
         return now
+
+
+_of_accounts: WeakValueDictionary[Hashable, Pacer] = WeakValueDictionary()
+
+
+def of_account(account: Hashable, rate: float) -> Pacer:
+    """
+    Return the pacer of an account, which lives as long as somebody in this process holds it.
+
+    Args:
+        account: what tells it from others.
+        rate: its requests a second.
+
+    Raises:
+        ValueError: it is paced at another rate already.
+    """
+    pacer = _of_accounts.setdefault(account, Pacer(rate))
+    if pacer.rate != rate:
+        rates = f"this account is paced at {pacer.rate:g} a second already, not {rate:g}"
+        del pacer
+        gc.collect()  # who held it may be gone, and only not collected yet
+        pacer = _of_accounts.setdefault(account, Pacer(rate))
+        if pacer.rate != rate:
+            raise ValueError(f"rate: {rates}")
+    return pacer
 
 
 class Departure:

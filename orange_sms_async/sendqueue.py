@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
-from weakref import WeakKeyDictionary
 
 import anyio
 import attrs
@@ -44,11 +43,25 @@ _log = logging.getLogger(__name__)
 _DRAIN = 60.0  # seconds a drain goes on without a message accepted
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
 _MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
+_OF_A_SENDER = ("ready", "attempt", "pacer", "timeout")
+_ALL_OF_IT = "ready, attempt, pacer and timeout"
 _UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
 
 
 class Sender(Protocol):
-    """What a queue needs of a client."""
+    """
+    What a queue needs of a client. A wrapper forwards all four.
+
+    Attributes:
+        pacer: of the account, shared by all who send for it.
+        timeout: seconds that an attempt takes at most.
+    """
+
+    @property
+    def pacer(self) -> Pacer: ...
+
+    @property
+    def timeout(self) -> float: ...
 
     async def ready(self) -> None:
         """Return when a message can leave at once."""
@@ -128,20 +141,15 @@ class _Watched:
                 future.set_result(resource_id)
 
 
-# The limit is Orange's for the account, not for a queue: queues on one client take turns.
-_pacers: WeakKeyDictionary[Sender, Pacer] = WeakKeyDictionary()
-
-
 class SendQueue:
     """
-    Sends what is submitted: at most `rate` in any rolling second, the most urgent first.
+    Sends what is submitted: at most the client's rate in any rolling second, most urgent first.
 
     Use it in `async with`, in one event loop. Leaving the block waits until all is settled;
     leaving it through an exception sends nothing more. N processes with a queue each send at
-    N × `rate`.
+    N × that rate.
 
-    client: a `Client`, or anything with its `ready` and `attempt`.
-    rate: messages a second; `math.inf` for no pacing. Orange: "limited to 5 SMS per second".
+    client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`.
     capacity: messages that may wait in each lane.
     workers: requests on the wire at once; by default enough for answers that take as long as the
         client's timeout allows, 200 at the most.
@@ -149,7 +157,6 @@ class SendQueue:
         `SqliteOutbox` what was admitted is on disk: opening the queue goes on with it.
     retention: how long a durable outbox keeps finished messages and recognises their references;
         a day at least, in which their receipts may come.
-    pacer: by default one per client, which its queues share.
     on_outcome: called with each message's final `Outcome`, also when nobody awaits its future;
         what a closed queue did not send has none.
 
@@ -163,11 +170,9 @@ class SendQueue:
         self,
         client: Sender,
         *,
-        rate: float = 5.0,
         capacity: int = 10_000,
         workers: int | None = None,
         outbox: Outbox | None = None,
-        pacer: Pacer | None = None,
         on_outcome: Callable[[Outcome], object] | None = None,
         retention: timedelta = timedelta(days=30),
     ) -> None:
@@ -175,9 +180,11 @@ class SendQueue:
             raise ValueError("capacity: at least 1 message")
         if workers is not None and workers < 1:
             raise ValueError("workers: at least 1 request at once")
+        if missing := [name for name in _OF_A_SENDER if not hasattr(client, name)]:
+            raise TypeError(f"client: has no {missing[0]}; a wrapper forwards {_ALL_OF_IT}")
         self._client = client
-        self._pacer = pacer or _shared_pacer(client, rate)
-        self._workers = asyncio.Semaphore(workers or _workers_for(client, self._pacer.rate))
+        self._pacer = client.pacer
+        self._workers = asyncio.Semaphore(workers or _workers_for(client))
         self._rooms = {
             priority: anyio.Semaphore(capacity, fast_acquire=True) for priority in Priority
         }
@@ -923,18 +930,7 @@ def _withdrawn(reference: str) -> Outcome:
     return Outcome(reference, State.WITHDRAWN, error=error)
 
 
-def _shared_pacer(client: Sender, rate: float) -> Pacer:
-    try:
-        pacer = _pacers.setdefault(client, Pacer(rate))
-    except TypeError:  # a client that is no key, or knows no weak references: it shares nothing
-        return Pacer(rate)
-    if pacer.rate != rate:
-        raise ValueError(f"rate: a queue paced this client at {pacer.rate:g}/s before")
-    return pacer
-
-
-def _workers_for(client: Sender, rate: float) -> int:
-    if math.isinf(rate):
+def _workers_for(client: Sender) -> int:
+    if math.isinf(client.pacer.rate):
         return _UNPACED_WORKERS
-    timeout: float = getattr(client, "timeout", 30.0)
-    return math.ceil(min(rate * timeout, _MOST_WORKERS))
+    return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))

@@ -52,8 +52,8 @@ async def live(outbox: str, evidence: str, count: int, killed_after: float) -> N
     book = ReceiptBook()
     sandbox = orange(book, count, latency=0.1)  # so that a kill meets messages on the wire
     credentials = ClientCredentials.from_header(sandbox.authorization)
-    async with Client(credentials, transport=sandbox.transport) as client:
-        async with SendQueue(client, rate=RATE, outbox=SqliteOutbox(outbox)) as queue:
+    async with Client(credentials, transport=sandbox.transport, rate=RATE) as client:
+        async with SendQueue(client, outbox=SqliteOutbox(outbox)) as queue:
             dying = asyncio.create_task(die(sandbox, book, evidence, killed_after))
             # All of them again, as a program does that does not know what it sent.
             async with queue.bulk(reminders(count)) as reports:

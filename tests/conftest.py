@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from orange_sms_async import pacing
 from orange_sms_async.clock import JumpingLoop
 
 pytest_plugins = ["pytester"]
@@ -21,3 +22,9 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("real_time"):
         return {"real": asyncio.new_event_loop}
     return {"jumping": JumpingLoop}
+
+
+@pytest.fixture(autouse=True)
+def _account_of_its_own():
+    """What another test's account was paced at, and when it last sent, is of no account here."""
+    pacing._of_accounts.clear()

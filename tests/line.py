@@ -4,8 +4,16 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from typing import Self
 
-from orange_sms_async import OrangeSMSError, OutboundMessage, ResourceId, SentMessage, Throttled
+from orange_sms_async import (
+    OrangeSMSError,
+    OutboundMessage,
+    Pacer,
+    ResourceId,
+    SentMessage,
+    Throttled,
+)
 
 Answer = OrangeSMSError | Exception | None
 
@@ -16,6 +24,7 @@ class Line:
 
     answers: what the next attempts come to, an error or None for accepted; then all are accepted.
     readiness: the same for the next calls of `ready`.
+    pacer: of its account, at 5 a second; `paced` gives it another.
     admit: the server's limit; jitter: seconds, at random, that each way takes.
     """
 
@@ -28,6 +37,7 @@ class Line:
         admit: Callable[[float], bool] = lambda now: True,
     ) -> None:
         self.delay, self.jitter, self.token_delay, self.admit = delay, jitter, token_delay, admit
+        self.pacer, self.timeout = Pacer(), 30.0
         self.answers = deque[Answer]()
         self.readiness = deque[Answer]()
         self.left: list[tuple[float, str]] = []
@@ -42,6 +52,10 @@ class Line:
     @property
     def texts(self) -> list[str]:
         return [text for _, text in self.left]
+
+    def paced(self, rate: float) -> Self:
+        self.pacer = Pacer(rate)
+        return self
 
     async def ready(self) -> None:
         if self.token_delay:

@@ -60,7 +60,7 @@ async def test_no_more_than_the_window_is_taken_from_the_source(line):
             taken.append(n)
             yield sms(str(n))
 
-    async with SendQueue(line, rate=math.inf) as queue:
+    async with SendQueue(line.paced(math.inf)) as queue:
         async with queue.bulk(rows(), window=10) as reports:
             await anyio.sleep(1)
             assert 11 == len(taken)  # ten in the window, one in the feeder's hand
@@ -141,7 +141,7 @@ async def test_a_message_given_up_by_its_other_holder(line):
     """
     A reference submitted beside the bulk is one message: given up there, still wanted here.
     """
-    async with SendQueue(line, rate=1) as queue:
+    async with SendQueue(line.paced(1)) as queue:
         await queue.submit(sms("first"))
         async with queue.bulk([sms("a", reference="a")], priority=Priority.NORMAL) as reports:
             await asyncio.sleep(0.1)
@@ -156,7 +156,7 @@ async def test_leaving_early_takes_nothing_from_another_holder(line):
     """
     A reference submitted beside the bulk is one message: given up here, still wanted there.
     """
-    async with SendQueue(line, rate=1) as queue:
+    async with SendQueue(line.paced(1)) as queue:
         await queue.submit(sms("first"))
         future = await queue.submit(sms("a", reference="a"))
         async with queue.bulk([sms("a", reference="a"), sms("b")]):
@@ -171,7 +171,7 @@ async def test_a_message_withdrawn_elsewhere(line):
     """
     Whoever knows a reference can take its message back: the bulk reports it.
     """
-    async with SendQueue(line, rate=1) as queue:
+    async with SendQueue(line.paced(1)) as queue:
         await queue.submit(sms("first"))
         async with queue.bulk([sms("a", reference="a")]) as reports:
             await asyncio.sleep(0.1)

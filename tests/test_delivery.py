@@ -60,7 +60,12 @@ def line():
 @pytest.fixture
 def opened(line, path):
     """A queue on the file, as often as the test opens one."""
-    return lambda **settings: SendQueue(line, outbox=SqliteOutbox(path), **settings)
+
+    def queue(rate: float | None = None, **settings):
+        line_ = line if rate is None else line.paced(rate)
+        return SendQueue(line_, outbox=SqliteOutbox(path), **settings)
+
+    return queue
 
 
 class TestKept:

@@ -1,7 +1,6 @@
 """The whole, over real HTTP: client, queue and sandbox, with faults on the line."""
 
 import asyncio
-import math
 from collections import Counter
 
 import httpx
@@ -79,7 +78,7 @@ async def test_no_clear_answer_is_one_post_and_an_unknown_outcome(client, sandbo
     Whether Orange took it or not, the queue does not post it a second time.
     """
     break_it, taken = FAULTS[fault]
-    async with SendQueue(client, rate=math.inf) as queue:
+    async with SendQueue(client) as queue:
         break_it(sandbox)
         with pytest.raises(OutcomeUnknown):
             await queue.send(sms("fragile"))
@@ -94,7 +93,7 @@ async def test_over_capacity_is_tried_again(client, sandbox):
     503 with code 6 was not taken: the queue sends it again, and it is sent once.
     """
     sandbox.fail_next(503, code=6)
-    async with SendQueue(client, rate=math.inf) as queue:
+    async with SendQueue(client) as queue:
         await queue.send(sms("patient"))
 
     assert 2 == len(posts(sandbox))
@@ -106,7 +105,7 @@ async def test_refusals_name_their_reason(client, sandbox):
     An expired contract and an unapproved sender name fail their own messages.
     """
     sandbox.account.expire("CIV", "SMS_OCB")
-    async with SendQueue(client, rate=math.inf) as queue:
+    async with SendQueue(client) as queue:
         with pytest.raises(ContractRefused, match="Expired contract") as refused:
             await queue.send(sms())
         sandbox.account.buy("CIV", 100)
@@ -124,8 +123,8 @@ async def test_a_server_that_dies_and_comes_back(sandbox, served):
     """
     port = served.socket.getsockname()[1]
     credentials = ClientCredentials.from_header(sandbox.authorization)
-    async with Client(credentials, base_url=served.base_url) as client:
-        async with SendQueue(client, rate=200) as queue:
+    async with Client(credentials, base_url=served.base_url, rate=200) as client:
+        async with SendQueue(client) as queue:
             await queue.send(sms("before"))
             served.__exit__(None, None, None)
             futures = [await queue.submit(sms(str(n))) for n in range(20)]
@@ -160,8 +159,8 @@ async def test_at_a_hundred_a_second_against_a_strict_server():
     sandbox = Sandbox(rate=100)
     with Served(sandbox) as served:
         credentials = ClientCredentials.from_header(sandbox.authorization)
-        async with Client(credentials, base_url=served.base_url) as client:
-            async with SendQueue(client, rate=100) as queue:
+        async with Client(credentials, base_url=served.base_url, rate=100) as client:
+            async with SendQueue(client) as queue:
                 async with queue.bulk(sms(str(n)) for n in range(200)) as reports:
                     errors = [report.error async for report in reports]
 

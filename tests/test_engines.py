@@ -193,8 +193,8 @@ async def test_a_queue_sends_none_twice(engine, server):
     server.answers, server.dropping = [*[TAKEN] * 9, b""] * 10, [b""]
 
     async with (
-        Client(CREDENTIALS, base_url=server.base_url, engine=engine) as client,
-        SendQueue(client, rate=math.inf) as queue,
+        Client(CREDENTIALS, base_url=server.base_url, engine=engine, rate=math.inf) as client,
+        SendQueue(client) as queue,
     ):
         futures = [await queue.submit(sms(str(number))) for number in range(100)]
         results = await asyncio.gather(*futures, return_exceptions=True)

@@ -325,7 +325,7 @@ def test_the_tree_is_as_drawn():
         if isinstance(class_, type)
     }
 
-    assert 18 == len(real)
+    assert 19 == len(real)
     assert real == drawn
 
 

@@ -33,7 +33,6 @@ from orange_sms_async import (
     MessageExpired,
     MessageWithdrawn,
     OutcomeUnknown,
-    Pacer,
     Priority,
     QueueClosed,
     QueueFull,
@@ -66,7 +65,12 @@ def line():
 @pytest.fixture
 def opened(line, path):
     """A queue on the file, as often as the test opens one."""
-    return lambda **settings: SendQueue(line, outbox=SqliteOutbox(path), **settings)
+
+    def queue(rate: float | None = None, **settings):
+        line_ = line if rate is None else line.paced(rate)
+        return SendQueue(line_, outbox=SqliteOutbox(path), **settings)
+
+    return queue
 
 
 def named(text: str, **options: object):
@@ -502,7 +506,7 @@ class TestReferences:
                 futures.append(queue.submit_nowait(named("a")))
 
         await leave(path, Entry(named("a"), Priority.NORMAL))
-        queue = SendQueue(Submitting(delay=1.0), outbox=SqliteOutbox(path), rate=math.inf)
+        queue = SendQueue(Submitting(delay=1.0).paced(math.inf), outbox=SqliteOutbox(path))
         async with queue:
             await asyncio.sleep(0.1)
             await queue.aclose(drain=False)
@@ -946,7 +950,7 @@ class TestCancelling:
         line, futures, admitted = Line(delay=5), [], []
 
         async def interrupted():
-            queue = await SendQueue(line, rate=math.inf, outbox=SqliteOutbox(path)).__aenter__()
+            queue = await SendQueue(line.paced(math.inf), outbox=SqliteOutbox(path)).__aenter__()
             futures.extend(queue.submit_nowait(named(f"nowait {n}")) for n in range(50))
             producers = [asyncio.create_task(submit(queue, str(n))) for n in range(50)]
             await asyncio.sleep(after)
@@ -1699,7 +1703,12 @@ def test_the_file_agrees_with_a_dict(steps):
 def over(request, line, path):
     """A queue over each kind of outbox: what holds for one holds for the other."""
     makers = {"memory": MemoryOutbox, "sqlite": lambda: SqliteOutbox(path)}
-    return lambda **settings: SendQueue(line, outbox=makers[request.param](), **settings)
+
+    def queue(rate: float | None = None, **settings):
+        line_ = line if rate is None else line.paced(rate)
+        return SendQueue(line_, outbox=makers[request.param](), **settings)
+
+    return queue
 
 
 class TestEitherOutbox:
@@ -1896,7 +1905,7 @@ async def test_a_process_minds_what_the_one_before_it_has_sent(opened, line):
     Begun again at once, both together send at most five in any second.
     """
     for turn in "ab":
-        async with opened(pacer=Pacer(5)) as queue:
+        async with opened(rate=5) as queue:
             await asyncio.gather(*(queue.send(named(f"{turn}{n}")) for n in range(5)))
 
     assert 10 == len(line.accepted)
@@ -1919,7 +1928,7 @@ async def test_an_outbox_opened_waits_for_what_may_have_left_just_now(
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute(f"UPDATE message SET {left}")
     start = asyncio.get_running_loop().time()
-    async with opened(pacer=Pacer(5)) as queue:
+    async with opened(rate=5) as queue:
         await queue.send(named("again"))
 
     assert wait == pytest.approx(line.times[-1] - start, abs=0.05)

@@ -6,6 +6,7 @@ import gc
 import logging
 import math
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -258,32 +259,41 @@ class TestPace:
 
         assert 5 >= most_in_a_second(line.times)
 
-    async def test_queues_on_one_client_agree_on_its_rate(self, line):
+    @pytest.mark.parametrize("missing", ["ready", "attempt", "pacer", "timeout"])
+    async def test_a_client_has_all_that_a_queue_needs(self, line, missing):
         """
-        Two rates for one account would be a mistake, found at once; a pacer of one's own is not.
+        A wrapper that forwards three of the four would be paced apart from what it wraps.
         """
-        SendQueue(line)
-        with pytest.raises(ValueError, match="5/s"):
-            SendQueue(line, rate=20)
+        names = {"ready", "attempt", "pacer", "timeout"} - {missing}
+        wrapper = SimpleNamespace(**{name: getattr(line, name) for name in names})
 
-        assert SendQueue(line, pacer=Pacer(20)).statistics().pace > 19
+        with pytest.raises(TypeError, match=f"client: has no {missing}"):
+            SendQueue(wrapper)
 
-    async def test_a_client_that_is_no_key(self):
+    async def test_wrappers_of_one_client_share_its_pace(self, line):
         """
-        Anything with `ready` and `attempt` will do; what cannot be a key shares no pacer.
+        Two of them, and one that is no key: they send five a second together.
         """
 
-        class Slotted(Line):
+        class Slotted:
+            __slots__ = ("attempt", "pacer", "ready", "timeout")
             __hash__ = None
 
-        async with SendQueue(Slotted()) as queue:
-            assert "id-a" == await queue.send(sms("a"))
+            def __init__(self):
+                for name in self.__slots__:
+                    setattr(self, name, getattr(line, name))
+
+        async with SendQueue(Slotted()) as one, SendQueue(Slotted()) as other:
+            for number in range(20):
+                await (one, other)[number % 2].submit(sms(str(number)))
+
+        assert 5 == most_in_a_second(line.times)
 
     async def test_unpaced(self, line):
         """
         An infinite rate is for servers without a limit, and for tests.
         """
-        async with SendQueue(line, rate=math.inf) as queue:
+        async with SendQueue(line.paced(math.inf)) as queue:
             async with queue.bulk(map(sms, map(str, range(1_000)))) as reports:
                 assert 1_000 == len([report async for report in reports])
             assert 0.01 > now()
@@ -415,7 +425,7 @@ class TestReferences:
         """
         One who stops waiting takes nothing from another who waits for the same message.
         """
-        async with SendQueue(line, rate=1) as queue:
+        async with SendQueue(line.paced(1)) as queue:
             await queue.submit(sms("first"))
             other = asyncio.create_task(queue.send(sms("a", reference="a")))
             with pytest.raises(TimeoutError):
@@ -429,7 +439,7 @@ class TestReferences:
         Whoever gave up and asks again gets an answer, and the message is sent once.
         """
         line.delay = delay
-        async with SendQueue(line, rate=1) as queue:
+        async with SendQueue(line.paced(1)) as queue:
             if not delay:
                 await queue.submit(sms("first"))
             with pytest.raises(TimeoutError):
@@ -477,7 +487,7 @@ class TestCancelling:
         """
         Who stops waiting for a message that has not left takes it back, however they do it.
         """
-        async with SendQueue(line, rate=1) as queue:
+        async with SendQueue(line.paced(1)) as queue:
             await queue.submit(sms("a"))
             future = await queue.submit(sms("b", reference="b"))
             await asyncio.sleep(0.01)
@@ -504,7 +514,7 @@ class TestCancelling:
         """
         Between the cancelling and the withdrawing no slot sends it.
         """
-        async with SendQueue(line, rate=math.inf) as queue:
+        async with SendQueue(line.paced(math.inf)) as queue:
             futures = [queue.submit_nowait(sms(str(n))) for n in range(20)]
             for future in futures:
                 future.cancel()
@@ -516,7 +526,7 @@ class TestCancelling:
         """
         Its place goes to the next one.
         """
-        async with SendQueue(line, capacity=1, rate=1) as queue:
+        async with SendQueue(line.paced(1), capacity=1) as queue:
             await queue.submit(sms("a"))
             await queue.submit(sms("b"))
             with pytest.raises(TimeoutError):
@@ -656,7 +666,7 @@ class TestClosing:
         """
         Neither those who come late nor those who wait for room.
         """
-        async with SendQueue(line, capacity=1, rate=1) as queue:
+        async with SendQueue(line.paced(1), capacity=1) as queue:
             await queue.submit(sms())
             await queue.submit(sms())
             blocked = [asyncio.create_task(queue.submit(sms())) for _ in range(5)]
@@ -672,7 +682,7 @@ class TestClosing:
         """
         Not that it is full, as if there would be room later; and at once.
         """
-        async with SendQueue(line, capacity=1, rate=1) as queue:
+        async with SendQueue(line.paced(1), capacity=1) as queue:
             await queue.submit(sms())
             await queue.submit(sms())
             draining = asyncio.create_task(queue.aclose())
@@ -747,10 +757,10 @@ class TestClosing:
         """
         What its owner was told was not sent is not sent.
         """
-        pacer = Pacer(5)
+        line.pacer = pacer = Pacer(5)
         granted = asyncio.Event()
         pacer.slot = lambda: wait_for(granted)
-        async with SendQueue(line, pacer=pacer) as queue:
+        async with SendQueue(line) as queue:
             future = await queue.submit(sms("a"))
             await anyio.wait_all_tasks_blocked()
             granted.set()

@@ -56,8 +56,8 @@ async def campaign(  # noqa: PLR0917 -- as `Life` gives them
     references = [f"message-{n}" for n in range(count)]
     random.Random(seed).shuffle(references)
     credentials = ClientCredentials.from_header(authorization)
-    async with Client(credentials, base_url=url, timeout=TIMEOUT) as client:
-        settings = {"rate": rate, "workers": WORKERS, "on_outcome": tell}
+    async with Client(credentials, base_url=url, timeout=TIMEOUT, rate=rate) as client:
+        settings = {"workers": WORKERS, "on_outcome": tell}
         async with SendQueue(client, outbox=SqliteOutbox(path), **settings) as queue:
             say("recovered", len(queue.recovered))
             async with anyio.create_task_group() as producers:

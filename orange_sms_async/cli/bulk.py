@@ -123,7 +123,7 @@ def bulk(
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
-    client = settings.client()
+    client = settings.client(rate)
     try:
         with open_rows(file, sender_name) as rows:
             earlier = _earlier(outbox, path)
@@ -137,7 +137,6 @@ def bulk(
                     client,
                     rows,
                     written.write_result,
-                    rate=rate,
                     patience=patience,
                     total=count_rows(file),
                     screen=screen,
@@ -162,7 +161,6 @@ async def send_rows(
     rows: Iterable[Row],
     settled: Callable[[Result], None],
     *,
-    rate: float,
     patience: float,
     total: int | None,
     screen: Console,
@@ -174,7 +172,7 @@ async def send_rows(
     watched = WatchedClient(client, budget or Budget())
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
-        queue = SendQueue(watched, rate=rate, outbox=outbox, retention=RETENTION)
+        queue = SendQueue(watched, outbox=outbox, retention=RETENTION)
         await stack.enter_async_context(queue)
         if deliveries:
             address = await stack.enter_async_context(deliveries.served(queue))

@@ -28,7 +28,7 @@ class WatchedClient:
     def __init__(self, client: Client, budget: Budget) -> None:
         self._client = client
         self.budget = budget
-        self.timeout = client.timeout
+        self.timeout, self.pacer = client.timeout, client.pacer
         self.trouble: NotSent | None = None
 
     async def ready(self) -> None:

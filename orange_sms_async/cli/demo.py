@@ -118,7 +118,6 @@ async def _demonstrate(file: Path, screen: Console) -> _Outcome:
                 sandbox.client(),
                 rows,
                 seen.settled,
-                rate=_RATE,
                 patience=_PATIENCE,
                 total=total,
                 screen=screen,

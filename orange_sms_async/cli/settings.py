@@ -14,9 +14,9 @@ _KEYS = ("client_id", "client_secret", "authorization", "base_url")
 _CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION")
 
 
-def client() -> Client:
+def client(rate: float = 5.0) -> Client:
     """Make a client for the user's account, or end with one line that says what is wrong."""
-    made = _client_of_account()
+    made = _client_of_account(rate)
     try:
         asyncio.run(_try(made))
     except (ImportError, ValueError, OSError) as error:
@@ -31,7 +31,7 @@ async def _try(client: Client) -> None:
         pass
 
 
-def _client_of_account() -> Client:
+def _client_of_account(rate: float) -> Client:
     # From one place: credentials of the environment never go to an address of the file.
     if any(map(_from_env, _CREDENTIALS)):
         missing = ""
@@ -39,12 +39,12 @@ def _client_of_account() -> Client:
         path = _path()
         try:
             if (kept := _read(path)) is not None:
-                return _client(kept)
+                return _client(kept, rate)
         except ValueError as error:
             stop_with(f"{path}: {error}")
         missing = f", and there is no {path}"
     try:
-        return Client.from_env()
+        return Client.from_env(rate=rate)
     except ValueError as error:
         tried = "`orange-sms sandbox` says what to set to try it without an account"
         stop_with(f"{error}{missing}. {tried}.")
@@ -98,10 +98,11 @@ def _check_keys(kept: Mapping[str, object]) -> None:
         raise ValueError(f'{wrong[0]}: a text between quotes: {wrong[0]} = "..."')
 
 
-def _client(kept: Mapping[str, str]) -> Client:
-    base_url = _from_env("BASE_URL") or kept.get("base_url")
-    credentials = _credentials(kept)
-    return Client(credentials, base_url=base_url) if base_url else Client(credentials)
+def _client(kept: Mapping[str, str], rate: float) -> Client:
+    base_url, credentials = _from_env("BASE_URL") or kept.get("base_url"), _credentials(kept)
+    if base_url:
+        return Client(credentials, base_url=base_url, rate=rate)
+    return Client(credentials, rate=rate)
 
 
 def _credentials(kept: Mapping[str, str]) -> ClientCredentials:

@@ -97,9 +97,9 @@ async def called(function):
             "resource_id": "81e4296d-0000",
         }
         if {"client", "queue"} & set(wanted):
-            scene["client"] = await stack.enter_async_context(Client.from_env())
+            scene["client"] = await stack.enter_async_context(Client.from_env(rate=1000))
         if "queue" in wanted:
-            queue = SendQueue(scene["client"], rate=1000, outbox=SqliteOutbox("outbox.db"))
+            queue = SendQueue(scene["client"], outbox=SqliteOutbox("outbox.db"))
             scene["queue"] = await stack.enter_async_context(queue)
         if wanted.keys() <= scene.keys():
             await function(**{key: scene[key] for key in wanted})

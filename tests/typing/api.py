@@ -72,7 +72,7 @@ async def clients() -> None:
 
 
 async def queue(messages: Iterable[OutboundMessage]) -> None:
-    async with Client.from_env() as client, SendQueue(client, rate=5.0) as queue:
+    async with Client.from_env(rate=5.0) as client, SendQueue(client) as queue:
         urgent = OutboundMessage("+2250701020304", "1234")
         future = await queue.submit(urgent, priority=Priority.URGENT)
         resource_id: ResourceId = await future

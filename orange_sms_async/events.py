@@ -1,0 +1,153 @@
+"""What a queue tells as it happens: frozen values, one class for each thing that can happen."""
+
+import enum
+
+import attrs
+
+from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.messages import OutboundMessage, SentMessage
+from orange_sms_async.outcomes import Outcome, Priority
+
+
+@attrs.frozen(kw_only=True)
+class Admitted:
+    """
+    A message was admitted; told in the process that submitted it, once it is kept.
+
+    Attributes:
+        message: the message.
+        priority: its lane.
+    """
+
+    message: OutboundMessage
+    priority: Priority
+
+
+@attrs.frozen(kw_only=True)
+class Claimed:
+    """
+    A message was taken from its lane, to leave at the slot that is held for it.
+
+    Attributes:
+        message: the message.
+        priority: its lane.
+        attempt: how many times it has been claimed, this one included.
+    """
+
+    message: OutboundMessage
+    priority: Priority
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Left:
+    """
+    The body of a message's request began to be written: from now on it may have been sent.
+
+    Attributes:
+        message: the message.
+        attempt: which claim of it this is.
+    """
+
+    message: OutboundMessage
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Answered:
+    """
+    An attempt ended: with what Orange took, or with what it came to instead.
+
+    Attributes:
+        message: the message.
+        attempt: which claim of it this is.
+        sent: Orange's 201; None where there is an error.
+        error: `NotSent`, `Refused` or `OutcomeUnknown`; None where it was sent.
+    """
+
+    message: OutboundMessage
+    attempt: int
+    sent: SentMessage | None = None
+    error: OrangeSMSError | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PutBack:
+    """
+    A claimed message waits again, at the head of its lane.
+
+    Attributes:
+        message: the message.
+        attempt: which claim of it was given up.
+    """
+
+    message: OutboundMessage
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Settled:
+    """
+    A message has its outcome.
+
+    Attributes:
+        outcome: what became of it. One that was UNKNOWN can be settled a second time, as SENT.
+    """
+
+    outcome: Outcome
+
+
+@attrs.frozen(kw_only=True)
+class PaceChanged:
+    """
+    The spacing of slots has changed by a whole step, because Orange refused a request.
+
+    Attributes:
+        pace: slots a second from now on.
+        guard: the share by which slots are further apart than the bare rate asks.
+    """
+
+    pace: float
+    guard: float
+
+
+class WaitingFor(enum.StrEnum):
+    """Why nothing leaves although messages wait."""
+
+    LINE = "line"
+    """No connection to Orange."""
+    ORANGE = "Orange"
+    """Orange is over capacity, or refuses more requests for now."""
+    DATABASE = "database"
+    """The outbox cannot be read or written."""
+    TURN = "turn"
+    """Another process has the right to send for this account."""
+
+
+@attrs.frozen(kw_only=True)
+class Waiting:
+    """
+    The queue began to wait: nothing leaves until `GoingOn`.
+
+    Attributes:
+        reason: what it waits for.
+        error: what it met, where it met something; its words are for people.
+    """
+
+    reason: WaitingFor
+    error: OrangeSMSError | None = None
+
+
+@attrs.frozen(kw_only=True)
+class GoingOn:
+    """
+    The queue sends again.
+
+    Attributes:
+        reason: what it had waited for.
+    """
+
+    reason: WaitingFor
+
+
+Event = Admitted | Claimed | Left | Answered | PutBack | Settled | PaceChanged | Waiting | GoingOn
