@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from orange_sms_async._wire import decode_inbound, decode_receipt
     from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
     from orange_sms_async.auth import ClientCredentials
-    from orange_sms_async.bulk import SendReport
     from orange_sms_async.client import Client
     from orange_sms_async.countries import Country
     from orange_sms_async.errors import (
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from orange_sms_async.receipts import DeliveryReceipt, DeliveryStatus, InboundMessage
     from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
     from orange_sms_async.segments import count_segments
-    from orange_sms_async.sendqueue import QueueStatistics, SendQueue
+    from orange_sms_async.sendqueue import QueueStatistics, SendQueue, SendReport
 
 __version__ = "0.1.0"
 
@@ -78,7 +77,7 @@ _MODULES = {
     "RequestRejected": "errors",
     "ResourceId": "messages",
     "SendQueue": "sendqueue",
-    "SendReport": "bulk",
+    "SendReport": "sendqueue",
     "SentMessage": "messages",
     "ServiceUnavailable": "errors",
     "SqliteOutbox": "outbox.sqlite",

@@ -14,8 +14,6 @@ from typing import Any, Protocol, Self
 import anyio
 import attrs
 
-from orange_sms_async.backoff import Backoff
-from orange_sms_async.bulk import Bulk, Messages
 from orange_sms_async.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -37,6 +35,8 @@ from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.pacing import Departure, Pacer, departure
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
+from orange_sms_async.sendqueue.backoff import Backoff
+from orange_sms_async.sendqueue.bulk import Bulk, Messages
 
 _log = logging.getLogger(__name__)
 
