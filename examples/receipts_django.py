@@ -13,7 +13,7 @@ from django.core.asgi import get_asgi_application  # type: ignore[import-untyped
 from django.http import HttpRequest, JsonResponse  # type: ignore[import-untyped]
 from django.urls import path  # type: ignore[import-untyped]
 
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async import ReceiptBook, ReceiptReceiver
 
 book = ReceiptBook()
 
