@@ -2,7 +2,7 @@
 Delivery receipts in Django, served by ASGI.
 
 Run it with `uvicorn --no-access-log receipts_django:application`; RECEIPTS_SECRET is in the
-environment. In a project of yours, what follows `get_asgi_application` belongs into its `asgi.py`.
+environment. In your project, what follows `get_asgi_application` belongs in its `asgi.py`.
 """
 
 import os
