@@ -18,6 +18,7 @@ class Contract:
         status: "ACTIVE", "EXPIRED", or another word that Orange adds one day. It changes some
             seconds after midnight UTC, so a contract can be past `expiration_date` and still
             ACTIVE.
+        expiration_date: with its time zone, like all dates of the account; Orange gives UTC.
         application_id: None in production.
     """
 
@@ -62,6 +63,7 @@ class PurchaseOrder:
     Attributes:
         country: ISO 3166-1 alpha-3.
         price: in `currency`, exact.
+        currency: as Orange writes it, such as "XOF".
         payment_mode: "Airtime", "OrangeMoney", "OTP_SMS_OCB", "NOCHALLENGE_OM", or another.
         payer_id: a phone number or an e-mail address: personal, so no repr shows it.
     """
