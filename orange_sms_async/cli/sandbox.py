@@ -18,7 +18,7 @@ from orange_sms_async.cli.rates import messages_a_second
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.data_file import DataFileError, kept_in
+from orange_sms_async.sandbox.state_file import DataFileError, kept_in
 
 
 class Throttle(enum.StrEnum):

@@ -4,17 +4,17 @@ import random
 import uuid
 from typing import TYPE_CHECKING
 
-from orange_sms_async.sandbox.evidence import Receipt
-from orange_sms_async.sandbox.gateway import Gateway
-from orange_sms_async.sandbox.inbox import Message
-from orange_sms_async.sandbox.limits import LIMITS
-from orange_sms_async.sandbox.messages import Rules
-from orange_sms_async.sandbox.receipts import Receipts
-from orange_sms_async.sandbox.tasks import Tasks
-from orange_sms_async.sandbox.traffic import Traffic
+from orange_sms_async.sandbox.orange.evidence import Receipt
+from orange_sms_async.sandbox.orange.gateway import Gateway
+from orange_sms_async.sandbox.orange.inbox import Message
+from orange_sms_async.sandbox.orange.limits import LIMITS
+from orange_sms_async.sandbox.orange.notifier import Receipts
+from orange_sms_async.sandbox.orange.outbound import Rules
+from orange_sms_async.sandbox.orange.tasks import Tasks
+from orange_sms_async.sandbox.orange.traffic import Traffic
 
 if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+    from orange_sms_async.sandbox.sandbox import Sandbox
 
 
 def made_up_uuid(chance: random.Random) -> str:

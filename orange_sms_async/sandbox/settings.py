@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import attrs
 
-from orange_sms_async.sandbox.account import Contract
+from orange_sms_async.sandbox.orange.ledger import Contract
 
 if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+    from orange_sms_async.sandbox.sandbox import Sandbox
 
 Throttle = Literal["rolling", "calendar", "bucket", "spike"]
 

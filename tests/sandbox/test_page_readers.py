@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import expect
 
-from orange_sms_async.sandbox.faults import KNOWN
+from orange_sms_async.sandbox.orange.faults import KNOWN
 
 PAGE = files("orange_sms_async.sandbox") / "page"
 VIEWS = ["/", "/#/recipient/+2250700000001", "/#/account", "/#/faults"]

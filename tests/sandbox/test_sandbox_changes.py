@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.faults import KNOWN
+from orange_sms_async.sandbox.orange.faults import KNOWN
 
 CHANGES = [
     ("POST", "account/buy"),

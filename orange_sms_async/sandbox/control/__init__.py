@@ -8,20 +8,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from orange_sms_async.sandbox.control import page
+from orange_sms_async.sandbox.control import static
 from orange_sms_async.sandbox.control.changes import Changes
 from orange_sms_async.sandbox.control.guard import Guard
-from orange_sms_async.sandbox.control.shown import Shown
+from orange_sms_async.sandbox.control.views import Shown
 
 if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+    from orange_sms_async.sandbox.sandbox import Sandbox
 
 
 def desk(sandbox: "Sandbox") -> ASGIApp:
     guard = Guard()
     shown, changes = Shown(sandbox, guard.token), Changes(sandbox)
     app = Starlette(
-        routes=[*page.routes(), *shown.routes(), *changes.routes()],
+        routes=[*static.routes(), *shown.routes(), *changes.routes()],
         exception_handlers={HTTPException: _refused},
     )
     app.router.redirect_slashes = False

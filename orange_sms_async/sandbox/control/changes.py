@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orange_sms_async.sandbox.account import ALL_NETWORKS, COUNTRIES, ON_NET, Contract
 from orange_sms_async.sandbox.control.fields import Fields, read_fields, refuse
-from orange_sms_async.sandbox.faults import KNOWN, On
+from orange_sms_async.sandbox.orange.faults import KNOWN, On
+from orange_sms_async.sandbox.orange.ledger import ALL_NETWORKS, COUNTRIES, ON_NET, Contract
 
 if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+    from orange_sms_async.sandbox.sandbox import Sandbox
 
 _KINDS: tuple[str, ...] = get_args(On)
 _COUNTRIES = tuple(sorted(COUNTRIES.values()))

@@ -9,7 +9,7 @@ import attrs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from orange_sms_async.sandbox.incoming import LARGEST_BODY, read_body
+from orange_sms_async.sandbox.orange.incoming import LARGEST_BODY, read_body
 
 
 def refuse(rule: str) -> NoReturn:

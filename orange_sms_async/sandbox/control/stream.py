@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
-from orange_sms_async.sandbox.events import Event, Events
+from orange_sms_async.sandbox.orange.feed import Event, Events
 
 
 def stream(events: Events, last_id: str) -> StreamingResponse:

@@ -8,7 +8,7 @@ import attrs
 import httpx
 from starlette.types import Receive, Send
 
-from orange_sms_async.sandbox.faults import Silence
+from orange_sms_async.sandbox.orange.faults import Silence
 
 
 @attrs.define(eq=False)

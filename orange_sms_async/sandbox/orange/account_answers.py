@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any, Literal
 
-from orange_sms_async.sandbox.account import ALL_NETWORKS, Account, Contract, PurchaseOrder
+from orange_sms_async.sandbox.orange.ledger import ALL_NETWORKS, Account, Contract, PurchaseOrder
 
 AccountShape = Literal["current", "2021"]
 

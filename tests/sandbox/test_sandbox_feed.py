@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.events import Events
+from orange_sms_async.sandbox.orange.feed import Events
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from typing import Literal
 
 import attrs
 
-from orange_sms_async.sandbox.answers import (
+from orange_sms_async.sandbox.orange.answers import (
     Answer,
     RefusalError,
     gateway_error,
     in_json,
     token_error,
 )
-from orange_sms_async.sandbox.incoming import Incoming
-from orange_sms_async.sandbox.limits import Rolling
+from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.orange.limits import Rolling
 
 ExpiresIn = Literal["string", "number", "absent"]
 

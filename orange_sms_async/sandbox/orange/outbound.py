@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import attrs
 
-from orange_sms_async.sandbox.answers import RefusalError, backend_error, gateway_error
+from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error, gateway_error
 
 # "Other numbers may exist for some accounts", so any is taken that is a number in full; a short
 # code or a name is the commonest mistake, and refused.

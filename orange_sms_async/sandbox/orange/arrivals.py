@@ -5,7 +5,7 @@ from collections import deque
 
 import attrs
 
-from orange_sms_async.sandbox.limits import ROUNDING
+from orange_sms_async.sandbox.orange.limits import ROUNDING
 
 _STRIP = 60.0  # seconds that are remembered, and of those at most so many arrivals
 _MOST = 30_000

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from orange_sms_async.sandbox.control.fields import refuse
 from orange_sms_async.sandbox.control.stream import stream
-from orange_sms_async.sandbox.evidence import Receipt
-from orange_sms_async.sandbox.faults import KNOWN, Faults
-from orange_sms_async.sandbox.inbox import Inbox, Message
+from orange_sms_async.sandbox.orange.evidence import Receipt
+from orange_sms_async.sandbox.orange.faults import KNOWN, Faults
+from orange_sms_async.sandbox.orange.inbox import Inbox, Message
 
 if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+    from orange_sms_async.sandbox.sandbox import Sandbox
 
 _MOST = 200  # messages or recipients in one answer
 _TOKENS = 20

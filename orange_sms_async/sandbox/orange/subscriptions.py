@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import attrs
 
-from orange_sms_async.sandbox.answers import Answer, RefusalError, gateway_error, in_json
-from orange_sms_async.sandbox.incoming import Incoming
+from orange_sms_async.sandbox.orange.answers import Answer, RefusalError, gateway_error, in_json
+from orange_sms_async.sandbox.orange.incoming import Incoming
 
 
 @attrs.define

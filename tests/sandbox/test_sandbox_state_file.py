@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from orange_sms_async.sandbox import ReceiptFaults, Sandbox
-from orange_sms_async.sandbox.data_file import DataFileError, kept_in
+from orange_sms_async.sandbox.state_file import DataFileError, kept_in
 
 
 @pytest.fixture

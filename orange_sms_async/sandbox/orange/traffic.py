@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import attrs
 
-from orange_sms_async.sandbox.answers import Answer, RefusalError
-from orange_sms_async.sandbox.arrivals import Arrivals, BusiestSecond
-from orange_sms_async.sandbox.events import Events
-from orange_sms_async.sandbox.evidence import Exchange, Request, Sent, Statistics
-from orange_sms_async.sandbox.faults import Coming, Faults, Silence
-from orange_sms_async.sandbox.gateway import Accepted, Gateway
-from orange_sms_async.sandbox.inbox import Inbox, Message
-from orange_sms_async.sandbox.incoming import Incoming
+from orange_sms_async.sandbox.orange.answers import Answer, RefusalError
+from orange_sms_async.sandbox.orange.arrivals import Arrivals, BusiestSecond
+from orange_sms_async.sandbox.orange.evidence import Exchange, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.faults import Coming, Faults, Silence
+from orange_sms_async.sandbox.orange.feed import Events
+from orange_sms_async.sandbox.orange.gateway import Accepted, Gateway
+from orange_sms_async.sandbox.orange.inbox import Inbox, Message
+from orange_sms_async.sandbox.orange.incoming import Incoming
 
 
 @attrs.define(eq=False, kw_only=True)

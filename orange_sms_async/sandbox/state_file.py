@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 from cattrs.preconf.json import make_converter
 
-from orange_sms_async.sandbox.account import AccountState
-from orange_sms_async.sandbox.evidence import Statistics
-from orange_sms_async.sandbox.inbox import Message
+from orange_sms_async.sandbox.orange.evidence import Statistics
+from orange_sms_async.sandbox.orange.inbox import Message
+from orange_sms_async.sandbox.orange.ledger import AccountState
 
 if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+    from orange_sms_async.sandbox.sandbox import Sandbox
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import anyio.lowlevel
 import attrs
 import httpx
 
-from orange_sms_async.sandbox.evidence import Receipt, Recent
-from orange_sms_async.sandbox.inbox import Message
-from orange_sms_async.sandbox.receipt_faults import ReceiptFaults, happens
+from orange_sms_async.sandbox.orange.evidence import Receipt, Recent
+from orange_sms_async.sandbox.orange.inbox import Message
+from orange_sms_async.sandbox.orange.receipt_statuses import ReceiptFaults, happens
 
 # A choice: how long Orange waits for an endpoint is not documented.
 _PATIENCE = 10.0

@@ -9,19 +9,22 @@ from attrs.validators import ge, in_
 from starlette.types import Receive, Scope, Send
 
 from orange_sms_async.sandbox import parts
-from orange_sms_async.sandbox.account import Account, Contract, contracts_everywhere
-from orange_sms_async.sandbox.account_answers import AccountShape
-from orange_sms_async.sandbox.app import App
 from orange_sms_async.sandbox.control import desk
-from orange_sms_async.sandbox.doors import Door
-from orange_sms_async.sandbox.events import Events
-from orange_sms_async.sandbox.evidence import Receipt, Recent, Request, Sent, Statistics
-from orange_sms_async.sandbox.faults import KNOWN, Fault, Faults, On, failure
-from orange_sms_async.sandbox.inbox import DEFAULT_SENDER_NAME, Inbox
-from orange_sms_async.sandbox.limits import ORANGE_RATE
-from orange_sms_async.sandbox.messages import LONGEST_MESSAGE, SenderNameError
-from orange_sms_async.sandbox.receipt_faults import ReceiptFaults
-from orange_sms_async.sandbox.receipts import Receipts
+from orange_sms_async.sandbox.orange.account_answers import AccountShape
+from orange_sms_async.sandbox.orange.api import App
+from orange_sms_async.sandbox.orange.evidence import Receipt, Recent, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.faults import KNOWN, Fault, Faults, On, failure
+from orange_sms_async.sandbox.orange.feed import Events
+from orange_sms_async.sandbox.orange.inbox import DEFAULT_SENDER_NAME, Inbox
+from orange_sms_async.sandbox.orange.ledger import Account, Contract, contracts_everywhere
+from orange_sms_async.sandbox.orange.limits import ORANGE_RATE
+from orange_sms_async.sandbox.orange.notifier import Receipts
+from orange_sms_async.sandbox.orange.outbound import LONGEST_MESSAGE, SenderNameError
+from orange_sms_async.sandbox.orange.receipt_statuses import ReceiptFaults
+from orange_sms_async.sandbox.orange.tasks import Tasks
+from orange_sms_async.sandbox.orange.tokens import ExpiresIn, Tokens
+from orange_sms_async.sandbox.orange.traffic import Traffic
+from orange_sms_async.sandbox.orange.transport import Door
 from orange_sms_async.sandbox.settings import (
     Throttle,
     announced,
@@ -31,9 +34,6 @@ from orange_sms_async.sandbox.settings import (
     fixed,
     one_of,
 )
-from orange_sms_async.sandbox.tasks import Tasks
-from orange_sms_async.sandbox.tokens import ExpiresIn, Tokens
-from orange_sms_async.sandbox.traffic import Traffic
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)

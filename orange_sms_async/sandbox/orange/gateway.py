@@ -6,23 +6,23 @@ from typing import Any
 
 import attrs
 
-from orange_sms_async.sandbox import segments
-from orange_sms_async.sandbox.account import Account
-from orange_sms_async.sandbox.account_answers import (
+from orange_sms_async.sandbox.orange.account_answers import (
     AccountShape,
     contracts,
     purchase_orders,
     statistics,
 )
-from orange_sms_async.sandbox.answers import Answer, RefusalError, gateway_error, in_json
-from orange_sms_async.sandbox.evidence import Sent, Statistics
-from orange_sms_async.sandbox.faults import On
-from orange_sms_async.sandbox.incoming import Incoming
-from orange_sms_async.sandbox.limits import Limit
-from orange_sms_async.sandbox.messages import Outbound, Rules, read_outbound
-from orange_sms_async.sandbox.receipt_faults import statuses_for
-from orange_sms_async.sandbox.subscriptions import Subscriptions
-from orange_sms_async.sandbox.tokens import Tokens
+from orange_sms_async.sandbox.orange.answers import Answer, RefusalError, gateway_error, in_json
+from orange_sms_async.sandbox.orange.evidence import Sent, Statistics
+from orange_sms_async.sandbox.orange.faults import On
+from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.orange.ledger import Account
+from orange_sms_async.sandbox.orange.limits import Limit
+from orange_sms_async.sandbox.orange.outbound import Outbound, Rules, read_outbound
+from orange_sms_async.sandbox.orange.receipt_statuses import statuses_for
+from orange_sms_async.sandbox.orange.subscriptions import Subscriptions
+from orange_sms_async.sandbox.orange.tokens import Tokens
+from orange_sms_async.sandbox.orange.units import count
 
 
 @attrs.frozen
@@ -111,7 +111,7 @@ class Gateway:
     def _read(self, incoming: Incoming, sender: str) -> tuple[Outbound, int]:
         content = incoming.json_object()
         outbound = read_outbound(sender, incoming.query, content, self.rules)
-        units = segments.count(outbound.text)
+        units = count(outbound.text)
         self.account.charge(outbound.address, units, on_net=outbound.on_net)
         self.counted.units_used += units
         return outbound, units

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import attrs
 from starlette.requests import Request
 
-from orange_sms_async.sandbox.answers import RefusalError, gateway_error
+from orange_sms_async.sandbox.orange.answers import RefusalError, gateway_error
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers

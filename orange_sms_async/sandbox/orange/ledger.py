@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from orange_sms_async.sandbox.answers import RefusalError, backend_error
-from orange_sms_async.sandbox.messages import may_be_sender_name
+from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error
+from orange_sms_async.sandbox.orange.outbound import may_be_sender_name
 
 ALL_NETWORKS, ON_NET = "SMS_OCB", "SMS_OCB2"
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from orange_sms_async.sandbox.answers import (
+from orange_sms_async.sandbox.orange.answers import (
     GATEWAY_ERRORS,
     Answer,
     backend_error,

@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from orange_sms_async.sandbox import segments
-from orange_sms_async.sandbox.evidence import Exchange, Receipt, Recent, Sent
+from orange_sms_async.sandbox.orange.evidence import Exchange, Receipt, Recent, Sent
+from orange_sms_async.sandbox.orange.units import encoding
 
 # "We generated a default sender name associated with your account" (D).
 DEFAULT_SENDER_NAME = "SMS 123456"
@@ -57,7 +57,7 @@ class Message:
             "sender_address": sent.sender_address,
             "text": sent.text,
             "segments": sent.segments,
-            "encoding": segments.encoding(sent.text),
+            "encoding": encoding(sent.text),
             "time": self.time,
             "on_net": sent.on_net,
             "status": self.status,

@@ -8,12 +8,12 @@ import attrs
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orange_sms_async.sandbox.answers import Answer
-from orange_sms_async.sandbox.doors import is_being_cancelled, keep_silent
-from orange_sms_async.sandbox.faults import Silence
-from orange_sms_async.sandbox.incoming import Incoming, read
-from orange_sms_async.sandbox.receipts import Receipts
-from orange_sms_async.sandbox.traffic import Traffic
+from orange_sms_async.sandbox.orange.answers import Answer
+from orange_sms_async.sandbox.orange.faults import Silence
+from orange_sms_async.sandbox.orange.incoming import Incoming, read
+from orange_sms_async.sandbox.orange.notifier import Receipts
+from orange_sms_async.sandbox.orange.traffic import Traffic
+from orange_sms_async.sandbox.orange.transport import is_being_cancelled, keep_silent
 
 
 @attrs.define(eq=False, kw_only=True)
