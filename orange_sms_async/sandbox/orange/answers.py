@@ -64,6 +64,16 @@ _BACKEND_TEXTS = {
 
 @attrs.frozen
 class Answer:
+    """
+    An answer, as it goes out.
+
+    Attributes:
+        status: of HTTP.
+        body: as it is sent.
+        headers: those besides the content's own and the request id.
+        media_type: None for an answer without content.
+    """
+
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
@@ -83,7 +93,12 @@ class Answer:
 
 
 class RefusalError(Exception):
-    """Carries the answer of the check that failed past the checks that come after it."""
+    """
+    Carries the answer of the check that failed past the checks that come after it.
+
+    Attributes:
+        answer: what to say instead.
+    """
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -91,12 +106,23 @@ class RefusalError(Exception):
 
 
 def in_json(status: int, content: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """Answer with any content that JSON can hold."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     return Answer(status, body, headers)
 
 
 def gateway_error(code: int, *, status: int | None = None, message: str | None = None) -> Answer:
-    """Answer in the gateway's envelope: `{"code": ..., "message": ..., "description": ...}`."""
+    """
+    Answer in the gateway's envelope: `{"code": ..., "message": ..., "description": ...}`.
+
+    Args:
+        code: Orange's; one that it does not list is an unnamed error.
+        status: instead of the usual one of that code.
+        message: instead of the usual one of that code.
+
+    Returns:
+        The answer.
+    """
     usual, title, description = GATEWAY_ERRORS.get(code, (500, "Error", "An error occurred."))
     content = {"code": code, "message": message or title, "description": description}
     return in_json(status or usual, content)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orange_sms_async.sandbox.segments import count
+from orange_sms_async.sandbox.orange.units import count
 
 
 @pytest.mark.parametrize(

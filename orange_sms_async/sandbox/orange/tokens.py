@@ -7,29 +7,32 @@ import hmac
 import json
 import secrets
 from collections import OrderedDict
-from typing import Literal
 
 import attrs
 
-from orange_sms_async.sandbox.answers import (
+from orange_sms_async.sandbox.orange.answers import (
     Answer,
     RefusalError,
     gateway_error,
     in_json,
     token_error,
 )
-from orange_sms_async.sandbox.incoming import Incoming
-from orange_sms_async.sandbox.limits import Rolling
-
-ExpiresIn = Literal["string", "number", "absent"]
-
+from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.orange.limits import Rolling
+from orange_sms_async.sandbox.settings import ExpiresIn
 
 _REMEMBERED = 1_000  # tokens; one older than these is unknown rather than expired
 
 
 @attrs.frozen
 class Issued:
-    """When a token was issued, and until when it is good, by the clock of the event loop."""
+    """
+    The life of a token, by the clock of the event loop.
+
+    Attributes:
+        at: when it was issued.
+        until: when it is too old.
+    """
 
     at: float
     until: float
@@ -41,6 +44,9 @@ class Tokens:
     The token endpoint, and the check of its tokens.
 
     Attributes:
+        client_id: whom tokens are issued for.
+        client_secret: what they must know.
+        lifetime: seconds.
         expires_in: how the answer says the lifetime: `"3600"` as Orange's pages do, `3600` as in
             one recording, or not at all.
     """
@@ -55,10 +61,17 @@ class Tokens:
 
     @property
     def authorization(self) -> str:
+        """The header that asks for a token."""
         pair = f"{self.client_id}:{self.client_secret}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
 
     def answer(self, incoming: Incoming, now: float) -> Answer:
+        """
+        Answer a request for a token.
+
+        Raises:
+            RefusalError: it asks too often, in the wrong way, or with a wrong id or secret.
+        """
         self._check_request(incoming, now)
         form = incoming.form()
         if "grant_type" not in form:  # captured, word for word
@@ -107,7 +120,12 @@ class Tokens:
         return answer
 
     def check(self, incoming: Incoming, now: float) -> None:
-        """Refuse a request without a token, with one Orange did not issue, or with an old one."""
+        """
+        Look at the token of a request.
+
+        Raises:
+            RefusalError: there is none, Orange did not issue it, or it is too old.
+        """
         authorization = incoming.headers.get("authorization", "")
         if not authorization:
             raise RefusalError(gateway_error(40))
@@ -119,18 +137,22 @@ class Tokens:
             raise RefusalError(gateway_error(42))
 
     def expire(self) -> None:
+        """Make all of them too old."""
         for token, issued in self._issued.items():
             self._issued[token] = Issued(issued.at, float("-inf"))
 
     def forget(self) -> None:
+        """Make all of them unknown."""
         self._issued.clear()
 
     @staticmethod
     def now() -> float:
+        """Say what the clock says that they age by."""
         return asyncio.get_running_loop().time()
 
     @property
     def newest_first(self) -> list[Issued]:
+        """All of them."""
         return list(reversed(self._issued.values()))
 
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Container
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 import attrs
 
-from orange_sms_async.sandbox.answers import RefusalError, backend_error, gateway_error
+from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error, gateway_error
+from orange_sms_async.sandbox.settings import Settings
 
 # "Other numbers may exist for some accounts", so any is taken that is a number in full; a short
 # code or a name is the commonest mistake, and refused.
@@ -17,34 +18,20 @@ _ADDRESS = re.compile(r"tel:\+[1-9][0-9]{7,14}")
 # "Limited to 11 alphanumeric characters or spaces" (D).
 _SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
 
-# What a sender name that is not approved is answered with: "400 requestError", says the page and
-# no more; integrators tell of SVC0002, and of SVC0001 around POL2204 (unverified).
-SenderNameError = Literal["SVC0002", "SVC0001"]
-
-# A choice: SVC0280 is documented and its limit is not; a sibling platform is said to take 1024.
-LONGEST_MESSAGE = 1024
-
-
-@attrs.frozen(kw_only=True)
-class Rules:
-    """
-    What a message may say, and who it may say it is from.
-
-    Attributes:
-        approved: the names.
-        error: what another name is answered with.
-        raw: whether `tel:+...` may stand in the path as it is, or only percent-encoded.
-        longest: characters of a text.
-    """
-
-    approved: Container[str]
-    error: SenderNameError
-    raw: bool
-    longest: int
-
 
 @attrs.frozen(kw_only=True)
 class Outbound:
+    """
+    What a message says.
+
+    Attributes:
+        address: the recipient, in Orange's form `tel:+...`.
+        sender_address: in the same form; the path has named it, too.
+        sender_name: None where none was given.
+        text: at least one character.
+        on_net: whether the offer for Orange's own network was asked for.
+    """
+
     address: str
     sender_address: str
     sender_name: str | None
@@ -53,10 +40,30 @@ class Outbound:
 
 
 def read_outbound(
-    segment: str, query: dict[str, str], content: dict[str, Any], rules: Rules
+    segment: str,
+    query: dict[str, str],
+    content: dict[str, Any],
+    settings: Settings,
+    approved: Container[str],
 ) -> Outbound:
+    """
+    Read the body of a request for one message.
+
+    Args:
+        segment: the sender address as it stands in the path.
+        query: the query string, by name.
+        content: the body.
+        settings: what Orange does not say: how long a text may be, how a name is refused.
+        approved: the sender names that a message may bear.
+
+    Returns:
+        The message.
+
+    Raises:
+        RefusalError: something is missing or wrong; it carries Orange's answer.
+    """
     on_net = _read_on_net(query)
-    if not rules.raw and ("+" in segment or ":" in segment):
+    if not settings.raw_sender and ("+" in segment or ":" in segment):
         raise RefusalError(gateway_error(20))
     request = content.get("outboundSMSMessageRequest")
     if not isinstance(request, dict):
@@ -64,8 +71,8 @@ def read_outbound(
     return Outbound(
         address=_read_address(request.get("address")),
         sender_address=_read_sender_address(request.get("senderAddress"), segment),
-        sender_name=_read_sender_name(request.get("senderName"), rules),
-        text=_read_text(request.get("outboundSMSTextMessage"), rules.longest),
+        sender_name=_read_sender_name(request.get("senderName"), settings, approved),
+        text=_read_text(request.get("outboundSMSTextMessage"), settings.longest_message),
         on_net=on_net,
     )
 
@@ -97,19 +104,21 @@ def _read_sender_address(value: object, segment: str) -> str:
     return value
 
 
-def _read_sender_name(value: object, rules: Rules) -> str | None:
+def _read_sender_name(value: object, settings: Settings, approved: Container[str]) -> str | None:
     if value is None or value == "":  # two existing clients send these for "the default one"
         return None
     # Four existing clients URL-encode the name inside JSON. A choice: what they send for a name
     # with a space is taken, as they could not be used otherwise.
     name = value.replace("+", " ") if isinstance(value, str) else ""
-    if not isinstance(value, str) or not may_be_sender_name(name) or name not in rules.approved:
-        variable = "senderName" if rules.error == "SVC0002" else "POL2204"
-        raise RefusalError(backend_error(rules.error, variable))
+    if not isinstance(value, str) or not may_be_sender_name(name) or name not in approved:
+        error = settings.sender_name_error
+        variable = "senderName" if error == "SVC0002" else "POL2204"
+        raise RefusalError(backend_error(error, variable))
     return value
 
 
 def may_be_sender_name(name: str) -> bool:
+    """Say whether Orange could approve a name."""
     return _SENDER_NAME.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""The two ways to reach the sandbox, and what "no answer" means at each: a socket, or a call."""
+"""The way to the sandbox inside one process, and what "no answer" means there and at a socket."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,11 +8,11 @@ import attrs
 import httpx
 from starlette.types import Receive, Send
 
-from orange_sms_async.sandbox.faults import Silence
+from orange_sms_async.sandbox.orange.faults import Silence
 
 
 @attrs.define(eq=False)
-class Door(httpx.AsyncBaseTransport):
+class InProcess(httpx.AsyncBaseTransport):
     """
     The sandbox for an `httpx.AsyncClient` in the same process.
 
@@ -39,6 +39,7 @@ class Door(httpx.AsyncBaseTransport):
 
 
 def is_being_cancelled() -> bool:
+    """Say whether it is the current task that is cancelled, and not what it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -49,6 +50,9 @@ async def keep_silent(how: Silence, receive: Receive, send: Send) -> None:
 
     ASGI has no word for it: a server is asked for the connection behind `send`, and where there
     is none the request came in process and sees what httpx would have seen.
+
+    Raises:
+        httpx.ReadError: the request came in process, and is to be dropped.
     """
     if how is Silence.DROP:
         connection = getattr(getattr(send, "__self__", None), "transport", None)

@@ -10,17 +10,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import attrs
 from cattrs.preconf.json import make_converter
 
-from orange_sms_async.sandbox.account import AccountState
-from orange_sms_async.sandbox.evidence import Statistics
-from orange_sms_async.sandbox.inbox import Message
-
-if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+from orange_sms_async.sandbox.orange.evidence import Statistics
+from orange_sms_async.sandbox.orange.inbox import Message
+from orange_sms_async.sandbox.orange.ledger import AccountState
+from orange_sms_async.sandbox.sandbox import Sandbox
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ PRAGMA user_version = {_VERSION};
 _converter = make_converter()
 
 
-class DataFileError(Exception):
+class StateFileError(Exception):
     """The file cannot be used; why is said in one line."""
 
 
@@ -53,18 +51,22 @@ class _State:
 
 
 @contextlib.asynccontextmanager
-async def kept_in(path: str | os.PathLike[str], sandbox: "Sandbox") -> AsyncIterator[None]:
+async def kept_in(path: str | os.PathLike[str], sandbox: Sandbox) -> AsyncIterator[None]:
     """
     Give a new sandbox what the file holds, and keep it there for as long as the block lasts.
 
     What happens is on disk a quarter of a second later, and survives the process's being killed.
     The file holds numbers and texts, and is created for its owner alone. Tokens are not kept.
 
+    Args:
+        path: the file; it is created if it does not exist.
+        sandbox: one that has not answered yet. One sandbox at a time has a file.
+
     Raises:
-        DataFileError: it is somebody else's, damaged, in use, or cannot be written.
+        StateFileError: it is somebody else's, damaged, in use, or cannot be written.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="orange-sms sandbox") as thread:
-        file = _DataFile(Path(path), thread, sandbox)
+        file = _StateFile(Path(path), thread, sandbox)
         await file.open()
         saving = asyncio.create_task(file.keep_saving())
         try:
@@ -76,10 +78,10 @@ async def kept_in(path: str | os.PathLike[str], sandbox: "Sandbox") -> AsyncIter
 
 
 @attrs.define(eq=False)
-class _DataFile:
+class _StateFile:
     path: Path
     thread: ThreadPoolExecutor
-    sandbox: "Sandbox"
+    sandbox: Sandbox
     _connection: sqlite3.Connection = attrs.field(init=False)
     _changed: dict[int, Message] = attrs.field(factory=dict, init=False)
     _failing: bool = attrs.field(default=False, init=False)
@@ -121,7 +123,7 @@ class _DataFile:
     async def _save_or_complain(self) -> None:
         try:
             await self._save()
-        except DataFileError as error:
+        except StateFileError as error:
             if not self._failing:
                 _log.warning("%s; it will be tried again", error)
             self._failing = True
@@ -189,9 +191,9 @@ def _check_ours(path: Path) -> None:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION:
-        raise DataFileError(f"{path}: not a sandbox's file but another program's")
+        raise StateFileError(f"{path}: not a sandbox's file but another program's")
     if version != _VERSION:
-        raise DataFileError(f"{path}: kept by another version of the sandbox")
+        raise StateFileError(f"{path}: kept by another version of the sandbox")
 
 
 def _prepare(db: sqlite3.Connection) -> None:
@@ -216,7 +218,7 @@ def _read(db: sqlite3.Connection, path: Path, keep: int) -> tuple[_State, list[M
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
     except Exception:  # noqa: BLE001 -- whatever cattrs finds; its words would show what is kept
-        raise DataFileError(f"{path}: damaged") from None
+        raise StateFileError(f"{path}: damaged") from None
 
 
 def _write(db: sqlite3.Connection, rows: Sequence[tuple[int, str]], first: int, state: str) -> None:
@@ -240,13 +242,13 @@ def _structured(value: str, kind: type[_T]) -> _T:
     return _converter.structure(json.loads(value), kind)
 
 
-def _unusable(path: Path, error: Exception) -> DataFileError:
+def _unusable(path: Path, error: Exception) -> StateFileError:
     if isinstance(error, OSError):
-        return DataFileError(f"{path}: {error.strerror}")
+        return StateFileError(f"{path}: {error.strerror}")
     if "locked" in str(error):
-        return DataFileError(f"{path}: in use by another sandbox")
+        return StateFileError(f"{path}: in use by another sandbox")
     if isinstance(error, sqlite3.OperationalError):
-        return DataFileError(f"{path}: {error}")
+        return StateFileError(f"{path}: {error}")
     if not isinstance(error, sqlite3.Error):
-        return DataFileError(f"{path}: cannot be kept ({type(error).__name__})")
-    return DataFileError(f"{path}: not a sandbox's file, or damaged")
+        return StateFileError(f"{path}: cannot be kept ({type(error).__name__})")
+    return StateFileError(f"{path}: not a sandbox's file, or damaged")

@@ -7,78 +7,35 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from orange_sms_async.sandbox.answers import RefusalError, backend_error
-from orange_sms_async.sandbox.messages import may_be_sender_name
-
-ALL_NETWORKS, ON_NET = "SMS_OCB", "SMS_OCB2"
-
-# Orange's 13 countries, by calling code (D).
-COUNTRIES = {
-    "216": "TUN",
-    "221": "SEN",
-    "223": "MLI",
-    "224": "GIN",
-    "225": "CIV",
-    "226": "BFA",
-    "231": "LBR",
-    "237": "CMR",
-    "243": "COD",
-    "245": "GNB",
-    "261": "MDG",
-    "267": "BWA",
-    "962": "JOR",
-}
-
-# The status flips some seconds after the last second of the contract (captured: 28.5).
-_FLIP = dt.timedelta(seconds=30)
+from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error
+from orange_sms_async.sandbox.orange.outbound import may_be_sender_name
+from orange_sms_async.sandbox.settings import (
+    ALL_NETWORKS,
+    COUNTRIES,
+    ON_NET,
+    Contract,
+    in_days,
+)
 
 _ORDERS = 200  # purchase orders that are remembered
 
 
-def country_of(address: str) -> str | None:
+def _country_of(address: str) -> str | None:
     return COUNTRIES.get(address.removeprefix("tel:+")[:3])
-
-
-def _in_days(days: int) -> dt.datetime:
-    last = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
-    return last.replace(hour=23, minute=59, second=59, microsecond=0)
-
-
-@attrs.define
-class Contract:
-    """
-    What an account may send to one country on one offer.
-
-    Attributes:
-        offer_name: `SMS_OCB`, or `SMS_OCB2` for messages to Orange's own network.
-        expiration_date: the status follows from it. An expired contract keeps its units.
-    """
-
-    country: str
-    available_units: int = 10_000_000
-    offer_name: str = ALL_NETWORKS
-    expiration_date: dt.datetime = attrs.field(factory=lambda: _in_days(365), kw_only=True)
-    id: str = attrs.field(default="", kw_only=True)
-    creation_date: dt.datetime = attrs.field(factory=lambda: dt.datetime.now(dt.UTC), kw_only=True)
-    last_update_date: dt.datetime = attrs.field(
-        factory=lambda: dt.datetime.now(dt.UTC), kw_only=True
-    )
-
-    @property
-    def status(self) -> str:
-        late = dt.datetime.now(dt.UTC) - self.expiration_date
-        return "EXPIRED" if late >= _FLIP else "ACTIVE"
-
-
-def contracts_everywhere() -> tuple[Contract, ...]:
-    """Contracts for all 13 countries, and one for Orange's own network in Côte d'Ivoire."""
-    everywhere = [Contract(country) for country in sorted(COUNTRIES.values())]
-    return (*everywhere, Contract("CIV", offer_name=ON_NET))
 
 
 @attrs.frozen(kw_only=True)
 class PurchaseOrder:
-    """A bundle that was bought: the contract before it, if there was one, and after it."""
+    """
+    A bundle that was bought.
+
+    Attributes:
+        id: Orange's; `bundle_id` and `external_id` are others, of no meaning here.
+        bundle_id: see `id`.
+        external_id: see `id`.
+        before: the contract as it was; None if the bundle opened it.
+        after: the contract as it then was.
+    """
 
     id: str
     bundle_id: str
@@ -88,6 +45,7 @@ class PurchaseOrder:
 
     @property
     def units(self) -> int:
+        """How many it brought."""
         return self.after.available_units - (self.before.available_units if self.before else 0)
 
 
@@ -97,7 +55,13 @@ class AccountState:
     All of an account at one moment.
 
     Attributes:
-        usage: offer, country and units; `enforcements` likewise.
+        developer_id: Orange's id of who owns the account.
+        application_id: Orange's id of the application that sends.
+        contracts: with what is left of them.
+        purchase_orders: oldest first.
+        sender_names: those approved.
+        usage: offer, country and the units asked for.
+        enforcements: offer, country and the units taken.
     """
 
     developer_id: str
@@ -114,8 +78,12 @@ class Account:
     Contracts, purchase orders, approved sender names and counters.
 
     Attributes:
+        developer_id: Orange's id of who owns the account.
+        application_id: Orange's id of the application that sends.
         sender_names: those a message may name; changed by `approve` and `withdraw`.
-        usage: units asked for, by offer and country; `enforcements`: units taken.
+        purchase_orders: the last ones, oldest first.
+        usage: units asked for, by offer and country.
+        enforcements: units taken, by offer and country.
         on_change: told of what its owner changes; messages change the units unsaid.
     """
 
@@ -140,11 +108,19 @@ class Account:
 
     @property
     def contracts(self) -> list[Contract]:
+        """All of them, with what is left."""
         return list(self._contracts.values())
 
     def contract(self, country: str, offer_name: str = ALL_NETWORKS) -> Contract:
         """
         Give a contract, which may be changed as it is.
+
+        Args:
+            country: three letters, as `CIV`.
+            offer_name: `SMS_OCB`, or `SMS_OCB2` for Orange's own network.
+
+        Returns:
+            The contract itself.
 
         Raises:
             KeyError: there is none.
@@ -154,9 +130,17 @@ class Account:
     def buy(
         self, country: str, units: int, *, offer_name: str = ALL_NETWORKS, days: int = 30
     ) -> None:
-        """Add a bundle to what is left, expired or not, and prolong the contract."""
+        """
+        Add a bundle to what is left, expired or not, and prolong the contract.
+
+        Args:
+            country: three letters, as `CIV`; a contract is opened if there is none.
+            units: how many more there are.
+            offer_name: `SMS_OCB`, or `SMS_OCB2` for Orange's own network.
+            days: how many days the contract lasts, from now.
+        """
         old = self._contracts.get((country, offer_name))
-        until = _in_days(days)
+        until = in_days(days)
         if old is None:
             self._open(Contract(country, units, offer_name, expiration_date=until))
         else:
@@ -168,8 +152,17 @@ class Account:
         self.on_change()
 
     def expire(self, country: str, offer_name: str = ALL_NETWORKS) -> None:
-        """End the contract two days ago, as yesterday may be seconds ago; its units stay."""
-        self.contract(country, offer_name).expiration_date = _in_days(-2)
+        """
+        End the contract two days ago, as yesterday may be seconds ago; its units stay.
+
+        Args:
+            country: three letters, as `CIV`.
+            offer_name: `SMS_OCB`, or `SMS_OCB2` for Orange's own network.
+
+        Raises:
+            KeyError: there is no such contract.
+        """
+        self.contract(country, offer_name).expiration_date = in_days(-2)
         self.on_change()
 
     def approve(self, sender_name: str) -> None:
@@ -198,10 +191,17 @@ class Account:
         """
         Take the units of a message from the contract for its country.
 
-        The texts: "Expired contract" was captured, the two others are unverified claims.
+        Args:
+            address: the recipient, whose calling code says which country.
+            units: what the message costs.
+            on_net: whether the contract for Orange's own network pays.
+
+        Raises:
+            RefusalError: there is no contract, it has expired, or it has too few units.
         """
+        # Of the texts "Expired contract" was captured, the two others are unverified claims.
         offer_name = ON_NET if on_net else ALL_NETWORKS
-        contract = self._contracts.get((country_of(address) or "", offer_name))
+        contract = self._contracts.get((_country_of(address) or "", offer_name))
         if contract is None:
             raise RefusalError(backend_error("POL0001", "No contract found for the given country"))
         key = (offer_name, contract.country)
@@ -215,6 +215,7 @@ class Account:
         self.enforcements[key] += units
 
     def state(self) -> AccountState:
+        """Give all of it as it is now."""
         return AccountState(
             developer_id=self.developer_id,
             application_id=self.application_id,
@@ -226,6 +227,7 @@ class Account:
         )
 
     def restore(self, state: AccountState) -> None:
+        """Become the account of an earlier run."""
         self.developer_id, self.application_id = state.developer_id, state.application_id
         self._contracts = {(c.country, c.offer_name): c for c in state.contracts}
         self.purchase_orders = deque(state.purchase_orders, maxlen=_ORDERS)

@@ -1,4 +1,5 @@
-"""Which requests a rule of "so many a second" lets through, in four readings of that rule.
+"""
+Which requests a rule of "so many a second" lets through, in four readings of that rule.
 
 Orange documents "TPS is limited to 5 SMS per second" and not how it counts. Each class is pure:
 the caller says what time it is, times never go back, and only admitted requests are remembered.
@@ -11,11 +12,10 @@ from typing import Protocol
 
 import attrs
 
+from orange_sms_async.sandbox.settings import ORANGE_RATE
+
 # A request that comes exactly when it may can look early by one rounding of a float.
 ROUNDING = 1e-9
-
-# Orange's own number, for whoever takes the defaults (D).
-ORANGE_RATE = 5.0
 
 _positive = [attrs.validators.gt(0.0), attrs.validators.lt(math.inf)]
 
@@ -31,7 +31,9 @@ class Rolling:
     """
     At most so many in every second, wherever that second begins: the strictest reading.
 
-    A `rate` below one a second lengthens the window, so that one request fits in it.
+    Attributes:
+        rate: requests a second; below one, the window is so long that one request fits in it.
+        window: seconds.
     """
 
     rate: float = attrs.field(default=ORANGE_RATE, validator=_positive)
@@ -52,7 +54,12 @@ class Rolling:
 
 @attrs.define
 class CalendarSecond:
-    """At most so many between two strokes of the clock: twice as many can pass around a stroke."""
+    """
+    At most so many between two strokes of the clock: twice as many can pass around a stroke.
+
+    Attributes:
+        rate: requests a second.
+    """
 
     rate: float = attrs.field(default=ORANGE_RATE, validator=_positive)
     _second: int | None = attrs.field(default=None, init=False, repr=False)
@@ -70,7 +77,12 @@ class CalendarSecond:
 
 @attrs.define
 class Bucket:
-    """A bucket that holds one second's worth and fills at the rate: a burst, then an even flow."""
+    """
+    A bucket that holds one second's worth and fills at the rate: a burst, then an even flow.
+
+    Attributes:
+        rate: requests a second.
+    """
 
     rate: float = attrs.field(default=ORANGE_RATE, validator=_positive)
     _left: float = attrs.field(init=False, repr=False)
@@ -94,7 +106,12 @@ class Bucket:
 
 @attrs.define
 class Spike:
-    """One request for each 1/rate seconds, as Apigee's spike arrest counts (inferred)."""
+    """
+    One request for each 1/rate seconds, as Apigee's spike arrest counts (inferred).
+
+    Attributes:
+        rate: requests a second.
+    """
 
     rate: float = attrs.field(default=ORANGE_RATE, validator=_positive)
     _admitted_at: float = attrs.field(default=-math.inf, init=False, repr=False)

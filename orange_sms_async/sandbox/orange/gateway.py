@@ -6,23 +6,23 @@ from typing import Any
 
 import attrs
 
-from orange_sms_async.sandbox import segments
-from orange_sms_async.sandbox.account import Account
-from orange_sms_async.sandbox.account_answers import (
-    AccountShape,
+from orange_sms_async.sandbox.orange.account_answers import (
     contracts,
     purchase_orders,
     statistics,
 )
-from orange_sms_async.sandbox.answers import Answer, RefusalError, gateway_error, in_json
-from orange_sms_async.sandbox.evidence import Sent, Statistics
-from orange_sms_async.sandbox.faults import On
-from orange_sms_async.sandbox.incoming import Incoming
-from orange_sms_async.sandbox.limits import Limit
-from orange_sms_async.sandbox.messages import Outbound, Rules, read_outbound
-from orange_sms_async.sandbox.receipt_faults import statuses_for
-from orange_sms_async.sandbox.subscriptions import Subscriptions
-from orange_sms_async.sandbox.tokens import Tokens
+from orange_sms_async.sandbox.orange.answers import Answer, RefusalError, gateway_error, in_json
+from orange_sms_async.sandbox.orange.evidence import Sent, Statistics
+from orange_sms_async.sandbox.orange.faults import On
+from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.orange.ledger import Account
+from orange_sms_async.sandbox.orange.limits import LIMITS, Limit
+from orange_sms_async.sandbox.orange.outbound import Outbound, read_outbound
+from orange_sms_async.sandbox.orange.receipt_statuses import statuses_for
+from orange_sms_async.sandbox.orange.subscriptions import Subscriptions
+from orange_sms_async.sandbox.orange.tokens import Tokens
+from orange_sms_async.sandbox.orange.units import count
+from orange_sms_async.sandbox.settings import Settings
 
 
 @attrs.frozen
@@ -32,6 +32,7 @@ class Route:
 
     Attributes:
         on: what kind of operation it is, for faults.
+        answer: carries it out; it is given the request, the time and what the path holds.
         parts: what the path holds, by name.
     """
 
@@ -46,24 +47,33 @@ class Gateway:
     Orange's operations. Nothing here waits, so requests are served in order of arrival.
 
     Attributes:
-        has_subscriptions: whether the operations that current pages no longer mention are there.
+        tokens: their endpoint, and the check of each request's.
+        account: pays for the messages.
+        settings: what Orange does not say, or says in several ways.
+        make_up_id: gives a message its resource id.
+        counted: where messages, units and refusals are counted.
     """
 
     tokens: Tokens
     account: Account
-    limit: Limit | None
-    throttle_status: int
-    rules: Rules
-    account_shape: AccountShape
-    has_subscriptions: bool
+    settings: Settings
     make_up_id: Callable[[], str]
     counted: Statistics
+    _limit: Limit | None = attrs.field(init=False)
     _subscriptions: Subscriptions = attrs.field(factory=Subscriptions, init=False)
     _operations: tuple[tuple[str, re.Pattern[str], On, Callable[..., Answer]], ...] = attrs.field(
         init=False
     )
 
     def __attrs_post_init__(self) -> None:
+        rate = self.settings.rate
+        self._limit = None if rate is None else LIMITS[self.settings.throttle](rate)
+        self._operations = tuple(
+            (method, re.compile(path), on, answer)
+            for method, path, on, answer in self._documented()
+        )
+
+    def _documented(self) -> list[tuple[str, str, On, Callable[..., Answer]]]:
         outbound = "/smsmessaging/v1/outbound"
         sender, key = "(?P<sender>[^/]+)", "(?P<key>[^/]+)"
         operations: list[tuple[str, str, On, Callable[..., Answer]]] = [
@@ -74,18 +84,22 @@ class Gateway:
             ("GET", "/sms/admin/v1/statistics", "account", self._statistics),
             ("GET", "/sms/admin/v1/purchaseorders", "account", self._purchase_orders),
         ]
-        if self.has_subscriptions:
+        if self.settings.subscriptions:
             of_sender, one = f"{outbound}/{sender}/subscriptions", f"/{key}"
             operations += [
                 ("POST", of_sender, "account", self._subscribe),
                 ("GET", f"{outbound}/subscriptions{one}", "account", self._subscription),
                 ("DELETE", of_sender + one, "account", self._unsubscribe),
             ]
-        self._operations = tuple(
-            (method, re.compile(path), on, answer) for method, path, on, answer in operations
-        )
+        return operations
 
     def find(self, incoming: Incoming) -> Route:
+        """
+        Say which operation a request is for.
+
+        Raises:
+            RefusalError: there is none at its path, or not with its method.
+        """
         known = False
         for method, path, on, answer in self._operations:
             match = path.fullmatch(incoming.path)
@@ -99,19 +113,21 @@ class Gateway:
             self.tokens.check(incoming, now)
             # A choice: whether Orange counts what it then refuses is not documented; a gateway,
             # which counts before anyone has looked at the body, does.
-            if self.limit is None or self.limit.admit(now):
+            if self._limit is None or self._limit.admit(now):
                 sent = self._sent(*self._read(incoming, sender), now)
                 return _accepted(sent, incoming.base)
         except RefusalError:
             self.counted.refused += 1
             raise
         self.counted.throttled += 1
-        raise RefusalError(gateway_error(53, status=self.throttle_status))
+        raise RefusalError(gateway_error(53, status=self.settings.throttle_status))
 
     def _read(self, incoming: Incoming, sender: str) -> tuple[Outbound, int]:
         content = incoming.json_object()
-        outbound = read_outbound(sender, incoming.query, content, self.rules)
-        units = segments.count(outbound.text)
+        outbound = read_outbound(
+            sender, incoming.query, content, self.settings, self.account.sender_names
+        )
+        units = count(outbound.text)
         self.account.charge(outbound.address, units, on_net=outbound.on_net)
         self.counted.units_used += units
         return outbound, units
@@ -135,7 +151,7 @@ class Gateway:
 
     def _contracts(self, incoming: Incoming, now: float) -> Answer:
         self.tokens.check(incoming, now)
-        answer = contracts(self.account, incoming.query.get("country"), self.account_shape)
+        answer = contracts(self.account, incoming.query.get("country"), self.settings.account_shape)
         return in_json(200, answer)
 
     def _statistics(self, incoming: Incoming, now: float) -> Answer:
@@ -145,7 +161,9 @@ class Gateway:
 
     def _purchase_orders(self, incoming: Incoming, now: float) -> Answer:
         self.tokens.check(incoming, now)
-        answer = purchase_orders(self.account, incoming.query.get("country"), self.account_shape)
+        answer = purchase_orders(
+            self.account, incoming.query.get("country"), self.settings.account_shape
+        )
         return in_json(200, answer)
 
     def _subscribe(self, incoming: Incoming, now: float, sender: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Delivery receipts, posted by themselves to the endpoint of whoever sent the message."""
+"""Posts delivery receipts to the endpoint of whoever sent the message."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,10 @@ import anyio.lowlevel
 import attrs
 import httpx
 
-from orange_sms_async.sandbox.evidence import Receipt, Recent
-from orange_sms_async.sandbox.inbox import Message
-from orange_sms_async.sandbox.receipt_faults import ReceiptFaults, happens
+from orange_sms_async.sandbox.orange.evidence import Receipt, Recent
+from orange_sms_async.sandbox.orange.inbox import Message
+from orange_sms_async.sandbox.orange.receipt_statuses import happens, statuses_with
+from orange_sms_async.sandbox.settings import Settings
 
 # A choice: how long Orange waits for an endpoint is not documented.
 _PATIENCE = 10.0
@@ -46,7 +47,7 @@ class _Lines:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Receipts:
+class Notifier:
     """
     Posts receipts and remembers how they were received.
 
@@ -54,18 +55,19 @@ class Receipts:
     documented, and reports conflict.
 
     Attributes:
-        keep: how many are remembered, and how many may wait: what is over that is lost.
+        settings: where receipts go and when, and what goes wrong with them. Its `keep` is also how
+            many messages may wait for theirs: those of any more are lost.
+        chance: decides which go wrong.
         on_posted: told of each.
+        start: begins what ends with the sandbox.
+        posted: those remembered, in order.
+        waiting: how many messages wait for theirs.
     """
 
-    url: str | None
-    delay: Callable[[], float]
-    faults: Callable[[], ReceiptFaults]
+    settings: Settings
     chance: random.Random
-    keep: int
     on_posted: Callable[[Message, Receipt], None]
     start: Callable[[Coroutine[Any, Any, None]], object]
-    transport: httpx.AsyncBaseTransport | None = None
     posted: Recent[Receipt] = attrs.field(init=False)
     waiting: int = attrs.field(default=0, init=False)
     _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lines] = attrs.field(
@@ -73,21 +75,22 @@ class Receipts:
     )
 
     def __attrs_post_init__(self) -> None:
-        self.posted = Recent(self.keep)
+        self.posted = Recent(self.settings.keep)
 
     async def prepare(self) -> None:
         """Load what the first receipt needs: later it would hold up a message that arrives."""
-        if self.url is not None:
+        if self.settings.receipt_url is not None:
             self._connected()
             await anyio.lowlevel.checkpoint()
 
     async def begin(self, message: Message) -> None:
         """See to the receipts of a message; a first one that is to outrun the answer is posted."""
-        if self.url is None or self.waiting >= self.keep:
+        settings, chance = self.settings, self.chance
+        if settings.receipt_url is None or self.waiting >= settings.keep:
             return
-        faults = self.faults()
-        statuses = faults.statuses(message.sent.address, self.chance)
-        if happens(faults.before_answer, self.chance):
+        faults = settings.receipt_faults
+        statuses = statuses_with(faults, message.sent.address, chance)
+        if happens(faults.before_answer, chance):
             await self.post(message, statuses.pop(0))
         if statuses:
             self.start(self._follow_all(message, statuses))
@@ -101,9 +104,9 @@ class Receipts:
             self.waiting -= 1
 
     async def _follow(self, message: Message, status: str) -> None:
-        faults = self.faults()
+        faults = self.settings.receipt_faults
         late_by = faults.late_by if happens(faults.late, self.chance) else 0
-        await asyncio.sleep(self.delay() + late_by)
+        await asyncio.sleep(self.settings.receipt_delay + late_by)
         if happens(faults.lost, self.chance):
             return
         await self.post(message, status)
@@ -127,7 +130,9 @@ class Receipts:
         body = _body(message, status)
         try:
             async with asyncio.timeout(_PATIENCE):
-                answer, answer_body = await _posted(transport, self.url or "", body)
+                answer, answer_body = await _posted(
+                    transport, self.settings.receipt_url or "", body
+                )
         except Exception as refused:  # noqa: BLE001 -- the endpoint is the user's: it may do anything
             error = type(refused).__name__
         return Receipt(
@@ -147,13 +152,15 @@ class Receipts:
         loop = asyncio.get_running_loop()
         lines = self._lines.get(loop)
         if lines is None:
-            ours = [self.transport] * _LINES if self.transport else _connections()
+            given = self.settings.receipt_transport
+            ours = [given] * _LINES if given else _connections()
             lines = self._lines[loop] = _Lines(ours)
         return lines
 
     async def aclose(self) -> None:
+        """Close this loop's connections; a transport that was given stays open."""
         lines = self._lines.pop(asyncio.get_running_loop(), None)
-        if lines is not None and self.transport is None:
+        if lines is not None and self.settings.receipt_transport is None:
             for line in lines.idle:
                 await line.aclose()
 

@@ -1,19 +1,20 @@
 """A request's way through Orange: it travels, is carried out or struck, and is put on record."""
 
 import asyncio
+import random
 import time
-from collections.abc import Callable
 
 import attrs
 
-from orange_sms_async.sandbox.answers import Answer, RefusalError
-from orange_sms_async.sandbox.arrivals import Arrivals, BusiestSecond
-from orange_sms_async.sandbox.events import Events
-from orange_sms_async.sandbox.evidence import Exchange, Request, Sent, Statistics
-from orange_sms_async.sandbox.faults import Coming, Faults, Silence
-from orange_sms_async.sandbox.gateway import Accepted, Gateway
-from orange_sms_async.sandbox.inbox import Inbox, Message
-from orange_sms_async.sandbox.incoming import Incoming
+from orange_sms_async.sandbox.orange.answers import Answer, RefusalError
+from orange_sms_async.sandbox.orange.arrivals import Arrivals, BusiestSecond
+from orange_sms_async.sandbox.orange.evidence import Exchange, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.faults import Coming, Faults, Silence
+from orange_sms_async.sandbox.orange.feed import Feed
+from orange_sms_async.sandbox.orange.gateway import Accepted, Gateway
+from orange_sms_async.sandbox.orange.inbox import Inbox, Message
+from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.settings import Settings
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -22,26 +23,42 @@ class Traffic:
     What reaches Orange.
 
     Attributes:
-        latency: seconds one way takes, jitter included.
-        token_latency: seconds the token endpoint needs besides.
+        gateway: carries a request out.
+        faults: what a request may meet instead, or afterwards.
+        inbox: takes the messages.
+        events: told of each message and of each arrival.
+        counted: all requests, by what became of them.
+        requests: those remembered.
+        settings: how long the way is.
+        chance: decides how much of the jitter each way gets.
+        arrivals: of messages in the last minute.
     """
 
     gateway: Gateway
     faults: Faults
     inbox: Inbox
-    events: Events
+    events: Feed
     counted: Statistics
     requests: list[Request]
-    latency: Callable[[], float]
-    token_latency: Callable[[], float]
+    settings: Settings
+    chance: random.Random
     arrivals: Arrivals = attrs.field(factory=Arrivals, init=False)
     _busiest: BusiestSecond = attrs.field(factory=BusiestSecond, init=False)
 
     async def arrive(
         self, incoming: Incoming, request_id: str
     ) -> tuple[Answer | Silence, Message | None]:
-        """Say how a request is answered, and which message was taken, if one was."""
-        await _pass(self.latency())
+        """
+        Let a request travel to Orange, and carry it out.
+
+        Args:
+            incoming: the request.
+            request_id: what its answer will be called.
+
+        Returns:
+            How it is answered, and the message that was taken, if one was.
+        """
+        await _pass(self._one_way())
         now = asyncio.get_running_loop().time()
         on, outcome, sent = self._carry_out(incoming, now)
         self._record(incoming, outcome, request_id, now)
@@ -55,8 +72,12 @@ class Traffic:
         return outcome, message
 
     async def leave(self, incoming: Incoming) -> None:
-        besides = self.token_latency() if incoming.path.startswith("/oauth/") else 0
-        await _pass(self.latency() + besides)
+        """Wait as long as the answer travels."""
+        besides = self.settings.token_latency if incoming.path.startswith("/oauth/") else 0
+        await _pass(self._one_way() + besides)
+
+    def _one_way(self) -> float:
+        return self.settings.latency + self.chance.uniform(0, self.settings.jitter)
 
     def _carry_out(
         self, incoming: Incoming, now: float

@@ -1,7 +1,7 @@
 """What can be looked at: messages, recipients, the account, the rate, the faults."""
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from starlette.exceptions import HTTPException
@@ -11,91 +11,109 @@ from starlette.routing import Route
 
 from orange_sms_async.sandbox.control.fields import refuse
 from orange_sms_async.sandbox.control.stream import stream
-from orange_sms_async.sandbox.evidence import Receipt
-from orange_sms_async.sandbox.faults import KNOWN, Faults
-from orange_sms_async.sandbox.inbox import Inbox, Message
-
-if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+from orange_sms_async.sandbox.orange.arrivals import Arrivals
+from orange_sms_async.sandbox.orange.evidence import Receipt, Statistics
+from orange_sms_async.sandbox.orange.faults import KNOWN, Faults
+from orange_sms_async.sandbox.orange.feed import Feed
+from orange_sms_async.sandbox.orange.inbox import Inbox, Message
+from orange_sms_async.sandbox.orange.ledger import Account
+from orange_sms_async.sandbox.orange.tokens import Tokens
+from orange_sms_async.sandbox.settings import Settings
 
 _MOST = 200  # messages or recipients in one answer
 _TOKENS = 20
 
 
-@attrs.define(eq=False)
-class Shown:
-    _sandbox: "Sandbox"
-    _token: str
+@attrs.define(eq=False, kw_only=True)
+class Views:
+    """
+    The paths that change nothing, each answered by a method of its own.
+
+    Attributes:
+        settings: the limit, and what goes wrong with time and receipts.
+        inbox: the messages.
+        account: contracts and sender names.
+        tokens: those issued.
+        faults: what is to go wrong with requests.
+        events: what happens.
+        arrivals: of messages in the last minute.
+        counted: what happened, in numbers.
+    """
+
+    settings: Settings
+    inbox: Inbox
+    account: Account
+    tokens: Tokens
+    faults: Faults
+    events: Feed
+    arrivals: Arrivals
+    counted: Statistics
 
     def routes(self) -> list[Route]:
-        shown = {
-            "token": self.token,
-            "statistics": self.statistics,
-            "sent": self.sent,
-            "messages": self.messages,
-            "messages/{resource_id}": self.message,
-            "recipients": self.recipients,
-            "account": self.account,
-            "rate": self.rate,
-            "faults": self.faults,
-            "events": self.events,
+        """List the paths."""
+        views = {
+            "statistics": self.show_statistics,
+            "sent": self.show_sent,
+            "messages": self.show_messages,
+            "messages/{resource_id}": self.show_message,
+            "recipients": self.show_recipients,
+            "account": self.show_account,
+            "rate": self.show_rate,
+            "faults": self.show_faults,
+            "events": self.show_events,
         }
-        return [Route(f"/_sandbox/{path}", answer) for path, answer in shown.items()]
+        return [Route(f"/_sandbox/{path}", answer) for path, answer in views.items()]
 
-    async def token(self, _: Request) -> Response:
-        return JSONResponse({"token": self._token})
+    async def show_statistics(self, _: Request) -> Response:
+        return JSONResponse(attrs.asdict(self.counted))
 
-    async def statistics(self, _: Request) -> Response:
-        return JSONResponse(attrs.asdict(self._sandbox.statistics()))
+    async def show_sent(self, _: Request) -> Response:
+        return JSONResponse([attrs.asdict(sent) for sent in self.inbox.sent])
 
-    async def sent(self, _: Request) -> Response:
-        return JSONResponse([attrs.asdict(sent) for sent in self._sandbox.sent])
-
-    async def messages(self, request: Request) -> Response:
+    async def show_messages(self, request: Request) -> Response:
         asked = request.query_params
         before = _whole(asked.get("before", ""), 1, 2**53, default=2**53)
         limit = _whole(asked.get("limit", ""), 1, _MOST, default=50)
-        found = self._sandbox.inbox.newest_first(asked.get("q", ""), asked.get("address") or None)
+        found = self.inbox.newest_first(asked.get("q", ""), asked.get("address") or None)
         older = (message for message in found if message.number < before)
         page = list(islice(older, limit + 1))
         shown = [message.shown() for message in page[:limit]]
         return JSONResponse({"messages": shown, "more": len(page) > limit})
 
-    async def message(self, request: Request) -> Response:
+    async def show_message(self, request: Request) -> Response:
         try:
-            message = self._sandbox.inbox.find(request.path_params["resource_id"])
+            message = self.inbox.find(request.path_params["resource_id"])
         except KeyError:
             raise HTTPException(404, "resource_id: no message that is remembered") from None
         return JSONResponse(_in_full(message))
 
-    async def recipients(self, request: Request) -> Response:
-        found = _recipients(self._sandbox.inbox, request.query_params.get("q", ""))
+    async def show_recipients(self, request: Request) -> Response:
+        found = _recipients(self.inbox, request.query_params.get("q", ""))
         return JSONResponse({"recipients": found})
 
-    async def account(self, _: Request) -> Response:
-        return JSONResponse(_account(self._sandbox))
+    async def show_account(self, _: Request) -> Response:
+        return JSONResponse(_account(self.settings.client_id, self.account, self.tokens))
 
-    async def rate(self, _: Request) -> Response:
-        sandbox = self._sandbox
+    async def show_rate(self, _: Request) -> Response:
         return JSONResponse(
             {
-                "limit": sandbox.rate,
-                "throttle": sandbox.throttle,
-                "most_in_a_second": sandbox.most_in_a_second,
-                "arrivals": sandbox.traffic.arrivals.last_minute(),
+                "limit": self.settings.rate,
+                "throttle": self.settings.throttle,
+                "most_in_a_second": self.counted.most_in_a_second,
+                "arrivals": self.arrivals.last_minute(),
             }
         )
 
-    async def faults(self, _: Request) -> Response:
-        sandbox = self._sandbox
-        receipts = attrs.asdict(sandbox.receipt_faults) | {"delay": sandbox.receipt_delay}
-        travel = {"latency": sandbox.latency, "jitter": sandbox.jitter}
+    async def show_faults(self, _: Request) -> Response:
+        settings = self.settings
+        receipts = attrs.asdict(settings.receipt_faults) | {"delay": settings.receipt_delay}
+        travel = {"latency": settings.latency, "jitter": settings.jitter}
         known = [{"name": fault.name, "label": fault.label} for fault in KNOWN.values()]
-        coming = _coming(sandbox.faults)
+        coming = _coming(self.faults)
         return JSONResponse(coming | travel | {"receipts": receipts, "known": known})
 
-    async def events(self, request: Request) -> Response:
-        return stream(self._sandbox.events, request.headers.get("last-event-id", ""))
+    async def show_events(self, request: Request) -> Response:
+        return stream(self.events, request.headers.get("last-event-id", ""))
 
 
 def _whole(text: str, lowest: int, highest: int, *, default: int) -> int:
@@ -149,8 +167,8 @@ def _recipients(inbox: Inbox, sought: str) -> list[dict[str, Any]]:
     ]
 
 
-def _account(sandbox: "Sandbox") -> dict[str, Any]:
-    now = sandbox.tokens.now()
+def _account(client_id: str, account: Account, issued: Tokens) -> dict[str, Any]:
+    now = issued.now()
     contracts = [
         {
             "country": contract.country,
@@ -159,20 +177,20 @@ def _account(sandbox: "Sandbox") -> dict[str, Any]:
             "expiration_date": contract.expiration_date.isoformat(),
             "status": contract.status,
         }
-        for contract in sandbox.account.contracts
+        for contract in account.contracts
     ]
     tokens = [
         {
-            "age": now - issued.at,
-            "expires_in_seconds": max(0.0, issued.until - now),
-            "expired": now >= issued.until,
+            "age": now - token.at,
+            "expires_in_seconds": max(0.0, token.until - now),
+            "expired": now >= token.until,
         }
-        for issued in islice(sandbox.tokens.newest_first, _TOKENS)
+        for token in islice(issued.newest_first, _TOKENS)
     ]
     return {
-        "client_id": sandbox.client_id,
+        "client_id": client_id,
         "contracts": contracts,
-        "sender_names": sorted(sandbox.account.sender_names),
+        "sender_names": sorted(account.sender_names),
         "tokens": tokens,
     }
 

@@ -1,11 +1,10 @@
 """What Orange answers about the account, in today's shape and in that of before 2022."""
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Any
 
-from orange_sms_async.sandbox.account import ALL_NETWORKS, Account, Contract, PurchaseOrder
-
-AccountShape = Literal["current", "2021"]
+from orange_sms_async.sandbox.orange.ledger import Account, PurchaseOrder
+from orange_sms_async.sandbox.settings import ALL_NETWORKS, AccountShape, Contract
 
 
 def _stamp(moment: dt.datetime) -> str:
@@ -13,6 +12,7 @@ def _stamp(moment: dt.datetime) -> str:
 
 
 def contracts(account: Account, country: str | None, shape: AccountShape) -> Any:
+    """Answer with the contracts, of one country or of all."""
     chosen = [c for c in account.contracts if country in (None, c.country)]
     if shape == "2021":
         return _wrapped(account, chosen)
@@ -20,6 +20,7 @@ def contracts(account: Account, country: str | None, shape: AccountShape) -> Any
 
 
 def purchase_orders(account: Account, country: str | None, shape: AccountShape) -> Any:
+    """Answer with the purchase orders, of one country or of all."""
     # Newest first was captured; the sample of Orange's page is oldest first.
     orders = [o for o in reversed(account.purchase_orders) if country in (None, o.after.country)]
     if shape == "2021":
@@ -28,6 +29,7 @@ def purchase_orders(account: Account, country: str | None, shape: AccountShape) 
 
 
 def statistics(account: Account, country: str | None, appid: str | None) -> dict[str, Any]:
+    """Answer with the usage statistics, of one country and one application or of all."""
     offers: dict[str, list[dict[str, Any]]] = {}
     for offer_name, used_in in account.usage:
         if country in (None, used_in):

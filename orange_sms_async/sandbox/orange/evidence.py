@@ -1,4 +1,5 @@
-"""What reached Orange and what became of it, for tests and people to look at.
+"""
+What reached Orange and what became of it, for tests and people to look at.
 
 No repr shows a whole number, a text or a token: evidence ends up in logs and bug reports.
 """
@@ -24,8 +25,14 @@ class Sent:
     A message Orange took.
 
     Attributes:
+        resource_id: what Orange calls it; in the 201, and in its receipts.
         address: the recipient, in Orange's form `tel:+...`.
+        sender_address: in the same form.
+        sender_name: None where none was given.
+        text: as it came.
+        segments: how many SMS it is, and so how many units it cost.
         time: when it arrived, by the clock of the event loop.
+        on_net: whether it went by the offer for Orange's own network.
         status: what its last receipt says, or will say, of it.
     """
 
@@ -47,8 +54,12 @@ class Request:
 
     Attributes:
         time: when it arrived, by the clock of the event loop.
+        method: of HTTP.
+        path: still percent-encoded, without the query string.
         status: what it was answered; None when it was left without an answer.
         client: the host and port it came from: one port, one connection.
+        request_id: the `X-OAPI-Request-Id` of its answer.
+        headers: the token among them.
     """
 
     time: float
@@ -66,9 +77,13 @@ class Exchange:
     The request that brought a message, and its answer, as they travelled.
 
     Attributes:
+        method: of HTTP.
         path: with its query string.
         headers: those of the request; of the token only that there was one.
+        body: of the request.
         status: what it was answered; None when it was left without an answer.
+        answer_headers: none where there was no answer.
+        answer_body: empty where there was no answer.
     """
 
     method: str
@@ -86,7 +101,11 @@ class Receipt:
     A delivery receipt that was posted to the user's endpoint.
 
     Attributes:
-        time: when it left, by the clock of the event loop; `wall_time` in seconds since 1970.
+        resource_id: the message that it is of.
+        address: the recipient of that message.
+        status: what it says.
+        time: when it left, by the clock of the event loop.
+        wall_time: when it left, in seconds since 1970.
         body: what was posted.
         answer: the status the endpoint answered with; None when it did not answer.
         answer_body: the beginning of what it answered.
@@ -121,11 +140,16 @@ class Statistics:
     What happened until now, in numbers: also what is no longer remembered.
 
     Attributes:
-        requests: all that arrived, of every kind.
+        accepted: messages taken.
+        throttled: messages refused by the limit.
         refused: messages Orange said no to, faults and the limit left out.
         failed: requests met by a fault.
+        requests: all that arrived, of every kind.
+        token_requests: requests for a token.
         most_in_a_second: the most messages that arrived in any rolling second.
+        units_used: what the messages cost.
         receipts_delivered: receipts answered with 200.
+        receipts_undelivered: receipts answered otherwise, or not at all.
     """
 
     accepted: int = 0
@@ -145,6 +169,9 @@ class Recent(list[T]):
     A list that forgets its beginning: at least `keep` are remembered, at most an eighth more.
 
     In slabs, because taking the first of a long list moves all the others.
+
+    Attributes:
+        keep: how many are remembered.
     """
 
     def __init__(self, keep: int) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from orange_sms_async.sandbox import ReceiptFaults, Sandbox
-from orange_sms_async.sandbox.data_file import DataFileError, kept_in
+from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
 
 @pytest.fixture
@@ -37,16 +37,16 @@ def run(path, connect):
     return run
 
 
-async def test_messages_come_back(run, send, desk):
+async def test_messages_come_back(run, send, control):
     """
     With their evidence and receipts, and numbers go on.
     """
     async with run() as (first, client):
         await send(client, "Ça va ? 👍", senderName="MonService")
         await asyncio.sleep(2)
-        before = (await desk("GET", f"messages/{first.sent[0].resource_id}", of=first)).json()
+        before = (await control("GET", f"messages/{first.sent[0].resource_id}", of=first)).json()
     async with run() as (second, client):
-        after = (await desk("GET", f"messages/{first.sent[0].resource_id}", of=second)).json()
+        after = (await control("GET", f"messages/{first.sent[0].resource_id}", of=second)).json()
         await send(client)
         numbers = [m.number for m in second.inbox.newest_first()]
 
@@ -143,7 +143,7 @@ async def test_a_file_in_use(run, path):
     Whoever comes second is told so.
     """
     async with run():
-        with pytest.raises(DataFileError, match="in use by another sandbox"):
+        with pytest.raises(StateFileError, match="in use by another sandbox"):
             async with run():
                 pass
     async with run():
@@ -157,7 +157,7 @@ async def test_a_file_in_use_stays_so_when_it_is_asked_for_again(run, path):
     """
     other = f"import sqlite3; sqlite3.connect({str(path)!r}, 0).execute('BEGIN EXCLUSIVE')"
     async with run():
-        with pytest.raises(DataFileError):
+        with pytest.raises(StateFileError):
             async with run():
                 pass
         process = await asyncio.create_subprocess_exec(
@@ -174,7 +174,7 @@ async def test_a_file_of_somebody_else(run, path, content):
     It is left as it is.
     """
     path.write_bytes(content)
-    with pytest.raises(DataFileError, match="not a sandbox's file"):
+    with pytest.raises(StateFileError, match="not a sandbox's file"):
         async with run():
             pass
 
@@ -188,7 +188,7 @@ async def test_a_database_of_somebody_else(run, path):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE mine (x)")
     content = path.read_bytes()
-    with pytest.raises(DataFileError, match="another program's"):
+    with pytest.raises(StateFileError, match="another program's"):
         async with run():
             pass
 
@@ -212,7 +212,7 @@ async def test_a_damaged_file(run, path, send, damage):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute(damage)
         db.commit()
-    with pytest.raises(DataFileError) as error:
+    with pytest.raises(StateFileError) as error:
         async with run():
             pass
 
@@ -229,7 +229,7 @@ async def test_another_version(run, path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version = 2")
-    with pytest.raises(DataFileError, match="another version"):
+    with pytest.raises(StateFileError, match="another version"):
         async with run():
             pass
 
@@ -238,7 +238,7 @@ async def test_a_folder_that_is_not_there(run, tmp_path):
     """
     The system's own words.
     """
-    with pytest.raises(DataFileError, match="No such file or directory"):
+    with pytest.raises(StateFileError, match="No such file or directory"):
         async with run(tmp_path / "nowhere" / "sandbox.db"):
             pass
 
@@ -306,5 +306,5 @@ async def test_what_cannot_be_kept_at_the_end_is_said(run, send):
     sandbox.inbox.on_change.__self__._connection.execute("PRAGMA query_only = ON")
     await send(client)
 
-    with pytest.raises(DataFileError, match="readonly"):
+    with pytest.raises(StateFileError, match="readonly"):
         await running.__aexit__(None, None, None)

@@ -2,22 +2,23 @@
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 import pytest
 
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.events import Events
+from orange_sms_async.sandbox.orange.feed import Feed
 
 
 @pytest.fixture
 def events():
-    return Events()
+    return Feed()
 
 
 async def told(watching, count=1):
     """The names and values of so many events."""
-    said = []
+    said: list[tuple[str, Any]] = []
     while len(said) < count:
         said += [(event.name, event.value()) for event in await anext(watching)]
     return said
@@ -153,7 +154,7 @@ async def test_the_stream(connect, send, serve):
     sandbox = Sandbox(
         receipt_url="https://example.org", receipt_delay=0, receipt_transport=endpoint
     )
-    lines = []
+    lines: list[str] = []
     with serve(sandbox) as served:
         client = await connect(sandbox, served.base_url)
         async with client.stream("GET", "/_sandbox/events") as stream:

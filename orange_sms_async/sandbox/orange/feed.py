@@ -22,6 +22,7 @@ class Event:
 
     Attributes:
         id: says which came before it, over all of the sandbox's run.
+        name: what kind it is: `message`, `arrival`, `account`, ….
         value: what to tell of it, asked for when it is told.
     """
 
@@ -43,14 +44,15 @@ class _Watcher:
             self.loop.call_soon_threadsafe(self.woken.set)
 
 
-class Events:
+class Feed:
     """
     The last events, which every watcher reads at its own pace.
 
     One who falls behind all that is remembered is told to start anew (`reload`), and so is one
     that comes back from another run.
 
-    count: of all events until now.
+    Attributes:
+        count: of all events until now.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,13 @@ class Events:
         self._lock = threading.Lock()  # a test may set a fault while a server's thread answers
 
     def publish(self, name: str, value: Callable[[], Any] = dict) -> None:
+        """
+        Tell everyone who watches; any thread may.
+
+        Args:
+            name: what kind of event it is.
+            value: what there is to tell, asked for when it is told.
+        """
         with self._lock:
             self._recent.append((name, value))
             self.count += 1
@@ -75,7 +84,15 @@ class Events:
                 watcher.wake()
 
     async def watch(self, last_id: str = "") -> AsyncIterator[list[Event]]:
-        """Give what happens after the event of that id, else from now on; [] is a heartbeat."""
+        """
+        Give what happens, some events at a time.
+
+        Args:
+            last_id: the event after which to begin; without it, whatever happens from now on.
+
+        Yields:
+            The events since those before; none of them is a heartbeat.
+        """
         watcher, position = _Watcher(asyncio.get_running_loop()), self._position(last_id)
         with self._lock:
             self._watchers.add(watcher)

@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from orange_sms_async.sandbox import segments
-from orange_sms_async.sandbox.evidence import Exchange, Receipt, Recent, Sent
+from orange_sms_async.sandbox.orange.evidence import Exchange, Receipt, Recent, Sent
+from orange_sms_async.sandbox.orange.units import encoding
 
 # "We generated a default sender name associated with your account" (D).
 DEFAULT_SENDER_NAME = "SMS 123456"
@@ -23,6 +23,8 @@ class Message:
     Attributes:
         number: counts up from 1, also over messages that are forgotten.
         time: when it arrived, in seconds since 1970.
+        sent: what the message says.
+        exchange: the request that brought it, and the answer.
         receipts: the last ones posted for it.
     """
 
@@ -39,15 +41,18 @@ class Message:
 
     @property
     def status(self) -> str:
+        """What its last receipt said; empty without one."""
         return self.receipts[-1].status if self.receipts else ""
 
     def speaks_of(self, sought: str) -> bool:
+        """Say whether its number, text or resource id holds this, which is in lower case."""
         sent = self.sent
         return any(
             sought in said.casefold() for said in (sent.address, sent.text, sent.resource_id)
         )
 
     def shown(self) -> dict[str, Any]:
+        """Give what a list of messages shows of it."""
         sent = self.sent
         return {
             "number": self.number,
@@ -57,7 +62,7 @@ class Message:
             "sender_address": sent.sender_address,
             "text": sent.text,
             "segments": sent.segments,
-            "encoding": segments.encoding(sent.text),
+            "encoding": encoding(sent.text),
             "time": self.time,
             "on_net": sent.on_net,
             "status": self.status,
@@ -70,8 +75,10 @@ class Inbox:
     The last `keep` messages.
 
     Attributes:
-        sent: the same as their senders' tests look at them.
+        keep: how many are remembered.
+        sent: the same messages, as tests read them.
         on_change: told of every message that is new, or has a new receipt.
+        last_number: of the newest message.
     """
 
     keep: int
@@ -84,6 +91,7 @@ class Inbox:
         self.sent = Recent(self.keep)
 
     def add(self, sent: Sent, exchange: Exchange, time: float) -> Message:
+        """Take a message, and give it the next number."""
         self.last_number += 1
         message = Message(number=self.last_number, time=time, sent=sent, exchange=exchange)
         self.restore(message)
@@ -91,12 +99,14 @@ class Inbox:
         return message
 
     def restore(self, message: Message) -> None:
+        """Take a message of an earlier run, with the number it had."""
         self.sent.append(message.sent)
         self._messages[message.sent.resource_id] = message
         if len(self._messages) > self.keep:
             self._messages.popitem(last=False)
 
     def add_receipt(self, message: Message, receipt: Receipt) -> None:
+        """Note that a receipt was posted for a message."""
         message.receipts.append(receipt)
         del message.receipts[:-_RECEIPTS]
         self._changed(message)
@@ -127,5 +137,6 @@ class Inbox:
                 yield message
 
     def clear(self) -> None:
+        """Forget all messages; the next one's number goes on from theirs."""
         self._messages.clear()
         self.sent.clear()

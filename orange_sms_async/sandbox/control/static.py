@@ -20,6 +20,7 @@ _KINDS = {
 
 
 def routes() -> list[Route]:
+    """List the paths."""
     return [Route("/", _index), Route("/_sandbox/page/{name}", _file)]
 
 

@@ -8,13 +8,13 @@ from orange_sms_async.sandbox import Sandbox
 SHOWN = ["statistics", "sent", "messages", "recipients", "account", "rate", "faults", "token"]
 
 
-async def test_messages_are_shown_newest_first(client, send, desk):
+async def test_messages_are_shown_newest_first(client, send, control):
     """
     As a handset would show them: the default name where none was sent.
     """
     await send(client, "Un")
     await send(client, "Deux €", address="tel:+2250701020399", senderName="MonService")
-    newest, oldest = (await desk("GET", "messages")).json()["messages"]
+    newest, oldest = (await control("GET", "messages")).json()["messages"]
 
     assert (2, "Deux €", "MonService", "GSM-7", 1, "") == tuple(
         newest[key] for key in ("number", "text", "sender_name", "encoding", "segments", "status")
@@ -36,36 +36,36 @@ async def test_messages_are_shown_newest_first(client, send, desk):
         ("limit=1", ["Deux"]),
     ],
 )
-async def test_messages_are_searched(client, send, desk, query, found):
+async def test_messages_are_searched(client, send, control, query, found):
     """
     By text in any case, by number, by recipient; and in pages.
     """
     await send(client, "Un")
     await send(client, "Deux", address="tel:+2250701020399")
-    shown = (await desk("GET", f"messages?{query}")).json()
+    shown = (await control("GET", f"messages?{query}")).json()
 
     assert found == [message["text"] for message in shown["messages"]]
     assert ("limit=1" == query) == shown["more"]
 
 
-async def test_a_message_is_found_by_its_resource_id(sandbox, client, send, desk):
+async def test_a_message_is_found_by_its_resource_id(sandbox, client, send, control):
     """
     That is what a developer has in the log.
     """
     await send(client)
     await send(client)
     resource_id = sandbox.sent[0].resource_id
-    shown = (await desk("GET", f"messages?q={resource_id}")).json()
+    shown = (await control("GET", f"messages?q={resource_id}")).json()
 
     assert [1] == [message["number"] for message in shown["messages"]]
 
 
-async def test_a_message_has_its_evidence(sandbox, client, send, desk):
+async def test_a_message_has_its_evidence(sandbox, client, send, control):
     """
     The raw request and answer; of the token only that there was one.
     """
     answer = await send(client, "Bonjour", segment="tel:+2250000", query="?x=1")
-    shown = (await desk("GET", f"messages/{sandbox.sent[0].resource_id}")).json()
+    shown = (await control("GET", f"messages/{sandbox.sent[0].resource_id}")).json()
     headers = dict(shown["request"]["headers"])
 
     assert "/smsmessaging/v1/outbound/tel:+2250000/requests?x=1" == shown["request"]["path"]
@@ -75,25 +75,25 @@ async def test_a_message_has_its_evidence(sandbox, client, send, desk):
     assert [*answer.headers.multi_items()] == [tuple(pair) for pair in shown["answer"]["headers"]]
 
 
-async def test_a_message_without_an_answer(sandbox, client, send, desk):
+async def test_a_message_without_an_answer(sandbox, client, send, control):
     """
     What was taken is in the inbox, whatever became of its answer.
     """
     sandbox.drop_next()
     with pytest.raises(httpx.ReadError):
         await send(client)
-    shown = (await desk("GET", f"messages/{sandbox.sent[0].resource_id}")).json()
+    shown = (await control("GET", f"messages/{sandbox.sent[0].resource_id}")).json()
 
     assert {"status": None, "headers": [], "body": ""} == shown["answer"]
 
 
-async def test_recipients(client, send, desk):
+async def test_recipients(client, send, control):
     """
     Whoever heard last comes first, with the number of messages.
     """
     for last in ("01", "02", "01"):
         await send(client, f"à {last}", address=f"tel:+22507010203{last}")
-    shown = (await desk("GET", "recipients")).json()["recipients"]
+    shown = (await control("GET", "recipients")).json()["recipients"]
 
     assert [("tel:+2250701020301", 2), ("tel:+2250701020302", 1)] == [
         (one["address"], one["messages"]) for one in shown
@@ -101,12 +101,12 @@ async def test_recipients(client, send, desk):
     assert "à 01" == shown[0]["last"]["text"]
 
 
-async def test_the_account(sandbox, client, desk):
+async def test_the_account(sandbox, client, control):
     """
     Contracts, names and tokens, with the age of each.
     """
     sandbox.expire_tokens()
-    shown = (await desk("GET", "account")).json()
+    shown = (await control("GET", "account")).json()
     (token,) = shown["tokens"]
 
     assert ("sandbox", ["MonService", "SMS 123456"]) == (shown["client_id"], shown["sender_names"])
@@ -117,7 +117,7 @@ async def test_the_account(sandbox, client, desk):
     )
 
 
-async def test_the_rate(connect, send, desk):
+async def test_the_rate(connect, send, control):
     """
     What arrived in the last minute, refused or not.
     """
@@ -125,18 +125,18 @@ async def test_the_rate(connect, send, desk):
     client = await connect(sandbox, transport=sandbox.transport)
     for _ in range(3):
         await send(client)
-    shown = (await desk("GET", "rate", of=sandbox)).json()
+    shown = (await control("GET", "rate", of=sandbox)).json()
 
     assert [201, 201, 403] == [status for _, status in shown["arrivals"]]
     assert (2, "rolling", 3) == (shown["limit"], shown["throttle"], shown["most_in_a_second"])
 
 
 @pytest.mark.parametrize("path", [*SHOWN, "messages/81e4296d", "page/nothing", "nowhere"])
-async def test_nothing_of_it_can_be_read_from_elsewhere(desk, path):
+async def test_nothing_of_it_can_be_read_from_elsewhere(control, path):
     """
     No answer allows another origin, and none may run anything but the page's own.
     """
-    answer = await desk("GET", path, headers={"Origin": "https://example.org"})
+    answer = await control("GET", path, headers={"Origin": "https://example.org"})
 
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'self';")
@@ -147,11 +147,11 @@ async def test_nothing_of_it_can_be_read_from_elsewhere(desk, path):
     "headers", [{}, {"X-Sandbox-Token": b"\xe9"}, {"X-Sandbox-Token": "wrong"}]
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "OPTIONS"])
-async def test_a_change_needs_the_token(sandbox, desk, method, headers):
+async def test_a_change_needs_the_token(sandbox, control, method, headers):
     """
     Which the pages of others cannot read.
     """
-    answer = await desk(method, "faults", {"latency": 1}, headers=headers)
+    answer = await control(method, "faults", {"latency": 1}, headers=headers)
 
     assert 403 == answer.status_code
     assert "X-Sandbox-Token" in answer.json()["error"]
@@ -210,11 +210,11 @@ async def test_the_page_has_a_language(sandbox, query, accepted, language):
 @pytest.mark.parametrize(
     "query", ["before=0", "before=-1", "before=x", "limit=201", "limit=1e9", "limit=%00", "limit=²"]
 )
-async def test_pages_of_nothing(desk, query):
+async def test_pages_of_nothing(control, query):
     """
     A page that cannot be is named.
     """
-    answer = await desk("GET", f"messages?{query}")
+    answer = await control("GET", f"messages?{query}")
 
     assert 400 == answer.status_code
     assert "whole number" in answer.json()["error"]
@@ -223,8 +223,8 @@ async def test_pages_of_nothing(desk, query):
 @pytest.mark.parametrize(
     "path", ["page/..%2forange.py", "page/../orange.py", "page/%00", "page/" + "a" * 5000, "page/"]
 )
-async def test_only_the_page_is_served(desk, path):
+async def test_only_the_page_is_served(control, path):
     """
     Nothing beside it.
     """
-    assert 404 == (await desk("GET", path)).status_code
+    assert 404 == (await control("GET", path)).status_code

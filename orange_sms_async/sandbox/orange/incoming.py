@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import attrs
 from starlette.requests import Request
 
-from orange_sms_async.sandbox.answers import RefusalError, gateway_error
+from orange_sms_async.sandbox.orange.answers import RefusalError, gateway_error
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -23,8 +23,12 @@ class Incoming:
     What a request said.
 
     Attributes:
+        method: of HTTP.
         path: as it was sent, still percent-encoded: `+` in a sender address is a plus.
         target: the path and the query string.
+        query: the query string, by name.
+        headers: those of the request.
+        client: the host and port it came from.
         base: the scheme and host this client called Orange by.
         body: None when it was larger than Orange reads.
     """
@@ -40,15 +44,28 @@ class Incoming:
 
     @property
     def media_type(self) -> str:
+        """What the request says its body is, in lower case and without parameters."""
         # Existing clients send "Application/json" and "application/json;charset=UTF-8".
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def sized_body(self) -> bytes:
+        """
+        Give the body.
+
+        Raises:
+            RefusalError: it was larger than Orange reads.
+        """
         if self.body is None:
             raise RefusalError(gateway_error(66))
         return self.body
 
     def json_object(self) -> dict[str, Any]:
+        """
+        Give the JSON object that the body is.
+
+        Raises:
+            RefusalError: it is none, or does not say so.
+        """
         if self.media_type != "application/json":
             raise RefusalError(gateway_error(68))
         body = self.sized_body()
@@ -63,6 +80,12 @@ class Incoming:
         return content
 
     def form(self) -> dict[str, str]:
+        """
+        Give the fields of the form that the body is.
+
+        Raises:
+            RefusalError: it does not say that it is one, or is too large.
+        """
         if self.media_type != "application/x-www-form-urlencoded":
             raise RefusalError(gateway_error(68))
         return _pairs(self.sized_body())

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from orange_sms_async.sandbox.answers import (
+from orange_sms_async.sandbox.orange.answers import (
     GATEWAY_ERRORS,
     Answer,
     backend_error,
@@ -35,6 +35,8 @@ class Fault:
     What one request is to meet.
 
     Attributes:
+        name: by which the page and its API know it.
+        outcome: what the client sees.
         taken: Orange does what it was asked to do, and then this happens to its answer.
         label: what it is, for people.
     """
@@ -47,7 +49,15 @@ class Fault:
 
 @attrs.define(eq=False)
 class Coming:
-    """A fault that the next `left` requests of a kind meet; `id` tells one from another."""
+    """
+    A fault that the next requests of a kind meet.
+
+    Attributes:
+        id: tells one from another.
+        on: the kind of request.
+        fault: what they meet.
+        left: how many still will.
+    """
 
     id: int
     on: On = attrs.field(validator=_kind)
@@ -57,7 +67,14 @@ class Coming:
 
 @attrs.frozen
 class Chance:
-    """A fault that a share of all requests of a kind meet, wherever nothing else is to come."""
+    """
+    A fault that a share of all requests of a kind meet, wherever nothing else is to come.
+
+    Attributes:
+        share: from 0 to 1.
+        on: the kind of request.
+        fault: what they meet.
+    """
 
     share: float = attrs.field(validator=_share)
     on: On = attrs.field(validator=_kind)
@@ -70,9 +87,9 @@ class Faults:
     All that is to come.
 
     Attributes:
+        on_change: told of every fault that is set, met or taken back.
         coming: in order; each kind of request meets its own first one.
         chance: what may happen besides, or nothing.
-        on_change: told of every fault that is set, met or taken back.
     """
 
     _random: random.Random
@@ -82,14 +99,17 @@ class Faults:
     _ids: "count[int]" = attrs.field(factory=lambda: count(1), init=False)
 
     def add(self, on: On, fault: Fault, times: int) -> None:
+        """Let the next requests of a kind meet a fault, after what is to come already."""
         self.coming.append(Coming(next(self._ids), on, fault, times))
         self.on_change()
 
     def happen_sometimes(self, share: float, on: On, fault: Fault) -> None:
+        """Let a share of a kind's requests meet a fault; it takes the place of an earlier one."""
         self.chance = Chance(share, on, fault) if share else None
         self.on_change()
 
     def clear(self) -> None:
+        """Let nothing go wrong any more."""
         self.coming.clear()
         self.chance = None
         self.on_change()
@@ -105,6 +125,7 @@ class Faults:
         return Coming(0, chance.on, chance.fault, 1)
 
     def spend(self, coming: Coming) -> None:
+        """Count that a request has met it."""
         coming.left -= 1
         if not coming.left and coming in self.coming:
             self.coming.remove(coming)

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import attrs
 
-from orange_sms_async.sandbox.answers import Answer, RefusalError, gateway_error, in_json
-from orange_sms_async.sandbox.incoming import Incoming
+from orange_sms_async.sandbox.orange.answers import Answer, RefusalError, gateway_error, in_json
+from orange_sms_async.sandbox.orange.incoming import Incoming
 
 
 @attrs.define
@@ -21,6 +21,12 @@ class Subscriptions:
     _kept: dict[str, dict[str, Any]] = attrs.field(factory=dict, init=False)
 
     def create(self, incoming: Incoming, sender: str) -> Answer:
+        """
+        Keep a subscription.
+
+        Raises:
+            RefusalError: the body is none.
+        """
         content = incoming.json_object()
         subscription = content.get("deliveryReceiptSubscription")
         if not isinstance(subscription, dict):
@@ -40,11 +46,23 @@ class Subscriptions:
         return in_json(201, self._kept[key])
 
     def read(self, key: str) -> Answer:
+        """
+        Give a subscription back.
+
+        Raises:
+            RefusalError: there is none of that key.
+        """
         if key not in self._kept:
             raise RefusalError(gateway_error(60))
         return in_json(200, self._kept[key])
 
     def delete(self, key: str) -> Answer:
+        """
+        Forget a subscription.
+
+        Raises:
+            RefusalError: there is none of that key.
+        """
         if self._kept.pop(key, None) is None:
             raise RefusalError(gateway_error(60))
         return Answer(204, media_type=None)
