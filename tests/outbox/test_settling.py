@@ -3,13 +3,14 @@
 import contextlib
 import sqlite3
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from disk import DAY, MONTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_delivery import ARRIVED, NUMBER, OTHER, named, receipt
+from line import named
+from receipt import ARRIVED, NUMBER, OTHER, receipt
 
 from orange_sms_async import (
     DeliveryReceipt,
@@ -23,14 +24,6 @@ from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox, received, settling, statements
 from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outcomes import Outcome, State
-
-MONTH = timedelta(days=30)
-DAY = 86_400.0
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "outbox.db"
 
 
 class Story:

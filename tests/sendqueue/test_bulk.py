@@ -5,7 +5,7 @@ import math
 
 import anyio
 import pytest
-from line import Line, sms
+from line import sms
 
 from orange_sms_async import (
     AuthenticationFailed,
@@ -16,11 +16,6 @@ from orange_sms_async import (
     QueueClosed,
     SendQueue,
 )
-
-
-@pytest.fixture
-def line():
-    return Line()
 
 
 async def test_reports_come_in_order_of_completion(line):
