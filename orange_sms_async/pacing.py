@@ -4,7 +4,7 @@ import asyncio
 import gc
 import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from weakref import WeakValueDictionary
 
@@ -32,9 +32,14 @@ class Pacer:
     even spacing is right for a rolling second, a calendar second, a bucket and a spike arrest.
     Each throttled answer widens the spacing a little, each accepted one narrows it again.
 
-    rate: requests a second; `math.inf` paces nothing.
+    Args:
+        rate: requests a second; `math.inf` paces nothing.
+
+    Raises:
+        ValueError: `rate` is not above 0.
 
     Attributes:
+        rate: as given.
         left_at: the loop's times at which the last requests left, as far as clients tell.
         leaving: requests that have had their slot and may still leave at any time.
     """
@@ -195,17 +200,24 @@ class Departure:
     """
     One request between its slot and its leaving.
 
-    A client that knows when a request really leaves tells it here; of others a request counts as
-    gone with its slot.
+    A client that knows when a request really leaves tells it here. For other clients, a request
+    departs at its slot.
     """
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self._counted = self._over = False
+        self._on_left: Callable[[], object] | None = None
         self._count(True)  # a task that is to attempt it does not begin at once
 
-    def begin(self) -> None:
-        """Count the request, whose attempt begins in this instant, only if the client expects."""
+    def begin(self, on_left: Callable[[], object]) -> None:
+        """
+        Count the request, whose attempt begins in this instant, only if the client expects.
+
+        Args:
+            on_left: called once, when the request leaves or is known to have left.
+        """
+        self._on_left = on_left
         self._count(False)
 
     def expect(self) -> None:
@@ -218,6 +230,13 @@ class Departure:
         if self._counted:
             self._pacer.left_at.append(asyncio.get_running_loop().time())
         self.over()
+        self.left()
+
+    def left(self) -> None:
+        """Say that the request has left, if nobody said so."""
+        on_left, self._on_left = self._on_left, None
+        if on_left:
+            on_left()
 
     def over(self) -> None:
         """Expect no more: it has left, or it never will."""
@@ -230,4 +249,4 @@ class Departure:
 
 
 departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
-"""That of the attempt under way, where a queue paces it."""
+"""The current attempt's departure, if a queue paces it."""

@@ -13,3 +13,9 @@ def now():
 def later(queue: SendQueue, seconds: float) -> datetime:
     """A date on the queue's clock, which jumps with the loop's."""
     return datetime.fromtimestamp(queue._now() + seconds, UTC)
+
+
+async def emptied(queue: SendQueue) -> None:
+    """Wait until nothing waits in the queue's outbox or is on the wire, whoever submitted it."""
+    while sum((seen := queue.statistics()).waiting.values()) or seen.in_flight:  # noqa: ASYNC110 -- the clock jumps
+        await asyncio.sleep(0.1)

@@ -64,6 +64,7 @@ async def campaign(  # noqa: PLR0917 -- as `Life` gives them
                 for first in range(PRODUCERS):
                     producers.start_soon(produce, queue, references[first::PRODUCERS])
             say("submitted")
+            await queue.aclose()  # all of it, and what an earlier life left
 
 
 def tell(outcome: Outcome) -> None:

@@ -106,7 +106,7 @@ class TestDelivered:
                 await queue.delivered("a", timeout)
 
             assert timeout == pytest.approx(asyncio.get_running_loop().time() - start, abs=0.1)
-            assert {} == queue._awaiting
+            assert {} == queue._watch._awaiting
 
     async def test_a_person_finds_out_whose_a_receipt_was(self, line, opened):
         """

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from disk import MONTH, crash, leave, on_disk, outcomes
 from line import Line, named
-from times import later
+from times import emptied, later
 
 from orange_sms_async import Priority, QueueClosed, SendQueue
 from orange_sms_async.errors import OutboxUnusable
@@ -244,8 +244,8 @@ class TestBadGround:
             await outbox.open(0.0, MONTH)
         with contextlib.closing(sqlite3.connect(path, timeout=0)) as db:
             db.execute("ALTER TABLE away RENAME TO message")
-        async with opened():
-            pass
+        async with opened() as queue:
+            await queue.aclose()
 
         assert ["a"] == line.accepted
 
@@ -279,8 +279,9 @@ class TestFullDisk:
             with pytest.raises(OutboxUnusable, match=r"outbox\.db: .*full"):
                 await submit_until_full(queue, 10_000, admitted)
             results = await asyncio.gather(*admitted.values(), return_exceptions=True)
-        async with opened():
-            pass
+            await queue.aclose()
+        async with opened() as queue:
+            await queue.aclose()
 
         assert admitted
         assert {str, QueueClosed} >= {type(result) for result in results}
@@ -303,7 +304,7 @@ class TestFullDisk:
         left = [time for time, _ in line.left]
         async with opened() as queue:
             unknown = {outcome.reference for outcome in queue.recovered}
-            await queue.join()
+            await emptied(queue)
             states = await outcomes(queue)
 
         assert admitted.keys() | {"first"} <= states.keys()

@@ -52,6 +52,7 @@ class TestCommitted:
         line.answers.append(RequestRejected())
         async with opened(on_outcome=lambda _: seen.append(on_disk(path))) as queue:
             await queue.submit(named("a"))
+            await queue.aclose()
 
         assert [{"a": "failed"}] == seen
 

@@ -107,6 +107,7 @@ class TestForgetting:
             await asyncio.sleep(1)
             assert 0 == await queue._outbox.forget()
             await queue.resolve("unknown", sent=None)
+            await queue.aclose()
 
         assert ["unknown", "unknown", "waits"] == line.texts
 
