@@ -271,9 +271,9 @@ class Connecting(Line):
 class SlowDisk(MemoryOutbox):
     """An outbox that takes a second to hand out a message."""
 
-    async def take(self, now):
+    async def claim(self, now):
         await asyncio.sleep(1.05)
-        return await super().take(now)
+        return await super().claim(now)
 
 
 async def test_a_disk_that_stalls_makes_no_sixth():
