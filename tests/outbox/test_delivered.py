@@ -56,8 +56,8 @@ class TestDelivered:
         Its reference is enough, before there is a resource id.
         """
         async with opened() as queue:
-            waiting = asyncio.gather(queue.delivered("a"), return_exceptions=True)
-            assert isinstance((await waiting)[0], KeyError)
+            with pytest.raises(KeyError):
+                await queue.delivered("a")
             await queue.submit(named("a"))
             waiting = asyncio.create_task(queue.delivered("a"))
             await queue.join()

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from disk import crash
 from line import Line, named, sms
+from post import Post
 from receipt import ARRIVED, NETWORK, NUMBER, OTHER, receipt
 
 from orange_sms_async import DeliveryStatus, OutcomeUnknown, SendQueue
@@ -217,22 +218,11 @@ class TestKept:
                 queue.bulk([named("a")], delivered_within=1)
 
 
-async def post(receiver: ReceiptReceiver, resource_id: str) -> int:
+async def post(receiver, resource_id):
     """Post a receipt as Orange does; return the status of the answer."""
     info = {"address": f"tel:{NUMBER}", "deliveryStatus": ARRIVED}
     posted = {"deliveryInfoNotification": {"callbackData": resource_id, "deliveryInfo": info}}
-    body = json.dumps(posted).encode()
-    sent = []
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "client": None}
-    await receiver(scope, receive, send)
-    return sent[0]["status"]
+    return await Post(json.dumps(posted).encode()).to(receiver)
 
 
 async def test_a_receipt_before_the_crash_tells_what_was_on_the_wire(line, opened, path):
