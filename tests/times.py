@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from orange_sms_async import SendQueue
 
 
-def now():
+def now() -> float:
     return asyncio.get_running_loop().time()
 
 

@@ -57,8 +57,8 @@ async def campaign(  # noqa: PLR0917 -- as `Life` gives them
     random.Random(seed).shuffle(references)
     credentials = ClientCredentials.from_header(authorization)
     async with Client(credentials, base_url=url, timeout=TIMEOUT, rate=rate) as client:
-        settings = {"workers": WORKERS, "on_outcome": tell}
-        async with SendQueue(client, outbox=SqliteOutbox(path), **settings) as queue:
+        outbox = SqliteOutbox(path)
+        async with SendQueue(client, outbox=outbox, workers=WORKERS, on_outcome=tell) as queue:
             say("recovered", len(queue.recovered))
             async with anyio.create_task_group() as producers:
                 for first in range(PRODUCERS):

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -64,7 +65,8 @@ class Row:
     """What an outbox should hold of a message."""
 
     def __init__(self, entry: Entry) -> None:
-        self.entry, self.claim, self.claims = entry, None, 0
+        self.entry, self.claims = entry, 0
+        self.claim: Any = None
         self.may_go_again, self.again = entry.on_unknown == "resend", False
         self.state = State.SCHEDULED if entry.not_before else State.QUEUED
 
@@ -125,10 +127,15 @@ class Walk:
             await self.outbox.add(Entry(sms("autre", reference=str(n)), Priority.NORMAL))
 
     def entry(self, n, k):
-        again = "resend" if n % 3 == 0 else "report"
         expires_at = self.now + 3 if n % 3 == 1 else math.inf
         not_before = self.now + k if k > 2 else 0.0
-        return Entry(sms(str(n), reference=str(n)), Priority(k % 3), not_before, expires_at, again)
+        return Entry(
+            sms(str(n), reference=str(n)),
+            Priority(k % 3),
+            not_before,
+            expires_at,
+            on_unknown="resend" if n % 3 == 0 else "report",
+        )
 
     async def claim(self, n, k):
         expected = self.model.next(self.now)

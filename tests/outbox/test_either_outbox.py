@@ -24,11 +24,10 @@ from orange_sms_async.outbox.sqlite import SqliteOutbox
 @pytest.fixture(params=["memory", "sqlite"])
 def over(request, line, path):
     """A queue over each kind of outbox: what holds for one holds for the other."""
-    makers = {"memory": MemoryOutbox, "sqlite": lambda: SqliteOutbox(path)}
 
     def queue(rate: float | None = None, **settings):
-        line_ = line if rate is None else line.paced(rate)
-        return SendQueue(line_, outbox=makers[request.param](), **settings)
+        outbox = MemoryOutbox() if request.param == "memory" else SqliteOutbox(path)
+        return SendQueue(line if rate is None else line.paced(rate), outbox=outbox, **settings)
 
     return queue
 

@@ -267,13 +267,13 @@ async def submit_until_full(queue, count, admitted):
 
 
 class TestFullDisk:
-    async def test_no_more_is_admitted_and_what_was_is_sent(self, line, opened, path):
+    async def test_no_more_is_admitted_and_what_was_is_sent(self, line, outbox, opened, path):
         """
         A file that cannot grow refuses new messages by their error, and loses none.
         """
         admitted = {}
-        async with asyncio.timeout(600), opened() as queue:
-            connection = queue._outbox._file.connection
+        async with asyncio.timeout(600), SendQueue(line, outbox=outbox) as queue:
+            connection = outbox._file.connection
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages + 10}")
             with pytest.raises(OutboxUnusable, match=r"outbox\.db: .*full"):

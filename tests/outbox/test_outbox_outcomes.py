@@ -156,6 +156,7 @@ class TestRetention:
         left = []
         for moment in (*[1.0] * 40, *[DAY + 2] * 5):
             claim = await outbox.claim(moment)
+            assert claim
             sent = Outcome(claim.reference, State.SENT, ResourceId("id"))
             await outbox.settle(claim, sent, moment)
             left.append(len(on_disk(path)))

@@ -48,7 +48,7 @@ class TestReferences:
             assert State.SENDING is (await queue.outcome("a")).state
 
             third = await queue.submit(named("a"))
-            assert ["id-a"] * 3 == await asyncio.gather(first, second, third)
+            assert ["id-a"] * 3 == [*await asyncio.gather(first, second, third)]
         assert ["a"] == line.texts
 
     @pytest.mark.parametrize("again", ["same queue", "restarted"])

@@ -23,7 +23,7 @@ from orange_sms_async import (
 from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox, received, settling, statements
 from orange_sms_async.outbox.sqlite.database import OUTBOX
-from orange_sms_async.outcomes import Outcome, State
+from orange_sms_async.outcomes import OnUnknown, Outcome, State
 
 
 class Story:
@@ -35,10 +35,18 @@ class Story:
 
     async def claim(self, at: float) -> None:
         claim = await self.outbox.claim(at)
+        assert claim
         self.claims[claim.reference] = claim
 
-    async def sending(self, reference: str, at: float, number: str = NUMBER, **how: str) -> None:
-        await self.outbox.add(Entry(named(reference, number), Priority.NORMAL, **how))
+    async def sending(
+        self,
+        reference: str,
+        at: float,
+        number: str = NUMBER,
+        on_unknown: OnUnknown = "report",
+    ) -> None:
+        entry = Entry(named(reference, number), Priority.NORMAL, on_unknown=on_unknown)
+        await self.outbox.add(entry)
         await self.claim(at)
 
     async def unknown(self, reference: str, at: float, number: str = NUMBER, *, taken=False):
@@ -410,7 +418,7 @@ class Truth:
     def leaves(self, n: int) -> None:
         """What waits leaves, and a new message; its request arrives at Orange or does not."""
         self.count += 1
-        on_unknown = "resend" if n == 3 else "report"
+        on_unknown: OnUnknown = "resend" if n == 3 else "report"
         statements.add(
             self.db, Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown)
         )

@@ -167,7 +167,7 @@ async def test_terms_that_are_none(line):
     """
     async with SendQueue(line) as queue:
         with pytest.raises(TypeError, match="expire_at"):
-            await queue.submit(sms("a"), expire_at=None)
+            await queue.submit(sms("a"), expire_at=None)  # type: ignore[call-arg]
 
     assert [] == line.left
 
