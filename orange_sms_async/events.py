@@ -119,6 +119,8 @@ class WaitingFor(enum.StrEnum):
     """There is no connection to Orange."""
     ORANGE = "Orange"
     """Orange is over capacity, or refuses more requests for now."""
+    RATE = "rate"
+    """Orange refuses one request after the other as one too many."""
     DATABASE = "database"
     """The outbox cannot be read or written."""
     TURN = "turn"

@@ -27,6 +27,7 @@ from orange_sms_async.sendqueue.backoff import Backoff
 from orange_sms_async.sendqueue.watch import Watch
 
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
+_MANY = 5  # requests refused as one too many, and none taken between, that are worth a word
 _MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
 _UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
 
@@ -107,6 +108,7 @@ class Dispatch:
         self._requests = set[asyncio.Task[None]]()
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._backoff = Backoff()
+        self._refused_in_a_row = 0
 
     # -- beginning and ending -------------------------------------------------------------------
 
@@ -130,13 +132,15 @@ class Dispatch:
             finally:
                 self._watch.end()
 
-    def stop(self, cause: BaseException | None = None) -> None:
+    def stop(self, cause: BaseException | None = None, why: str | None = None) -> None:
         """Claim nothing more; what is on the wire finishes."""
         if self._watch.stopped:
             return
         if not self._handing_out:  # what was claimed is handed out or put back, never cut
             self._pacing.cancel()
-        self._watch.stop(cause)
+        if cause:
+            why = f"the queue stopped: {_in_words(cause)}"
+        self._watch.stop(cause, why)
 
     async def finish(self) -> None:
         """Wait for what is on the wire; cut what has no end, so that its outcome is unknown."""
@@ -273,6 +277,7 @@ class Dispatch:
         return Outcome(reference, State.FAILED, error=error)
 
     def _answered(self) -> None:
+        self._refused_in_a_row = 0
         self._backoff.answered()
         self._watch.goes_on()
 
@@ -289,6 +294,9 @@ class Dispatch:
     def _not_sent(self, error: NotSent, slot: float) -> None:
         if isinstance(error, Throttled):
             self._watch.throttled += 1
+            self._refused_in_a_row += 1
+            if self._refused_in_a_row >= _MANY:
+                self._watch.waits_for(WaitingFor.RATE, error)
             before = self._pacer.guard
             self._pacer.throttled(slot)
             if self._pacer.guard != before:
@@ -333,6 +341,13 @@ class Dispatch:
             self._watch.put_back(claim.reference, again=claim.again)
         for each in settled:
             self._watch.settle(each)
+
+
+def _in_words(error: BaseException) -> str:
+    name = type(error).__name__
+    # Only of our own classes the words are sure to show nobody's number, text or secret.
+    ours = type(error).__module__ == OrangeSMSError.__module__
+    return f"{name}: {error}" if ours and str(error) else name
 
 
 def _in_doubt(outcome: Outcome) -> bool:

@@ -369,12 +369,13 @@ class SendQueue:
         """
         if self._watch.phase is Phase.OPEN:
             self._watch.phase = Phase.DRAINING
+        why = None
         try:
             if drain:
-                patience = _DRAIN if drain is True else drain
-                await self._watch.drain(self._is_idle, patience, renewed=drain is True)
+                patience, renewed = (_DRAIN, True) if drain is True else (drain, False)
+                why = await self._watch.drain(self._is_idle, patience, renewed=renewed)
         finally:
-            self._dispatch.stop()
+            self._dispatch.stop(why=why)
             # Not to be cut by a scope around the queue: what is on the wire finishes.
             with anyio.CancelScope(shield=True):
                 await self._dispatch.finish()

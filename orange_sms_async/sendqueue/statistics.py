@@ -27,6 +27,8 @@ class QueueStatistics:
         guard: the share by which slots are further apart than the bare rate asks.
         has_turn: whether this process is the one that sends what waits in the outbox.
         waiting_for: why nothing leaves now although messages wait; None while they leave.
+        stopped: why the queue sends nothing more, in words; None while it sends, and where its
+            owner closed it.
         estimated_end: when the last waiting message leaves at this pace; those for later count
             as if they could leave now. None when none waits, and while nothing leaves.
     """
@@ -43,6 +45,7 @@ class QueueStatistics:
     guard: float
     has_turn: bool
     waiting_for: WaitingFor | None
+    stopped: str | None
     estimated_end: datetime | None
 
 
@@ -50,7 +53,7 @@ def look(watch: Watch, outbox: Outbox, pacer: Pacer, now: float) -> QueueStatist
     """Describe a queue as it is now."""
     waiting = {priority: outbox.waiting(priority) for priority in Priority}
     seconds = sum(waiting.values()) / pacer.pace
-    leaving = sum(waiting.values()) and watch.waiting_for is None
+    leaving = sum(waiting.values()) and not (watch.waiting_for or watch.stopped)
     return QueueStatistics(
         waiting=waiting,
         in_flight=watch.in_flight,
@@ -64,5 +67,6 @@ def look(watch: Watch, outbox: Outbox, pacer: Pacer, now: float) -> QueueStatist
         guard=pacer.guard,
         has_turn=outbox.has_turn,
         waiting_for=watch.waiting_for,
+        stopped=watch.why_stopped,
         estimated_end=datetime.fromtimestamp(now + seconds, UTC) if leaving else None,
     )

@@ -17,6 +17,13 @@ from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
 from orange_sms_async.receipts import DeliveryReceipt
 
+_WORDS = {
+    WaitingFor.LINE: "no connection to Orange",
+    WaitingFor.ORANGE: "Orange is over capacity or gives no token",
+    WaitingFor.RATE: "Orange refuses one request after the other as one too many",
+    WaitingFor.DATABASE: "the outbox cannot be read or written",
+    WaitingFor.TURN: "another process has the turn to send",
+}
 _T = TypeVar("_T")
 _Fields = ParamSpec("_Fields")
 
@@ -106,6 +113,7 @@ class Watch:
 
     Attributes:
         cause: what stopped the queue; None where its owner closed it.
+        why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
     """
 
@@ -119,6 +127,7 @@ class Watch:
     ) -> None:
         self.phase = Phase.NEW
         self.cause: BaseException | None = None
+        self.why_stopped: str | None = None
         self.waiting_for: WaitingFor | None = None
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
@@ -152,7 +161,7 @@ class Watch:
             raise self.closing_error()
 
     def closing_error(self) -> QueueClosed:
-        error = QueueClosed("the queue sends nothing more")
+        error = QueueClosed(f"not sent: {self.why_stopped or 'the queue is closed'}")
         error.__cause__ = self.cause
         return error
 
@@ -268,30 +277,38 @@ class Watch:
             self._changed.clear()
             await self._changed.wait()
 
-    async def drain(self, reached: Callable[[], bool], patience: float, *, renewed: bool) -> None:
+    async def drain(
+        self, reached: Callable[[], bool], patience: float, *, renewed: bool
+    ) -> str | None:
         """
         Wait for something, but not without end.
 
         Args:
             patience: seconds.
             renewed: whether they begin anew with each message that Orange takes.
+
+        Returns:
+            Why it gave up, in words; None if it did not.
         """
         with anyio.move_on_after(patience) as scope:
             if renewed:
                 self._drains.append((scope, patience))
             await self.until(reached)
+        if not scope.cancelled_caught:
+            return None
+        of_what = "nothing was accepted for" if renewed else "not all was sent in"
+        return f"the drain gave up: {of_what} {patience:g} seconds"
 
     def accepted(self) -> None:
         """Note that Orange took a message."""
         for drain, patience in self._drains:
             drain.deadline = anyio.current_time() + patience
 
-    def stop(self, cause: BaseException | None) -> None:
-        """Admit nothing more, and end the watching of all that waits."""
-        self.phase, self.cause = Phase.STOPPED, cause
-        if cause:
-            # Not its words, which may hold anything; `QueueClosed` carries it.
-            _log.error("the queue stopped on %s", type(cause).__name__)
+    def stop(self, cause: BaseException | None, why: str | None) -> None:
+        """Admit nothing more, and end the watching of all that waits; `why` is for people."""
+        self.phase, self.cause, self.why_stopped = Phase.STOPPED, cause, why
+        if why:
+            _log.error("%s; what waits is not sent", why)
         for reference, ticket in list(self.tickets.items()):
             if ticket.place in (Place.WAITING, Place.IN_DOUBT):
                 self.abandon(reference)
@@ -360,12 +377,14 @@ class Watch:
         if self.waiting_for is not reason:
             self.goes_on()
             self.waiting_for = reason
+            _log.warning("nothing leaves: %s; trying again", _WORDS[reason])
             self.tell(Waiting, reason=reason, error=error)
 
     def goes_on(self) -> None:
         """Note that something leaves again, or that nothing waits."""
         if self.waiting_for:
             reason, self.waiting_for = self.waiting_for, None
+            _log.info("going on")
             self.tell(GoingOn, reason=reason)
 
 
