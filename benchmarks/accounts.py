@@ -18,7 +18,7 @@ from _table import check, percent, table
 from _virtual import most_in_a_second, sms
 
 from orange_sms_async import Client, ClientCredentials, Outcome, Pacer, ResourceId, SendQueue
-from orange_sms_async._connections import Connections
+from orange_sms_async.engines.httpx import Connections
 
 
 @attrs.frozen

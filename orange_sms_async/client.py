@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from orange_sms_async import _wire
-from orange_sms_async._connections import Connections
 from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
 from orange_sms_async.auth import AccessToken, ClientCredentials, SharedToken
+from orange_sms_async.engines.httpx import Connections
 from orange_sms_async.errors import (
     ConnectionFailed,
     OrangeSMSError,
@@ -379,7 +379,7 @@ def _connect(engine: str, base_url: str) -> Callable[[], httpx.AsyncBaseTranspor
     if engine != "aiohttp":
         raise ValueError('engine: "httpx" or "aiohttp"')
     try:
-        from orange_sms_async._aiohttp import AiohttpConnections  # noqa: PLC0415 -- an extra
+        from orange_sms_async.engines.aiohttp import AiohttpConnections  # noqa: PLC0415 -- an extra
     except ImportError as error:
         raise ImportError("engine: pip install 'orange-sms-async[aiohttp]'") from error
     return partial(AiohttpConnections, base_url, most=_CONNECTIONS, keepalive=_KEEPALIVE)

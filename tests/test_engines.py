@@ -15,7 +15,7 @@ from line import sms
 from orange import CREDENTIALS, MESSAGE, Orange
 
 from orange_sms_async import Client, ConnectionFailed, OutcomeUnknown, SendQueue
-from orange_sms_async._connections import Connections
+from orange_sms_async.engines.httpx import Connections
 
 pytestmark = pytest.mark.real_time
 

@@ -16,7 +16,7 @@ PACKAGE = Path(orange_sms_async.__file__).parent
 LAYERS = [
     "errors messages countries segments account receipts outcomes pacing clock _served",
     "events",
-    "_connections _aiohttp",
+    "engines",
     "_wire",
     "auth outbox",
     "client receiver",

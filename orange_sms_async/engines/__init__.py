@@ -1,0 +1,1 @@
+"""Who carries a request over HTTP: one module a library."""
