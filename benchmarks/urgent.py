@@ -12,7 +12,7 @@ from _table import check, table
 from _virtual import JumpingLoop, Line, most_in_a_second, sms
 
 from orange_sms_async import Priority, ResourceId, SendQueue
-from orange_sms_async.sandbox.limits import Rolling
+from orange_sms_async.sandbox.orange.limits import Rolling
 
 RATE, CAPACITY, WANTED = 5, 10_000, 0.45
 VIRTUAL_PROBES, REAL_PROBES = 1_000, 10

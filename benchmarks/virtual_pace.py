@@ -14,7 +14,7 @@ from _virtual import JumpingLoop, Line, most_in_a_second, sms
 from aiolimiter import AsyncLimiter
 
 from orange_sms_async import OutboundMessage, SendQueue, Throttled
-from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Limit, Rolling, Spike
+from orange_sms_async.sandbox.orange.limits import Bucket, CalendarSecond, Limit, Rolling, Spike
 
 RATE, MESSAGES, AT_ONCE = 5, 10_000, 20
 GUARDS = (0.02, 0.12)  # fixed, as shares of the bare spacing

@@ -2,7 +2,7 @@
 Delivery receipts in Django, served by ASGI.
 
 Run it with `uvicorn --no-access-log receipts_django:application`; RECEIPTS_SECRET is in the
-environment. In a project of yours, what follows `get_asgi_application` belongs into its `asgi.py`.
+environment. In your project, what follows `get_asgi_application` belongs in its `asgi.py`.
 """
 
 import os
@@ -13,7 +13,7 @@ from django.core.asgi import get_asgi_application  # type: ignore[import-untyped
 from django.http import HttpRequest, JsonResponse  # type: ignore[import-untyped]
 from django.urls import path  # type: ignore[import-untyped]
 
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async import ReceiptBook, ReceiptReceiver
 
 book = ReceiptBook()
 

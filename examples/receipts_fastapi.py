@@ -17,8 +17,14 @@ from typing import TypedDict
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from orange_sms_async import Client, OutboundMessage, Priority, SendQueue
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async import (
+    Client,
+    OutboundMessage,
+    Priority,
+    ReceiptBook,
+    ReceiptReceiver,
+    SendQueue,
+)
 
 book = ReceiptBook()
 

@@ -9,7 +9,7 @@ import os
 from litestar import Litestar, asgi, get
 from litestar.params import FromPath
 
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async import ReceiptBook, ReceiptReceiver
 
 book = ReceiptBook()
 receiver = ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"])

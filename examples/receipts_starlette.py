@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async import ReceiptBook, ReceiptReceiver
 
 book = ReceiptBook()
 

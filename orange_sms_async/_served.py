@@ -10,7 +10,19 @@ from starlette.types import ASGIApp
 
 
 class Served(uvicorn.Server):
-    """uvicorn on a free port of 127.0.0.1, or on the one given, for as long as a block lasts."""
+    """
+    uvicorn on 127.0.0.1, for as long as a block lasts.
+
+    Args:
+        app: what it serves.
+        port: a free one unless given.
+
+    Attributes:
+        socket: where it listens, from the beginning.
+
+    Raises:
+        OSError: the port is taken.
+    """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
         self.socket = socket.create_server(("127.0.0.1", port))
@@ -32,6 +44,7 @@ class Served(uvicorn.Server):
 
     @property
     def base_url(self) -> str:
+        """Where it is reached, without a slash at the end."""
         return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:

@@ -12,12 +12,14 @@ class Contract:
     The balance for one country and offer.
 
     Attributes:
-        country: ISO-3166 alpha-3.
+        country: ISO 3166-1 alpha-3.
         offer_name: such as "SMS_OCB", or "SMS_OCB2" for Orange's own network only.
         available_units: SMS left. An expired contract keeps them; the next bundle adds to them.
-        status: "ACTIVE", "EXPIRED", or what Orange adds one day. It changes some seconds after
-            midnight UTC, so a contract can be past `expiration_date` and still ACTIVE.
-        application_id: null in production.
+        status: "ACTIVE", "EXPIRED", or another word that Orange adds one day. It changes some
+            seconds after midnight UTC, so a contract can be past `expiration_date` and still
+            ACTIVE.
+        expiration_date: with its time zone, like all dates of the account; Orange gives UTC.
+        application_id: None in production.
     """
 
     country: str
@@ -40,7 +42,8 @@ class UsageStatistics:
     SMS sent by one application through one service to one country.
 
     Attributes:
-        appid: the application; null in a row that Orange keeps beside the others.
+        country: ISO 3166-1 alpha-3.
+        appid: the application; None in a row that Orange keeps beside the others.
         usage: requests counted; at least as many as `nb_enforcements`.
         nb_enforcements: units debited.
     """
@@ -58,7 +61,9 @@ class PurchaseOrder:
     One bundle bought.
 
     Attributes:
+        country: ISO 3166-1 alpha-3.
         price: in `currency`, exact.
+        currency: as Orange writes it, such as "XOF".
         payment_mode: "Airtime", "OrangeMoney", "OTP_SMS_OCB", "NOCHALLENGE_OM", or another.
         payer_id: a phone number or an e-mail address: personal, so no repr shows it.
     """

@@ -18,9 +18,9 @@ class JumpingClock:
     """
     Virtual time for tests: call it for an event loop, wherever a `loop_factory` is asked for.
 
-    Loops made by one clock go on where the one before stood. They wait for what runs in an
-    executor (`SqliteOutbox`, `asyncio.to_thread`), and not for sockets, other processes, or
-    threads that `anyio` or you started: time would jump past their answers.
+    A loop made by a clock begins where the one before it stood. It waits for what runs in an
+    executor (`SqliteOutbox`, `asyncio.to_thread`). It does not wait for sockets, other processes,
+    or threads that `anyio` or you started: time would jump past their answers.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,12 @@ class JumpingClock:
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Let time pass: timers that are due then run next, in their order."""
+        """
+        Let time pass: timers that are due then run next, in their order.
+
+        Args:
+            seconds: how far, at once.
+        """
         self._now += seconds
 
     def __call__(self) -> "JumpingLoop":

@@ -10,7 +10,7 @@ class Country:
 
     Attributes:
         name: English name.
-        code: ISO-3166 alpha-3, such as "CIV".
+        code: ISO 3166-1 alpha-3, such as "CIV".
         calling_code: the digits after the +, such as "225".
     """
 
@@ -26,7 +26,10 @@ class Country:
     @classmethod
     def from_code(cls, code: str) -> "Country":
         """
-        Find a country by its ISO-3 code.
+        Find a country by its code.
+
+        Args:
+            code: ISO 3166-1 alpha-3 in capitals, such as "CIV".
 
         Raises:
             KeyError: Orange's API does not send there.
@@ -36,7 +39,10 @@ class Country:
     @classmethod
     def from_calling_code(cls, calling_code: str) -> "Country":
         """
-        Find a country by its calling code, with or without +.
+        Find a country by its calling code.
+
+        Args:
+            calling_code: with or without +, such as "225".
 
         Raises:
             KeyError: Orange's API does not send there.
@@ -46,7 +52,10 @@ class Country:
     @classmethod
     def from_number(cls, number: str) -> "Country":
         """
-        Find the country of a phone number in international form: +225… is CIV.
+        Find the country of a phone number by its first three digits: +225… is CIV.
+
+        Args:
+            number: in international form; what follows the calling code is not looked at.
 
         Raises:
             KeyError: Orange's API does not send there.

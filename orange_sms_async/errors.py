@@ -27,12 +27,12 @@ No message, repr or argument of these holds a phone number, a text, a token or a
 
 class OrangeSMSError(Exception):
     """
-    What every error of this package is.
+    The base of every error of this package: catch it last.
 
     Attributes:
-        status_code: HTTP status of Orange's answer; None where there was none.
-        code: Orange's own code (53) or message id ("POL0001"), where the answer had one.
-        request_id: X-OAPI-Request-Id of the answer; Orange's support asks for it.
+        status_code: HTTP status of Orange's answer; None where there was no answer.
+        code: Orange's own code (53) or message id ("POL0001"); None where the answer had neither.
+        request_id: X-OAPI-Request-Id of the answer, which Orange's support asks for, or None.
     """
 
     def __init__(
@@ -50,15 +50,28 @@ class OrangeSMSError(Exception):
 
 
 class InvalidMessage(OrangeSMSError, ValueError):
-    """The message breaks a rule that can be checked here; nothing was sent."""
+    """
+    The message breaks a rule that is checked before anything is sent: correct it.
+
+    The error names the field and the rule, and never shows the value. From a queue it can also say
+    that the reference is taken by a message with another number or text.
+    """
 
 
 class NotSent(OrangeSMSError):
-    """Orange certainly did not take the message: sending it again is safe."""
+    """
+    Orange certainly did not take the message: sending it again is safe.
+
+    A queue does so by itself, until the message expires. A method of `Client` raises it.
+    """
 
 
 class ConnectionFailed(NotSent, ConnectionError):
-    """The request never left this machine, or the token endpoint gave no readable answer."""
+    """
+    The request never left this machine, or the token endpoint gave no readable answer.
+
+    If it lasts, look at the network, the proxy and the base URL.
+    """
 
 
 class TokenExpired(NotSent):
@@ -66,7 +79,11 @@ class TokenExpired(NotSent):
 
 
 class Throttled(NotSent):
-    """One request too many, of messages or of tokens: wait, then send again."""
+    """
+    More requests than Orange allows: wait, then send again.
+
+    Orange allows 5 messages a second and 50 tokens a minute.
+    """
 
 
 class ServiceUnavailable(NotSent):
@@ -74,20 +91,27 @@ class ServiceUnavailable(NotSent):
 
 
 class Refused(OrangeSMSError):
-    """Orange said no; the same request will be refused again."""
+    """Orange refused, and will refuse the same request again: something has to change first."""
 
 
 class AuthenticationFailed(Refused):
-    """The client id or secret is wrong: no message of this account can be sent."""
+    """The client id or secret is wrong: no message of the account can be sent. A queue stops."""
 
 
 class AccessDenied(Refused):
-    """The application is blocked, forbidden or not subscribed: no message of it can be sent."""
+    """
+    The application is blocked, forbidden or not subscribed: none of its messages can be sent.
+
+    A queue stops.
+    """
 
 
 class ContractRefused(Refused):
     """
-    There is no contract to pay for the message: buy a bundle; an expired contract keeps its units.
+    No contract pays for the message: buy a bundle for the country.
+
+    An expired contract keeps its units; the next bundle makes them usable again. A queue goes on
+    with its other messages.
 
     Attributes:
         reason: Orange's words, such as "Expired contract".
@@ -97,15 +121,23 @@ class ContractRefused(Refused):
 
 
 class RequestRejected(Refused):
-    """Something in this request is wrong: number, sender name, length or form."""
+    """
+    Something in this request is wrong: the number, the sender name, the length or the form.
+
+    A queue goes on with its other messages.
+    """
 
 
 class OutcomeUnknown(OrangeSMSError):
     """
-    The message left and no clear answer came: it may have been sent, sending again may double it.
+    The message left and no clear answer came: it may have been sent; a second send may double it.
+
+    Orange has no idempotency key, so nothing here sends such a message again unless it was
+    submitted with `on_unknown="resend"`.
 
     Attributes:
-        accepted: True when Orange did answer 201 but the resource id could not be read.
+        accepted: True when Orange answered 201 and only the resource id could not be read: the
+            message was sent.
     """
 
     accepted = False
@@ -120,7 +152,11 @@ class QueueFull(OrangeSMSError):
 
 
 class QueueClosed(OrangeSMSError):
-    """The queue sends nothing more; `__cause__` says why. The message was not sent."""
+    """
+    The queue sends nothing more, and did not send this message; `__cause__` says why.
+
+    In a durable outbox the message stays, and a new queue sends it.
+    """
 
 
 class MessageExpired(OrangeSMSError):
@@ -132,4 +168,8 @@ class MessageWithdrawn(OrangeSMSError):
 
 
 class OutboxUnusable(OrangeSMSError, OSError):
-    """The outbox cannot be opened, read or written; the message names the file and the cause."""
+    """
+    The outbox cannot be opened, read or written: what could not be kept was not admitted.
+
+    The error names the file and the cause.
+    """

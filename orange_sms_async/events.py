@@ -12,7 +12,7 @@ from orange_sms_async.outcomes import Outcome, Priority
 @attrs.frozen(kw_only=True)
 class Admitted:
     """
-    A message was admitted; told in the process that submitted it, once it is kept.
+    A message was admitted: it is kept. Told in the process that submitted it.
 
     Attributes:
         message: the message.
@@ -56,13 +56,14 @@ class Left:
 @attrs.frozen(kw_only=True)
 class Answered:
     """
-    An attempt ended: with what Orange took, or with what it came to instead.
+    An attempt ended, with Orange's 201 or with an error. What never left is answered, too.
 
     Attributes:
         message: the message.
         attempt: which claim of it this is.
         sent: Orange's 201; None where there is an error.
-        error: `NotSent`, `Refused` or `OutcomeUnknown`; None where it was sent.
+        error: `NotSent` (it will be tried again), `Refused` or `OutcomeUnknown`; None where it was
+            sent.
     """
 
     message: OutboundMessage
@@ -88,10 +89,10 @@ class PutBack:
 @attrs.frozen(kw_only=True)
 class Settled:
     """
-    A message has its outcome.
+    A message has its outcome. Told where it was sent and where it was submitted.
 
     Attributes:
-        outcome: what became of it. One that was UNKNOWN can be settled a second time, as SENT.
+        outcome: the result. A receipt or a person can settle UNKNOWN a second time, as SENT.
     """
 
     outcome: Outcome
@@ -104,7 +105,7 @@ class PaceChanged:
 
     Attributes:
         pace: slots a second from now on.
-        guard: the share by which slots are further apart than the bare rate asks.
+        guard: the share by which slots are further apart than the bare rate asks, 0.01 for 1 %.
     """
 
     pace: float
@@ -115,7 +116,7 @@ class WaitingFor(enum.StrEnum):
     """Why nothing leaves although messages wait."""
 
     LINE = "line"
-    """No connection to Orange."""
+    """There is no connection to Orange."""
     ORANGE = "Orange"
     """Orange is over capacity, or refuses more requests for now."""
     DATABASE = "database"
@@ -131,7 +132,7 @@ class Waiting:
 
     Attributes:
         reason: what it waits for.
-        error: what it met, where it met something; its words are for people.
+        error: the error that made it wait; None where it was none, as for the turn.
     """
 
     reason: WaitingFor
@@ -151,3 +152,4 @@ class GoingOn:
 
 
 Event = Admitted | Claimed | Left | Answered | PutBack | Settled | PaceChanged | Waiting | GoingOn
+"""What `on_event` is called with."""

@@ -10,7 +10,7 @@ from orange_sms_async.countries import Country
 from orange_sms_async.errors import InvalidMessage
 
 ResourceId = NewType("ResourceId", str)
-"""What Orange calls a message it took; its delivery receipt names it again. Opaque."""
+"""Orange's id of a message it took, an opaque string; the delivery receipt names it again."""
 
 
 def mask(number: str) -> str:
@@ -73,17 +73,20 @@ class OutboundMessage:
     One SMS to one person.
 
     Attributes:
-        to: the recipient in international form (E.164): "+2250701020304".
-        text: what the recipient reads; `count_segments` tells what it costs.
-        sender_name: one that Orange approved for your account, 1 to 11 letters, digits or spaces;
-            None for the account's default ("SMS 123456").
-        sender_address: as given, or that of the recipient's country: "tel:+2250000".
+        to: the recipient in international form (E.164), + and 7 to 15 digits: "+2250701020304".
+        text: what the recipient reads, not empty; `count_segments` tells what it costs.
+        sender_name: one that Orange approved for your account, 1 to 11 letters (without accents),
+            digits or spaces; None for the account's default ("SMS 123456").
+        sender_address: the address it is sent from, tel:+ and 3 to 15 digits; if not given, that
+            of the recipient's country: "tel:+2250000".
         on_net: pay with the "Orange only" offer. Such a message reaches Orange's own network only,
             and Orange does not say when it does not arrive.
-        reference: your own key for this message; made up if not given.
+        reference: your own key for this message; made up if not given. In a queue, messages of one
+            reference are one message, however often they are submitted.
 
     Raises:
-        InvalidMessage: names the field and the rule; never shows the value.
+        InvalidMessage: a field breaks its rule, or the recipient is in none of the countries that
+            Orange sends to and no `sender_address` is given. Nothing can be sent.
     """
 
     to: str = attrs.field(validator=_check_number, repr=mask)
@@ -113,8 +116,8 @@ class SentMessage:
     Orange's 201: it took the message, which is not yet delivered.
 
     Attributes:
-        resource_id: the delivery receipt will name it.
-        request_id: X-OAPI-Request-Id, which Orange's support asks for.
+        resource_id: Orange's id of the message; its delivery receipt will name it.
+        request_id: X-OAPI-Request-Id of the answer, which Orange's support asks for.
     """
 
     resource_id: ResourceId

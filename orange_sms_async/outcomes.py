@@ -1,4 +1,4 @@
-"""Where a message is on its way, and what became of it."""
+"""Where a message is on its way, and its result."""
 
 import enum
 from typing import Literal
@@ -11,13 +11,14 @@ from orange_sms_async.receipts import DeliveryReceipt
 
 
 class Priority(enum.IntEnum):
-    """The lanes; a message leaves when the lanes above hold none that is ready."""
+    """The lanes of a queue: a message leaves when the lanes above it hold none that is ready."""
 
     URGENT = 0
     """One-time codes."""
     NORMAL = 1
+    """The lane of a message submitted without a priority."""
     BULK = 2
-    """Campaigns."""
+    """Campaigns: the lane of `queue.bulk`."""
 
 
 class State(enum.StrEnum):
@@ -25,16 +26,25 @@ class State(enum.StrEnum):
     Where a message is on its way.
 
     SCHEDULED → QUEUED → SENDING → SENT | FAILED | UNKNOWN; or EXPIRED, WITHDRAWN before SENDING.
+    What Orange certainly did not take goes from SENDING back to QUEUED.
     """
 
     SCHEDULED = "scheduled"
+    """It waits for the time that it was submitted for."""
     QUEUED = "queued"
+    """It waits to leave."""
     SENDING = "sending"
+    """Its request may have left: this is kept before it leaves."""
     SENT = "sent"
+    """Orange took it. Whether it arrived, only a receipt says."""
     FAILED = "failed"
+    """Orange refused it, or it cannot be sent at all."""
     UNKNOWN = "unknown"
+    """It left and no clear answer came: it may have been sent."""
     EXPIRED = "expired"
+    """Its `expires_at` passed before it left."""
     WITHDRAWN = "withdrawn"
+    """It was taken back before it left."""
 
     @property
     def waits(self) -> bool:
@@ -43,21 +53,22 @@ class State(enum.StrEnum):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more becomes of the message by itself."""
+        """Whether the message has its result. A receipt or a person can still settle UNKNOWN."""
         return not self.waits and self is not State.SENDING
 
 
 @attrs.frozen
 class Outcome:
     """
-    What became of a message, or where it is on its way.
+    The result of a message, or where it is on its way.
 
     Attributes:
-        reference: of the message.
-        resource_id: when SENT.
-        error: when FAILED, UNKNOWN, EXPIRED or WITHDRAWN.
+        reference: the message's own.
+        state: where it is.
+        resource_id: Orange's id of it, when SENT.
+        error: what its future raises, when FAILED, UNKNOWN, EXPIRED or WITHDRAWN.
         settled_by: what told that an UNKNOWN message was SENT: a "receipt", or a "person".
-        delivery: the receipt that brought it furthest; a durable outbox knows of receipts.
+        delivery: the receipt that brought it furthest; only a durable outbox knows of receipts.
     """
 
     reference: str

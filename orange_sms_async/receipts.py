@@ -12,13 +12,18 @@ REPORTED_WITHIN = 86_400.0
 
 
 class DeliveryStatus(enum.StrEnum):
-    """The five statuses Orange documents; receipts keep others as plain strings."""
+    """The five statuses that Orange documents; a receipt keeps any other as a plain string."""
 
     DELIVERED_TO_TERMINAL = "DeliveredToTerminal"
+    """The phone has it. Final."""
     DELIVERED_TO_NETWORK = "DeliveredToNetwork"
+    """The network has it: another status may follow, or none."""
     DELIVERY_UNCERTAIN = "DeliveryUncertain"
+    """Not known, for instance because another network took it over. Final."""
     DELIVERY_IMPOSSIBLE = "DeliveryImpossible"
+    """Not delivered before it expired. Final, though it can still arrive later."""
     MESSAGE_WAITING = "MessageWaiting"
+    """Still queued by Orange."""
 
 
 def _documented(status: str) -> "DeliveryStatus | str":
@@ -38,10 +43,10 @@ FINAL = {
 @attrs.frozen(kw_only=True)
 class DeliveryReceipt:
     """
-    Orange's word on what became of a message, within 24 hours; it may come twice, or out of order.
+    What Orange says of a message, within 24 hours; it may come twice, or out of order.
 
     Attributes:
-        resource_id: of the message, as its send returned it; "" on some old accounts.
+        resource_id: the message's own, as its send returned it; "" on some old accounts.
         status: one of the five, or another string as Orange wrote it.
         address: the recipient, "tel:+2250701020304".
     """
@@ -94,7 +99,9 @@ class InboundMessage:
     Attributes:
         sender_address: who wrote, "tel:+267…".
         destination_address: the short number written to, as Orange gives it.
+        message: what the person wrote; no repr shows it.
         date_time: when, with its time zone; None where Orange gave none.
+        message_id: Orange's id of the reply, where it gave one.
     """
 
     sender_address: str = attrs.field(repr=mask)

@@ -18,7 +18,9 @@ class Encoding(enum.StrEnum):
     """How a text travels: seven bits a character where the alphabet allows it, else sixteen."""
 
     GSM_7 = "GSM-7"
+    """160 characters in one SMS, 153 in each of several."""
     UCS_2 = "UCS-2"
+    """70 characters in one SMS, 67 in each of several; an emoji counts as two."""
 
 
 # 3GPP TS 23.040: 140 bytes a message, 6 of them for the header that joins several.
@@ -29,11 +31,14 @@ _JOINED = {Encoding.GSM_7: 153, Encoding.UCS_2: 67}
 @attrs.frozen
 class SegmentCount:
     """
-    What a text costs. Orange does not document its units per text: this is 3GPP's practice.
+    What a text costs.
+
+    Orange does not document its units per text: this is 3GPP's practice.
 
     Attributes:
+        encoding: how the text travels; one character can force UCS-2 on all of it.
         segments: how many SMS the text takes.
-        room: how many plain characters more the last of them has room for.
+        room: how many more plain characters fit into the last of them.
         costly: the characters, each once, that made it cost more: those that force UCS-2, or in
             GSM-7 those that count double.
     """
@@ -45,7 +50,12 @@ class SegmentCount:
 
 
 def count_segments(text: str) -> SegmentCount:
-    """Count the SMS that a text takes (3GPP TS 23.038 and 23.040)."""
+    """
+    Count the SMS that a text takes, by 3GPP TS 23.038 and 23.040.
+
+    Args:
+        text: of any length; the empty text takes one SMS.
+    """
     foreign = _unique(c for c in text if c not in _GSM_7 and c not in _GSM_7_EXTENSION)
     if foreign:
         # An emoji is two units of UTF-16, which handsets read where UCS-2 is meant.

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+from line import Line
 
-from orange_sms_async import pacing
+from orange_sms_async import SendQueue, pacing
 from orange_sms_async.clock import JumpingLoop
+from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 pytest_plugins = ["pytester"]
 
@@ -28,3 +30,24 @@ def pytest_asyncio_loop_factories(
 def _account_of_its_own():
     """What another test's account was paced at, and when it last sent, is of no account here."""
     pacing._of_accounts.clear()
+
+
+@pytest.fixture
+def line():
+    return Line()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def opened(line, path):
+    """A queue on the file, as often as the test opens one."""
+
+    def queue(rate: float | None = None, **settings):
+        line_ = line if rate is None else line.paced(rate)
+        return SendQueue(line_, outbox=SqliteOutbox(path), **settings)
+
+    return queue

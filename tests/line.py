@@ -89,6 +89,11 @@ def sms(text: str = "Bonjour", **options: object) -> OutboundMessage:
     return OutboundMessage("+2250701020304", text, **options)  # type: ignore[arg-type]
 
 
+def named(text: str, to: str = "+2250701020304", **options: object) -> OutboundMessage:
+    """A message whose reference is its text."""
+    return OutboundMessage(to, text, reference=text, **options)  # type: ignore[arg-type]
+
+
 def most_in_a_second(times: list[float]) -> int:
     """The most in any rolling second, its end excluded."""
     times = sorted(times)

@@ -12,7 +12,7 @@ from orange_sms_async import Pacer, SendQueue
 from orange_sms_async.clock import JumpingClock, JumpingLoop
 from orange_sms_async.outbox.memory import MemoryOutbox
 from orange_sms_async.pacing import Departure, departure
-from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
+from orange_sms_async.sandbox.orange.limits import Bucket, CalendarSecond, Rolling, Spike
 
 
 class LateLoop(JumpingLoop):

@@ -74,9 +74,9 @@ def serve(monkeypatch):
 async def posted(sandbox, count):
     """Wait until so many receipts were answered; return the answers."""
     async with asyncio.timeout(10):
-        while len(sandbox._receipts.posted) < count:  # noqa: ASYNC110 -- the sandbox tells nobody
+        while len(sandbox.receipts) < count:  # noqa: ASYNC110 -- the sandbox tells nobody
             await asyncio.sleep(0.01)
-    return [receipt.answer for receipt in sandbox._receipts.posted]
+    return [receipt.answer for receipt in sandbox.receipts]
 
 
 async def test_fastapi(serve):
@@ -123,7 +123,7 @@ async def test_other_frameworks(serve, example, app):
     assert (200, ["DeliveredToTerminal"]) == (shown.status_code, shown.json())
     assert (404, b"") == (guessed.status_code, guessed.content)
     assert 405 == asked.status_code
-    assert 200 == sandbox._receipts.posted[0].answer
+    assert 200 == sandbox.receipts[0].answer
 
 
 async def run_blocks(namespace):

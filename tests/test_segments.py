@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orange_sms_async import count_segments
-from orange_sms_async.sandbox.segments import count
+from orange_sms_async.sandbox.orange.units import count
 
 EXTENSION = "\f^{}\\[~]|€"
 # Much of what people write, and the characters that travel in twos.

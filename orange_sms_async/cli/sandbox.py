@@ -18,7 +18,7 @@ from orange_sms_async.cli.rates import messages_a_second
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.data_file import DataFileError, kept_in
+from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
 
 class Throttle(enum.StrEnum):
@@ -152,7 +152,7 @@ def sandbox(
     _warn_if_open_to_others(host)
     try:
         asyncio.run(_serve(orange, data, host, port, until_stdin_ends=until_stdin_ends))
-    except DataFileError as error:
+    except StateFileError as error:
         stop_with(str(error))
 
 

@@ -1,4 +1,4 @@
-"""Delivery receipts: the endpoint they are posted to, and where they meet who waits for them."""
+"""Delivery receipts: the endpoint they are posted to, and the book in which they are awaited."""
 
 from orange_sms_async.receiver.book import BookStatistics, ReceiptBook
 from orange_sms_async.receiver.endpoint import ReceiptReceiver, ReceiptStore, ReceiverStatistics

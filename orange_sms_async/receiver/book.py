@@ -1,4 +1,4 @@
-"""Where receipts meet who waits for them."""
+"""Where receipts meet those who wait for them."""
 
 import asyncio
 import math
@@ -30,11 +30,11 @@ class BookStatistics:
     A book at one moment.
 
     Attributes:
-        messages: of which it remembers receipts; those without a resource id count as one.
-        receipts: that it remembers.
+        messages: those with remembered receipts; all without a resource id count as one.
+        receipts: those remembered.
         waiting: calls of `delivered` that wait.
         readers: loops over the book.
-        duplicates: receipts that said nothing new.
+        duplicates: receipts that said nothing new, since the book was made.
         missed: receipts that readers were too slow for, all readers together.
     """
 
@@ -57,9 +57,14 @@ class ReceiptBook:
     without end. Every loop is a reader of its own. One that is 10,000 behind misses the oldest of
     them, which `statistics` counts.
 
-    max_age: after its last new receipt a message is remembered so long, on the loop's clock.
-    capacity: receipts; beyond it, the message without a new one for longest is forgotten. What is
-        forgotten is new when it comes again. Of one message 100 receipts are remembered.
+    Args:
+        max_age: how long a message is remembered after its last new receipt, on the loop's clock.
+        capacity: how many receipts are remembered, at least 1, and of one message at most 100.
+            Beyond it, the message without a new receipt for longest is forgotten. A receipt of a
+            forgotten message is new when it comes again.
+
+    Raises:
+        ValueError: `max_age` is not positive, or `capacity` is less than 1.
     """
 
     def __init__(self, max_age: timedelta = timedelta(hours=24), capacity: int = 100_000) -> None:
@@ -76,7 +81,11 @@ class ReceiptBook:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, receipt: DeliveryReceipt) -> None:
-        """Enter a receipt and wake who waits for it; one that says nothing new changes nothing."""
+        """
+        Enter a receipt and wake those who wait for it; a duplicate changes nothing.
+
+        Call it in the book's event loop.
+        """
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._forget(now)
@@ -98,14 +107,20 @@ class ReceiptBook:
         """
         Wait for the first final receipt of a message; its `delivered` tells whether it arrived.
 
-        Where there are several already, it is the one that goes furthest. DeliveryImpossible is
-        final here though DeliveredToTerminal may follow when the phone comes back: `furthest`
-        knows then.
+        DeliveryImpossible is final here, though DeliveredToTerminal may follow when the phone is
+        switched on again: `furthest` knows then.
 
-        timeout: seconds; Orange reports within 24 hours, or not at all.
+        Args:
+            resource_id: of the message, as its send returned it. Any number of callers may wait
+                for one message.
+            timeout: seconds, finite; Orange reports within 24 hours, or not at all.
+
+        Returns:
+            The first final receipt; where there are several already, the one that goes furthest.
 
         Raises:
             TimeoutError: none came; the message may have been delivered all the same.
+            ValueError: `timeout` is negative or not finite.
         """
         if not 0 <= timeout < math.inf:
             raise ValueError("timeout: a finite number of seconds")
@@ -128,7 +143,15 @@ class ReceiptBook:
         return page.furthest if page and resource_id else None
 
     def history(self, resource_id: str) -> list[DeliveryReceipt]:
-        """List a message's receipts as they arrived, duplicates left out; of "", all."""
+        """
+        List a message's receipts in the order they arrived, without duplicates.
+
+        Args:
+            resource_id: of the message; "" for the receipts without one, duplicates included.
+
+        Returns:
+            The last 100 of them at most.
+        """
         page = self._remembered(resource_id)
         return list(page.receipts) if page else []
 

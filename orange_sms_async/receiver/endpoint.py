@@ -28,16 +28,20 @@ _MANY_DIGITS = 18  # of a declared length, beyond which nobody needs to read the
 
 
 class ReceiptStore(Protocol):
-    """Where receipts are kept before Orange hears that they arrived."""
+    """Where receipts are kept before Orange is answered; a `SendQueue` is one."""
 
     async def keep(self, receipt: DeliveryReceipt) -> object:
-        """Keep a receipt, which may be one that is kept already."""
+        """
+        Keep a receipt, which may be one that is kept already.
+
+        Whatever it raises is answered 503; only the name of the error's class is logged.
+        """
 
 
 @attrs.frozen(kw_only=True)
 class ReceiverStatistics:
     """
-    What was posted since the receiver was made, in numbers.
+    How many requests came since the receiver was made, by how they were answered.
 
     Attributes:
         receipts: answered 200, duplicates included.
@@ -48,7 +52,7 @@ class ReceiverStatistics:
         too_large: the body was longer than `max_body`, or said so (413).
         unreadable: neither a receipt nor a reply (400).
         not_kept: the store failed (503).
-        disconnected: the other side left in the middle of its body.
+        disconnected: the other side left in the middle of its body (not answered).
         failed_callbacks: `on_receipt` or `on_inbound` raised; Orange was answered 200.
     """
 
@@ -89,19 +93,28 @@ class ReceiptReceiver:
     An ASGI app that takes what Orange posts: mount it in a framework, or serve it alone.
 
     A good receipt is kept in the store, answered 200, and then handed to `on_receipt`, in this
-    order and in the same call; duplicates too. What goes wrong in a callback is logged by the
-    name of its class and changes no answer. A sync callback holds up the event loop.
+    order and in the same call; duplicates too. Where a callback raises, the name of the error's
+    class is logged and Orange's answer stays 200. A sync callback holds up the event loop. A body
+    may take 10 seconds.
 
-    on_receipt: called, and awaited if that is needed, with each `DeliveryReceipt`.
-    on_inbound: the same with each `InboundMessage` (MO); without it, replies are only counted.
-    secret: must be the last segment of the path or `?token=`; several while one replaces another.
-    allowed_sources: addresses and networks Orange posts from ("203.0.113.7", "2001:db8::/32").
-    trusted_proxies: the same of proxies in front. Only where the peer is one of them do
-        X-Forwarded-For and Forwarded count, and of them the last address that is no trusted
-        proxy; where both are there, both must name an allowed source.
-    max_body: bytes.
-    store: where receipts are kept before they are answered. If that fails the answer is 503:
-        Orange may then post the receipt again, and is not told that it is safe here.
+    Args:
+        on_receipt: called with each `DeliveryReceipt`; what it returns is awaited if it can be.
+        on_inbound: the same with each `InboundMessage` (MO); without it, replies are only counted.
+        secret: must be the last segment of the path or `?token=`; several while one replaces
+            another. None lets in whoever finds the address.
+        allowed_sources: addresses and networks that Orange posts from ("203.0.113.7",
+            "2001:db8::/32"); none given, all are allowed.
+        trusted_proxies: addresses and networks of the proxies in front. X-Forwarded-For and
+            Forwarded count only where the peer is one of them, and the last address in them that
+            is no trusted proxy is the source. Where a request has both headers, both must name an
+            allowed source.
+        max_body: bytes, at least 1; a receipt has about 200.
+        store: where receipts are kept before they are answered. If that fails, the answer is 503:
+            Orange may post the receipt again.
+
+    Raises:
+        ValueError: a secret is empty or holds a slash, an address cannot be read, or `max_body` is
+            less than 1.
     """
 
     def __init__(
@@ -124,7 +137,7 @@ class ReceiptReceiver:
         self._counts = Counter[str]()
 
     def statistics(self) -> ReceiverStatistics:
-        """Count what was posted until now."""
+        """Count the requests until now."""
         return ReceiverStatistics(**self._counts)
 
     async def __call__(self, scope: Scope, receive: _Receive, send: _Send) -> None:

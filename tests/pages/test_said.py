@@ -15,6 +15,7 @@ from orange_sms_async import (
     PurchaseOrder,
     UsageStatistics,
     errors,
+    events,
 )
 from orange_sms_async.cli import app
 
@@ -22,6 +23,11 @@ ERRORS = [
     kind.__name__
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, OrangeSMSError)
+]
+EVENTS = [
+    kind.__name__
+    for kind in vars(events).values()
+    if isinstance(kind, type) and kind.__module__ == events.__name__
 ]
 CODE = re.compile(r"^```.*?^```$|`[^`]*`", re.MULTILINE | re.DOTALL)
 ENGLISH_LINK = re.compile(r"\[[^]]*\]\((?!docs/fr|[a-z]+\.md)[^)]*\)")
@@ -49,6 +55,14 @@ def test_every_name_is_in_the_reference(public):
     With its docstring, by the path a user imports it from.
     """
     assert f"\n::: orange_sms_async.{public}\n" in TEXT[DOCS / "reference.md"]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_is_in_the_reference(event):
+    """
+    What a listener is told, and what the fields of it mean.
+    """
+    assert f"\n::: orange_sms_async.events.{event}\n" in TEXT[DOCS / "reference.md"]
 
 
 @pytest.mark.parametrize("error", ERRORS)

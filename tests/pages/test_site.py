@@ -1,6 +1,7 @@
 """The site that `make docs` builds: without a warning, without a foreign address, on any screen."""
 
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -63,6 +64,17 @@ def test_nothing_is_loaded_from_elsewhere(site):
     assert [] == [found for found in parser.addresses if found and urlsplit(found).netloc]
     assert [] == [text for text in pictures if "url(http" in text or 'href="http' in text]
     assert [] == [text for text in styles if "url(http" in text or "@import" in text]
+
+
+def test_arguments_are_a_list(site):
+    """
+    The reference shows each with its type, from where a docstring says `Args:`.
+    """
+    reference = (site / "reference.html").read_text("utf-8")
+    listed = re.findall(r"<li class=.*?</li>", reference, re.DOTALL)
+    words = [re.sub(r"<[^>]+>|\s+", " ", item).split() for item in listed]
+
+    assert ["max_body", "(", "int", ",", "default:", "65536", ")"] in [said[:7] for said in words]
 
 
 def test_french_pages_say_so(site):

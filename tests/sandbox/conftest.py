@@ -85,13 +85,13 @@ def serve():
 
 
 @pytest.fixture
-def desk(sandbox):
+def control(sandbox):
     """Call the sandbox's own API; what changes something goes with the page's token."""
 
-    async def desk(method, path, body=None, *, of=sandbox, **options):
+    async def control(method, path, body=None, *, of=sandbox, **options):
         async with httpx.AsyncClient(base_url=ORANGE, transport=of.transport) as http:
             token = (await http.get("/_sandbox/token")).json()["token"]
             options.setdefault("headers", {"X-Sandbox-Token": token})
             return await http.request(method, f"/_sandbox/{path}", json=body, **options)
 
-    return desk
+    return control

@@ -127,9 +127,14 @@ def test_a_hostile_text_is_text(visit, program, text):
     It is shown as it is, in its own direction, within a narrow screen, and runs nothing.
     """
     asked = []
+
+    def noted(dialog):
+        asked.append(dialog.message)
+        dialog.dismiss()
+
     program.send(text)
     page = visit(viewport={"width": 360, "height": 740})
-    page.on("dialog", lambda dialog: asked.append(dialog.message) or dialog.dismiss())
+    page.on("dialog", noted)
     rows(page).click()
     bubble = page.locator(".bubble p")
 

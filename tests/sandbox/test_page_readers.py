@@ -3,14 +3,15 @@
 import itertools
 import json
 import re
-from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from orange_sms_async.sandbox.faults import KNOWN
+from orange_sms_async import sandbox as sandbox_package
+from orange_sms_async.sandbox.orange.faults import KNOWN
 
-PAGE = files("orange_sms_async.sandbox") / "page"
+PAGE = Path(sandbox_package.__file__).parent / "page"
 VIEWS = ["/", "/#/recipient/+2250700000001", "/#/account", "/#/faults"]
 
 # Every element with text of its own whose contrast is too low (WCAG 2.2, 1.4.3), in words.

@@ -14,7 +14,7 @@ def sandbox():
     return Sandbox(rate=None, keep=5, receipt_url="https://example.org", receipt_transport=endpoint)
 
 
-async def test_the_last_ones_are_remembered(sandbox, client, send, desk):
+async def test_the_last_ones_are_remembered(sandbox, client, send, control):
     """
     Messages, requests and receipts; statistics count them all.
     """
@@ -22,7 +22,7 @@ async def test_the_last_ones_are_remembered(sandbox, client, send, desk):
         await send(client, str(number))
         await asyncio.sleep(2)
     counted = sandbox.statistics()
-    shown = (await desk("GET", "messages")).json()["messages"]
+    shown = (await control("GET", "messages")).json()["messages"]
 
     assert ["7", "8", "9", "10", "11"] == [sent.text for sent in sandbox.sent]
     assert [12, 11, 10, 9, 8] == [message["number"] for message in shown]
@@ -30,7 +30,7 @@ async def test_the_last_ones_are_remembered(sandbox, client, send, desk):
     assert (12, 13, 12) == (counted.accepted, counted.requests, counted.receipts_delivered)
 
 
-async def test_what_is_forgotten_is_not_found(sandbox, client, send, desk):
+async def test_what_is_forgotten_is_not_found(sandbox, client, send, control):
     """
     Neither by its page nor by a receipt by hand.
     """
@@ -39,7 +39,7 @@ async def test_what_is_forgotten_is_not_found(sandbox, client, send, desk):
     for _ in range(5):
         await send(client)
 
-    assert 404 == (await desk("GET", f"messages/{first}")).status_code
+    assert 404 == (await control("GET", f"messages/{first}")).status_code
     with pytest.raises(KeyError):
         await sandbox.deliver(first)
 
@@ -52,11 +52,11 @@ async def test_receipts_that_wait_are_bounded(sandbox, client, send):
     for _ in range(12):
         await send(client)
 
-    assert 5 == len(sandbox._tasks)
+    assert 5 == len(sandbox._orange.tasks)
     await sandbox.aclose()
 
 
-async def test_receipts_of_one_message_are_bounded(sandbox, client, send, desk):
+async def test_receipts_of_one_message_are_bounded(sandbox, client, send, control):
     """
     The last twenty say enough.
     """
@@ -64,7 +64,7 @@ async def test_receipts_of_one_message_are_bounded(sandbox, client, send, desk):
     resource_id = sandbox.sent[0].resource_id
     for number in range(25):
         await sandbox.deliver(resource_id, str(number))
-    receipts = (await desk("GET", f"messages/{resource_id}")).json()["receipts"]
+    receipts = (await control("GET", f"messages/{resource_id}")).json()["receipts"]
 
     assert [str(number) for number in range(5, 25)] == [one["status"] for one in receipts]
     await sandbox.aclose()

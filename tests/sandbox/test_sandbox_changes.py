@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.faults import KNOWN
+from orange_sms_async.sandbox.orange.faults import KNOWN
 
 CHANGES = [
     ("POST", "account/buy"),
@@ -28,69 +28,69 @@ CHANGES = [
 FIRST_DAY = "0001-01-01T00:00:00+23:00"  # in UTC there is no such moment
 
 
-async def test_a_bundle_is_bought(sandbox, desk):
+async def test_a_bundle_is_bought(sandbox, control):
     """
     Its units come on top, and Orange's own answer has them.
     """
-    await desk("POST", "account/buy", {"country": "CIV", "units": 100, "days": 7})
+    await control("POST", "account/buy", {"country": "CIV", "units": 100, "days": 7})
 
     assert 10_000_100 == sandbox.account.contract("CIV").available_units
 
 
-async def test_a_contract_expires(sandbox, client, send, desk):
+async def test_a_contract_expires(sandbox, client, send, control):
     """
     The next message is refused.
     """
-    await desk("POST", "account/expire", {"country": "CIV"})
+    await control("POST", "account/expire", {"country": "CIV"})
     answer = await send(client)
 
     assert ["Expired contract"] == answer.json()["requestError"]["policyException"]["variables"]
 
 
-async def test_a_contract_is_edited(sandbox, client, send, desk):
+async def test_a_contract_is_edited(sandbox, client, send, control):
     """
     Units and expiry as they are said, each alone, too.
     """
     until = "2020-01-01T00:00:00+01:00"
-    await desk("POST", "account/contract", {"country": "CIV", "expiration_date": until})
-    await desk("POST", "account/contract", {"country": "CIV", "available_units": 0})
+    await control("POST", "account/contract", {"country": "CIV", "expiration_date": until})
+    await control("POST", "account/contract", {"country": "CIV", "available_units": 0})
     contract = sandbox.account.contract("CIV")
 
     assert ("EXPIRED", 0) == (contract.status, contract.available_units)
     assert "2019-12-31T23:00:00+00:00" == contract.expiration_date.isoformat()
 
 
-async def test_a_sender_name_is_approved_and_withdrawn(client, send, desk):
+async def test_a_sender_name_is_approved_and_withdrawn(client, send, control):
     """
     Messages may name it in between.
     """
     answers = [await send(client, senderName="Boutique")]
-    await desk("POST", "account/sender-names", {"sender_name": "Boutique"})
+    await control("POST", "account/sender-names", {"sender_name": "Boutique"})
     answers.append(await send(client, senderName="Boutique"))
-    await desk("DELETE", "account/sender-names", {"sender_name": "Boutique"})
+    await control("DELETE", "account/sender-names", {"sender_name": "Boutique"})
     answers.append(await send(client, senderName="Boutique"))
 
     assert [400, 201, 400] == [answer.status_code for answer in answers]
 
 
-async def test_tokens_expire_now(client, send, desk):
+async def test_tokens_expire_now(client, send, control):
     """
     All that were issued.
     """
-    await desk("POST", "token/expire", {})
+    await control("POST", "token/expire", {})
     answer = await send(client)
 
     assert (401, 42) == (answer.status_code, answer.json()["code"])
 
 
 @pytest.mark.parametrize("fault", [fault for fault in KNOWN.values() if fault.label])
-async def test_every_documented_error_can_be_next(client, send, desk, fault):
+async def test_every_documented_error_can_be_next(client, send, control, fault):
     """
     By its name, once; and then all is well.
     """
     client.timeout = httpx.Timeout(0.05)
-    answer = await desk("POST", "faults", {"next": {"fault": fault.name}})
-    coming = (await desk("GET", "faults")).json()["next"]
+    answer = await control("POST", "faults", {"next": {"fault": fault.name}})
+    coming = (await control("GET", "faults")).json()["next"]
     try:
         status = (await send(client)).status_code
     except (httpx.ReadError, httpx.ReadTimeout):
@@ -104,15 +104,15 @@ async def test_every_documented_error_can_be_next(client, send, desk, fault):
     assert 201 == (await send(client)).status_code
 
 
-async def test_a_fault_can_happen_sometimes(sandbox, client, send, desk):
+async def test_a_fault_can_happen_sometimes(sandbox, client, send, control):
     """
     For a share of all, until taken back; what was said to be next comes first.
     """
-    await desk("POST", "faults", {"chance": {"share": 0.5, "fault": "503/5"}})
-    shown = (await desk("GET", "faults")).json()["chance"]
+    await control("POST", "faults", {"chance": {"share": 0.5, "fault": "503/5"}})
+    shown = (await control("GET", "faults")).json()["chance"]
     sandbox.fail_next("429/53")
     statuses = [(await send(client)).status_code for _ in range(101)]
-    await desk("POST", "faults", {"chance": None})
+    await control("POST", "faults", {"chance": None})
 
     assert {"share": 0.5, "on": "message", "fault": "503/5"} == shown
     assert 429 == statuses[0]
@@ -120,12 +120,12 @@ async def test_a_fault_can_happen_sometimes(sandbox, client, send, desk):
     assert {201} == {(await send(client)).status_code for _ in range(10)}
 
 
-async def test_latency_and_jitter(sandbox, client, send, desk):
+async def test_latency_and_jitter(sandbox, client, send, control):
     """
     They are the sandbox's own, both ways.
     """
-    await desk("POST", "faults", {"latency": 1.5, "jitter": 0.5})
-    shown = (await desk("GET", "faults")).json()
+    await control("POST", "faults", {"latency": 1.5, "jitter": 0.5})
+    shown = (await control("GET", "faults")).json()
     start = asyncio.get_running_loop().time()
     await send(client)
 
@@ -133,13 +133,13 @@ async def test_latency_and_jitter(sandbox, client, send, desk):
     assert 3 <= asyncio.get_running_loop().time() - start <= 4.1
 
 
-async def test_receipts_go_wrong_as_said(sandbox, desk):
+async def test_receipts_go_wrong_as_said(sandbox, control):
     """
     Each setting alone, and none but those that are said.
     """
-    await desk("POST", "faults", {"receipts": {"lost": 0.5, "status": "Eaten"}})
-    await desk("POST", "faults", {"receipts": {"late": 1, "late_by": 5, "delay": 2}})
-    shown = (await desk("GET", "faults")).json()["receipts"]
+    await control("POST", "faults", {"receipts": {"lost": 0.5, "status": "Eaten"}})
+    await control("POST", "faults", {"receipts": {"late": 1, "late_by": 5, "delay": 2}})
+    shown = (await control("GET", "faults")).json()["receipts"]
 
     assert (0.5, "Eaten", 1) == (
         sandbox.receipt_faults.lost,
@@ -149,27 +149,27 @@ async def test_receipts_go_wrong_as_said(sandbox, desk):
     assert (0.5, 5, 2, 0) == tuple(shown[key] for key in ("lost", "late_by", "delay", "doubled"))
 
 
-async def test_all_goes_back_to_normal(sandbox, client, send, desk):
+async def test_all_goes_back_to_normal(sandbox, client, send, control):
     """
     Nothing of what was set is left.
     """
     body = {"next": {"fault": "500/1"}, "chance": {"fault": "drop", "share": 1}, "latency": 9}
-    await desk("POST", "faults", body | {"receipts": {"lost": 1}})
-    await desk("DELETE", "faults")
+    await control("POST", "faults", body | {"receipts": {"lost": 1}})
+    await control("DELETE", "faults")
 
     assert 201 == (await send(client)).status_code
     assert (0, 0) == (sandbox.latency, sandbox.receipt_faults.lost)
 
 
-async def test_the_inbox_is_emptied(sandbox, client, send, desk):
+async def test_the_inbox_is_emptied(sandbox, client, send, control):
     """
     What was counted stays counted, and numbers go on.
     """
     await send(client)
-    await desk("DELETE", "messages")
+    await control("DELETE", "messages")
     await send(client)
 
-    assert [2] == [one["number"] for one in (await desk("GET", "messages")).json()["messages"]]
+    assert [2] == [one["number"] for one in (await control("GET", "messages")).json()["messages"]]
     assert (2, 1) == (sandbox.statistics().accepted, len(sandbox.sent))
 
 
@@ -196,11 +196,11 @@ async def test_the_inbox_is_emptied(sandbox, client, send, desk):
         (("POST", "faults"), [], "a JSON object"),
     ],
 )
-async def test_a_body_is_refused_by_name(sandbox, desk, call, body, said):
+async def test_a_body_is_refused_by_name(sandbox, control, call, body, said):
     """
     The field and the rule; and nothing was changed.
     """
-    answer = await desk(*call, None, content=json.dumps(body))
+    answer = await control(*call, None, content=json.dumps(body))
 
     assert answer.status_code in {400, 404, 409}
     assert said in answer.json()["error"]
@@ -247,21 +247,21 @@ def test_rubbish_is_refused(change, body):
 @pytest.mark.parametrize(
     "body", ["[" * 60_000, "{" + '"a":' * 10_000, "1" * 10_000, " " * 70_000, "nul", "é", "NaN"]
 )
-async def test_bodies_of_nothing(desk, body):
+async def test_bodies_of_nothing(control, body):
     """
     Too deep, too large, no JSON.
     """
-    answer = await desk("POST", "faults", None, content=body.encode())
+    answer = await control("POST", "faults", None, content=body.encode())
 
     assert 400 == answer.status_code
     assert answer.json()["error"].startswith("the body: ")
 
 
-async def test_faults_that_wait_are_bounded(desk):
+async def test_faults_that_wait_are_bounded(control):
     """
     A hundred are enough for anybody.
     """
     for _ in range(100):
-        await desk("POST", "faults", {"next": {"fault": "drop", "times": 1_000_000}})
+        await control("POST", "faults", {"next": {"fault": "drop", "times": 1_000_000}})
 
-    assert 409 == (await desk("POST", "faults", {"next": {"fault": "drop"}})).status_code
+    assert 409 == (await control("POST", "faults", {"next": {"fault": "drop"}})).status_code

@@ -185,7 +185,7 @@ async def test_nobody_hears_of_what_nobody_waits_for(sandbox, client, send):
         await send(client)
     await asyncio.sleep(0.06)
 
-    assert not sandbox._tasks
+    assert not sandbox._orange.tasks
 
 
 async def test_requests_and_answers_travel(sandbox, client, send):
@@ -241,7 +241,7 @@ async def test_closing_ends_what_hangs(sandbox, client, send):
         await waiting
 
     assert 1 == len(sandbox.sent)
-    assert not sandbox._tasks
+    assert not sandbox._orange.tasks
 
 
 async def test_a_client_can_be_cancelled(sandbox, client, send):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orange_sms_async.sandbox.arrivals import Arrivals, BusiestSecond
-from orange_sms_async.sandbox.limits import Bucket, CalendarSecond, Rolling, Spike
+from orange_sms_async.sandbox.orange.arrivals import Arrivals, BusiestSecond
+from orange_sms_async.sandbox.orange.limits import Bucket, CalendarSecond, Rolling, Spike
 
 EVERY = (Rolling, CalendarSecond, Bucket, Spike)
 

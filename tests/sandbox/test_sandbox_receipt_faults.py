@@ -123,13 +123,13 @@ def test_shares_are_shares(wrong):
         ReceiptFaults(**wrong)
 
 
-async def test_a_message_shows_its_receipts(sandbox, client, send, desk):
+async def test_a_message_shows_its_receipts(sandbox, client, send, control):
     """
     What was posted, when, and what the endpoint said to it.
     """
     await send(client)
     await asyncio.sleep(2)
-    shown = (await desk("GET", f"messages/{sandbox.sent[0].resource_id}")).json()
+    shown = (await control("GET", f"messages/{sandbox.sent[0].resource_id}")).json()
     (receipt,) = shown["receipts"]
 
     assert "DeliveredToTerminal" == shown["status"] == receipt["status"]
@@ -137,14 +137,14 @@ async def test_a_message_shows_its_receipts(sandbox, client, send, desk):
     assert sandbox.sent[0].resource_id in receipt["body"]
 
 
-async def test_a_receipt_is_delivered_from_the_page(sandbox, endpoint, client, send, desk):
+async def test_a_receipt_is_delivered_from_the_page(sandbox, endpoint, client, send, control):
     """
     At once, whatever it says.
     """
     await send(client)
     body = {"resource_id": sandbox.sent[0].resource_id, "status": "DeliveryUncertain"}
-    answer = await desk("POST", "deliver", body)
-    unknown = await desk("POST", "deliver", {"resource_id": "81e4296d"})
+    answer = await control("POST", "deliver", body)
+    unknown = await control("POST", "deliver", {"resource_id": "81e4296d"})
 
     assert ["DeliveryUncertain"] == endpoint.said
     assert {"answer": 200, "error": None} == answer.json()

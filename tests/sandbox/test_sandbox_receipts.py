@@ -129,7 +129,7 @@ async def test_closing_ends_what_is_on_its_way(sandbox, client, send):
     await send(client)
     await sandbox.aclose()
 
-    assert not sandbox._tasks
+    assert not sandbox._orange.tasks
     assert [] == sandbox.receipts
 
 
@@ -155,24 +155,24 @@ async def test_receipts_over_sockets(connect, send, serve):
 
     assert 200 == receipt.answer
     assert sandbox.sent[0].resource_id == got[0]["deliveryInfoNotification"]["callbackData"]
-    assert not sandbox._tasks
+    assert not sandbox._orange.tasks
 
 
 def test_one_client_for_each_loop(endpoint):
     """
     A sandbox outlives its event loop; the connections of the receipts do not.
     """
-    receipts = Sandbox(receipt_url=URL, receipt_transport=endpoint)._receipts
+    notifier = Sandbox(receipt_url=URL, receipt_transport=endpoint)._orange.notifier
 
     async def connected():
-        lines = receipts._connected(), receipts._connected()
-        await receipts.aclose()
+        lines = notifier._connected(), notifier._connected()
+        await notifier.aclose()
         return lines
 
     first, second = asyncio.run(connected()), asyncio.run(connected())
 
     assert first[0] is first[1] is not second[0]
-    assert not receipts._lines
+    assert not notifier._lines
 
 
 async def test_a_receipt_by_hand(sandbox, endpoint, client, send):

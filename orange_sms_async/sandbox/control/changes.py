@@ -1,7 +1,7 @@
 """What can be changed from the page: each is a call of the sandbox that Python has, too."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 import attrs
 from starlette.exceptions import HTTPException
@@ -9,12 +9,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orange_sms_async.sandbox.account import ALL_NETWORKS, COUNTRIES, ON_NET, Contract
 from orange_sms_async.sandbox.control.fields import Fields, read_fields, refuse
-from orange_sms_async.sandbox.faults import KNOWN, On
-
-if TYPE_CHECKING:
-    from orange_sms_async.sandbox.orange import Sandbox
+from orange_sms_async.sandbox.orange.evidence import Receipt
+from orange_sms_async.sandbox.orange.faults import KNOWN, Faults, On
+from orange_sms_async.sandbox.orange.ledger import Account
+from orange_sms_async.sandbox.settings import (
+    ALL_NETWORKS,
+    COUNTRIES,
+    ON_NET,
+    Contract,
+    Settings,
+)
 
 _KINDS: tuple[str, ...] = get_args(On)
 _COUNTRIES = tuple(sorted(COUNTRIES.values()))
@@ -28,23 +33,49 @@ _COMING = 100  # faults that may wait for their requests
 Change = Callable[[Fields], None]
 
 
-@attrs.define(eq=False)
+class Deliver(Protocol):
+    """Posts a receipt for a message, and returns how it was received."""
+
+    async def __call__(self, resource_id: str, status: str) -> Receipt: ...
+
+
+@attrs.define(eq=False, kw_only=True)
 class Changes:
-    _sandbox: "Sandbox"
+    """
+    The paths that change something, each answered by a method of its own.
+
+    Attributes:
+        settings: how slow Orange is, and what goes wrong with receipts.
+        account: contracts and sender names.
+        faults: what is to go wrong with requests.
+        behave: ends all that goes wrong.
+        expire_tokens: makes all tokens too old.
+        clear: empties the inbox.
+        deliver: posts a receipt.
+    """
+
+    settings: Settings
+    account: Account
+    faults: Faults
+    behave: Callable[[], None]
+    expire_tokens: Callable[[], None]
+    clear: Callable[[], None]
+    deliver: Deliver
 
     def routes(self) -> list[Route]:
+        """List the paths."""
         changes: list[tuple[str, str, Change]] = [
             ("POST", "account/buy", self.buy),
             ("POST", "account/expire", self.expire),
             ("POST", "account/contract", self.edit_contract),
             ("POST", "account/sender-names", self.approve),
             ("DELETE", "account/sender-names", self.withdraw),
-            ("POST", "token/expire", self.expire_tokens),
+            ("POST", "token/expire", self.outdate_tokens),
             ("POST", "faults", self.set_faults),
             ("DELETE", "faults", self.clear_faults),
             ("DELETE", "messages", self.clear_messages),
         ]
-        deliver = Route("/_sandbox/deliver", self.deliver, methods=["POST"])
+        deliver = Route("/_sandbox/deliver", self.post_receipt, methods=["POST"])
         return [deliver] + [
             Route(f"/_sandbox/{path}", _changed_by(change), methods=[method])
             for method, path, change in changes
@@ -55,12 +86,12 @@ class Changes:
         country, offer_name = _which(fields)
         units = fields.whole("units", 1, _UNITS)
         days = fields.whole("days", 0, _DAYS, default=30)
-        self._sandbox.account.buy(country, units, offer_name=offer_name, days=days)
+        self.account.buy(country, units, offer_name=offer_name, days=days)
 
     def expire(self, fields: Fields) -> None:
         fields.only("country", "offer_name")
         contract = self._contract(fields)
-        self._sandbox.account.expire(contract.country, contract.offer_name)
+        self.account.expire(contract.country, contract.offer_name)
 
     def edit_contract(self, fields: Fields) -> None:
         fields.only("country", "offer_name", "available_units", "expiration_date")
@@ -73,25 +104,25 @@ class Changes:
             "available_units", 0, _UNITS, default=contract.available_units
         )
         contract.expiration_date = until
-        self._sandbox.account.on_change()
+        self.account.on_change()
 
     def approve(self, fields: Fields) -> None:
         fields.only("sender_name")
         try:
-            self._sandbox.account.approve(fields.text("sender_name"))
+            self.account.approve(fields.text("sender_name"))
         except ValueError as error:
             refuse(f"sender_name: {error}")
 
     def withdraw(self, fields: Fields) -> None:
         fields.only("sender_name")
         try:
-            self._sandbox.account.withdraw(fields.text("sender_name"))
+            self.account.withdraw(fields.text("sender_name"))
         except KeyError:
             raise HTTPException(404, "sender_name: not one that is approved") from None
 
-    def expire_tokens(self, fields: Fields) -> None:
+    def outdate_tokens(self, fields: Fields) -> None:
         fields.only()
-        self._sandbox.expire_tokens()
+        self.expire_tokens()
 
     def set_faults(self, fields: Fields) -> None:
         fields.only("next", "chance", "latency", "jitter", "receipts")
@@ -112,19 +143,19 @@ class Changes:
 
     def clear_faults(self, fields: Fields) -> None:
         fields.only()
-        self._sandbox.behave()
+        self.behave()
 
     def clear_messages(self, fields: Fields) -> None:
         fields.only()
-        self._sandbox.clear()
+        self.clear()
 
-    async def deliver(self, request: Request) -> Response:
+    async def post_receipt(self, request: Request) -> Response:
         fields = await read_fields(request)
         fields.only("resource_id", "status")
         resource_id = fields.text("resource_id")
         status = fields.text("status", default="DeliveredToTerminal")
         try:
-            receipt = await self._sandbox.deliver(resource_id, status)
+            receipt = await self.deliver(resource_id, status)
         except ValueError:
             raise HTTPException(
                 409, "there is nowhere to post it: no receipt URL was set"
@@ -135,7 +166,7 @@ class Changes:
 
     def _contract(self, fields: Fields) -> Contract:
         try:
-            return self._sandbox.account.contract(*_which(fields))
+            return self.account.contract(*_which(fields))
         except KeyError:
             raise HTTPException(404, "country, offer_name: no such contract") from None
 
@@ -144,39 +175,39 @@ class Changes:
         inner.only("fault", "times", "on")
         fault, on = KNOWN[inner.choice("fault", KNOWN)], _kind(inner)
         times = inner.whole("times", 1, 1_000_000, default=1)
-        if len(self._sandbox.faults.coming) >= _COMING:
+        if len(self.faults.coming) >= _COMING:
             raise HTTPException(409, f"next: {_COMING} wait already")
-        return lambda: self._sandbox.faults.add(on, fault, times)
+        return lambda: self.faults.add(on, fault, times)
 
     def _chance(self, fields: Fields) -> Callable[[], None]:
         if fields.is_null("chance"):
-            return lambda: self._sandbox.faults.happen_sometimes(0, "message", KNOWN["drop"])
+            return lambda: self.faults.happen_sometimes(0, "message", KNOWN["drop"])
         inner = fields.within("chance")
         inner.only("fault", "share", "on")
         fault, on = KNOWN[inner.choice("fault", KNOWN)], _kind(inner)
         share = inner.number("share", 1)
-        return lambda: self._sandbox.faults.happen_sometimes(share, on, fault)
+        return lambda: self.faults.happen_sometimes(share, on, fault)
 
     def _travel(self, name: str) -> Callable[[Fields], Callable[[], None]]:
         def read(fields: Fields) -> Callable[[], None]:
             seconds = fields.number(name, _SECONDS)
-            return lambda: setattr(self._sandbox, name, seconds)
+            return lambda: setattr(self.settings, name, seconds)
 
         return read
 
     def _receipts(self, fields: Fields) -> Callable[[], None]:
-        inner, sandbox = fields.within("receipts"), self._sandbox
+        inner, settings = fields.within("receipts"), self.settings
         inner.only(*_SHARES, "delay", "late_by", "status")
         told: dict[str, Any] = {name: inner.number(name, 1) for name in _SHARES if inner.has(name)}
         if inner.has("late_by"):
             told["late_by"] = inner.number("late_by", _SECONDS)
         if inner.has("status"):
             told["status"] = None if inner.is_null("status") else inner.text("status")
-        delay = inner.number("delay", _SECONDS, default=sandbox.receipt_delay)
+        delay = inner.number("delay", _SECONDS, default=settings.receipt_delay)
 
         def set_them() -> None:
-            sandbox.receipt_faults = attrs.evolve(sandbox.receipt_faults, **told)
-            sandbox.receipt_delay = delay
+            settings.receipt_faults = attrs.evolve(settings.receipt_faults, **told)
+            settings.receipt_delay = delay
 
         return set_them
 

@@ -9,14 +9,26 @@ import attrs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from orange_sms_async.sandbox.incoming import LARGEST_BODY, read_body
+from orange_sms_async.sandbox.orange.incoming import LARGEST_BODY, read_body
 
 
 def refuse(rule: str) -> NoReturn:
+    """
+    Refuse a request with a line that says the rule it breaks.
+
+    Raises:
+        HTTPException: always.
+    """
     raise HTTPException(400, rule)
 
 
 async def read_fields(request: Request) -> "Fields":
+    """
+    Read the body of a request; an empty one has no fields.
+
+    Raises:
+        HTTPException: it is too large, or no JSON object.
+    """
     body = await read_body(request)
     if body is None:
         refuse(f"the body: at most {LARGEST_BODY} bytes")
@@ -32,7 +44,7 @@ async def read_fields(request: Request) -> "Fields":
 @attrs.define
 class Fields:
     """
-    What a body holds.
+    What a body holds. What breaks a rule is refused with an `HTTPException`.
 
     Attributes:
         inside: the name of the field that holds these, with a dot; empty for the body itself.
@@ -48,18 +60,22 @@ class Fields:
                 refuse(f"{self.inside}{name[:40]!a}: one of {', '.join(names)}")
 
     def has(self, name: str) -> bool:
+        """Say whether there is such a field, null or not."""
         return name in self._content
 
     def is_null(self, name: str) -> bool:
+        """Say whether a field is null, or not there."""
         return self._content.get(name) is None
 
     def text(self, name: str, *, default: str | None = None, longest: int = 100) -> str:
+        """Read a text that is not empty."""
         value = self._content.get(name, default)
         if not isinstance(value, str) or not 0 < len(value) <= longest or not _is_unicode(value):
             refuse(f"{self.inside}{name}: text of 1 to {longest} characters")
         return value
 
     def choice(self, name: str, known: Container[str], *, default: str | None = None) -> str:
+        """Read one of the texts that are known."""
         value = self._content.get(name, default)
         if not isinstance(value, str) or value not in known:
             shown = ", ".join(known) if isinstance(known, tuple) else "one of those known"
@@ -67,6 +83,7 @@ class Fields:
         return value
 
     def number(self, name: str, highest: float, *, default: float | None = None) -> float:
+        """Read a number from 0 up."""
         value = self._content.get(name, default)
         if (
             not isinstance(value, int | float)
@@ -77,12 +94,14 @@ class Fields:
         return float(value)
 
     def whole(self, name: str, lowest: int, highest: int, *, default: int | None = None) -> int:
+        """Read a whole number."""
         value = self._content.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
             refuse(f"{self.inside}{name}: a whole number from {lowest} to {highest}")
         return value
 
     def moment(self, name: str) -> dt.datetime:
+        """Read a date and time, which says its zone."""
         try:
             moment = dt.datetime.fromisoformat(self.text(name))
             if moment.tzinfo is not None:
@@ -92,6 +111,7 @@ class Fields:
         refuse(f"{self.inside}{name}: a date and time with its zone, as 2026-12-31T23:59:59Z")
 
     def within(self, name: str) -> "Fields":
+        """Read the fields of an object."""
         value = self._content.get(name)
         if not isinstance(value, dict):
             refuse(f"{self.inside}{name}: a JSON object")

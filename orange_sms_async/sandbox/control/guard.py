@@ -2,12 +2,12 @@
 
 import hmac
 import ipaddress
-import secrets
 
 import attrs
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
 
 _POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -31,11 +31,12 @@ class Guard:
     whose name was pointed at this machine afterwards (DNS rebinding) gives itself away by `Host`.
 
     Attributes:
-        token: what state-changing calls name as `X-Sandbox-Token`.
+        inside: answers who is let through.
+        token: what each call that changes something names as `X-Sandbox-Token`.
     """
 
-    token: str = attrs.field(factory=lambda: secrets.token_urlsafe(24), init=False)
-    inside: ASGIApp = attrs.field(factory=lambda: PlainTextResponse(""), init=False)
+    inside: Starlette
+    _token: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_guarded(message: Message) -> None:
@@ -55,7 +56,7 @@ class Guard:
         if scope["method"] in {"GET", "HEAD"}:
             return None
         offered = headers.get("x-sandbox-token", "")
-        if not hmac.compare_digest(offered.encode(), self.token.encode()):
+        if not hmac.compare_digest(offered.encode(), self._token.encode()):
             return "X-Sandbox-Token is missing or old: GET /_sandbox/token says what it is"
         return None
 

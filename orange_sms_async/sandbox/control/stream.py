@@ -5,17 +5,27 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import StreamingResponse
 
-from orange_sms_async.sandbox.events import Event, Events
+from orange_sms_async.sandbox.orange.feed import Event, Feed
 
 
-def stream(events: Events, last_id: str) -> StreamingResponse:
+def stream(events: Feed, last_id: str) -> StreamingResponse:
+    """
+    Answer with all that happens from now on, or after the event of that id.
+
+    Args:
+        events: what happens.
+        last_id: the last event that the browser has seen; empty if none.
+
+    Returns:
+        An answer that goes on until the browser leaves or the feed is closed.
+    """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
         _told(events, last_id), headers=headers, media_type="text/event-stream"
     )
 
 
-async def _told(events: Events, last_id: str) -> AsyncIterator[str]:
+async def _told(events: Feed, last_id: str) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     async for news in events.watch(last_id):
         # A comment keeps the line alive, and shows whether somebody still listens.

@@ -1,0 +1,133 @@
+"""A request as it reached Orange, read whole before anyone looks at it."""
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import attrs
+from starlette.requests import Request
+
+from orange_sms_async.sandbox.orange.answers import RefusalError, gateway_error
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.types import Receive, Scope
+
+# A choice: Orange documents error 66 and not what is too large.
+LARGEST_BODY = 64 * 1024
+
+
+@attrs.frozen(eq=False)
+class Incoming:
+    """
+    What a request said.
+
+    Attributes:
+        method: of HTTP.
+        path: as it was sent, still percent-encoded: `+` in a sender address is a plus.
+        target: the path and the query string.
+        query: the query string, by name.
+        headers: those of the request.
+        client: the host and port it came from.
+        base: the scheme and host this client called Orange by.
+        body: None when it was larger than Orange reads.
+    """
+
+    method: str
+    path: str
+    target: str
+    query: dict[str, str]
+    headers: "Headers"
+    client: str
+    base: str
+    body: bytes | None
+
+    @property
+    def media_type(self) -> str:
+        """What the request says its body is, in lower case and without parameters."""
+        # Existing clients send "Application/json" and "application/json;charset=UTF-8".
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def sized_body(self) -> bytes:
+        """
+        Give the body.
+
+        Raises:
+            RefusalError: it was larger than Orange reads.
+        """
+        if self.body is None:
+            raise RefusalError(gateway_error(66))
+        return self.body
+
+    def json_object(self) -> dict[str, Any]:
+        """
+        Give the JSON object that the body is.
+
+        Raises:
+            RefusalError: it is none, or does not say so.
+        """
+        if self.media_type != "application/json":
+            raise RefusalError(gateway_error(68))
+        body = self.sized_body()
+        if not body.strip():
+            raise RefusalError(gateway_error(21))
+        try:
+            content = json.loads(body.decode())
+        except (ValueError, RecursionError):
+            raise RefusalError(gateway_error(22)) from None
+        if not isinstance(content, dict):
+            raise RefusalError(gateway_error(22))
+        return content
+
+    def form(self) -> dict[str, str]:
+        """
+        Give the fields of the form that the body is.
+
+        Raises:
+            RefusalError: it does not say that it is one, or is too large.
+        """
+        if self.media_type != "application/x-www-form-urlencoded":
+            raise RefusalError(gateway_error(68))
+        return _pairs(self.sized_body())
+
+
+def _pairs(encoded: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(encoded.decode("latin-1"), max_num_fields=100))
+    except ValueError:  # too many fields
+        return {}
+
+
+async def read(scope: "Scope", receive: "Receive") -> Incoming:
+    """
+    Read a request to the end of its body.
+
+    Raises:
+        ClientDisconnect: the client went away in the middle of its body.
+    """
+    request = Request(scope, receive)
+    host = request.headers.get("host", "api.orange.com")
+    peer = request.client
+    path = scope["raw_path"].partition(b"?")[0]
+    query = scope["query_string"]
+    return Incoming(
+        method=request.method,
+        path=path.decode("latin-1"),
+        target=(path + b"?" + query if query else path).decode("latin-1"),
+        query=_pairs(query),
+        headers=request.headers,
+        client=f"{peer.host}:{peer.port}" if peer else "",
+        base=f"{scope['scheme']}://{host}",
+        body=await read_body(request),
+    )
+
+
+async def read_body(request: Request) -> bytes | None:
+    """Read a body to its end; None when it is larger than anyone here reads."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        # What is too much is read and thrown away, so that the client gets to read the answer.
+        if size <= LARGEST_BODY:
+            chunks.append(chunk)
+    return b"".join(chunks) if size <= LARGEST_BODY else None

@@ -1,0 +1,136 @@
+"""A message as the SMS backend reads it: what is missing or wrong is refused by name."""
+
+import re
+from collections.abc import Container
+from typing import Any
+from urllib.parse import unquote
+
+import attrs
+
+from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error, gateway_error
+from orange_sms_async.sandbox.settings import Settings
+
+# "Other numbers may exist for some accounts", so any is taken that is a number in full; a short
+# code or a name is the commonest mistake, and refused.
+_SENDER_ADDRESS = re.compile(r"tel:\+[1-9][0-9]{6,14}")
+_ADDRESS = re.compile(r"tel:\+[1-9][0-9]{7,14}")
+
+# "Limited to 11 alphanumeric characters or spaces" (D).
+_SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
+
+
+@attrs.frozen(kw_only=True)
+class Outbound:
+    """
+    What a message says.
+
+    Attributes:
+        address: the recipient, in Orange's form `tel:+...`.
+        sender_address: in the same form; the path has named it, too.
+        sender_name: None where none was given.
+        text: at least one character.
+        on_net: whether the offer for Orange's own network was asked for.
+    """
+
+    address: str
+    sender_address: str
+    sender_name: str | None
+    text: str
+    on_net: bool
+
+
+def read_outbound(
+    segment: str,
+    query: dict[str, str],
+    content: dict[str, Any],
+    settings: Settings,
+    approved: Container[str],
+) -> Outbound:
+    """
+    Read the body of a request for one message.
+
+    Args:
+        segment: the sender address as it stands in the path.
+        query: the query string, by name.
+        content: the body.
+        settings: what Orange does not say: how long a text may be, how a name is refused.
+        approved: the sender names that a message may bear.
+
+    Returns:
+        The message.
+
+    Raises:
+        RefusalError: something is missing or wrong; it carries Orange's answer.
+    """
+    on_net = _read_on_net(query)
+    if not settings.raw_sender and ("+" in segment or ":" in segment):
+        raise RefusalError(gateway_error(20))
+    request = content.get("outboundSMSMessageRequest")
+    if not isinstance(request, dict):
+        raise RefusalError(backend_error("SVC0002", "outboundSMSMessageRequest"))
+    return Outbound(
+        address=_read_address(request.get("address")),
+        sender_address=_read_sender_address(request.get("senderAddress"), segment),
+        sender_name=_read_sender_name(request.get("senderName"), settings, approved),
+        text=_read_text(request.get("outboundSMSTextMessage"), settings.longest_message),
+        on_net=on_net,
+    )
+
+
+def _read_on_net(query: dict[str, str]) -> bool:
+    wanted = query.get("resource_type_parameter_management")
+    if wanted not in (None, "SMS_OCB2"):
+        raise RefusalError(gateway_error(28))
+    return wanted is not None
+
+
+def _read_address(value: object) -> str:
+    """One recipient, as a string or as a list of one: existing clients send both."""
+    addresses = value if isinstance(value, list) else [value]
+    if len(addresses) > 1:
+        raise RefusalError(backend_error("POL0003", "address"))
+    address = addresses[0] if addresses else None
+    if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+        raise RefusalError(backend_error("SVC0004", "address"))
+    return address
+
+
+def _read_sender_address(value: object, segment: str) -> str:
+    if not isinstance(value, str) or not _SENDER_ADDRESS.fullmatch(value):
+        raise RefusalError(backend_error("SVC0004", "senderAddress"))
+    # The segment comes encoded or raw; `+` is a plus in a path, so it is not unquote_plus.
+    if unquote(segment) != value:
+        raise RefusalError(backend_error("SVC0002", "senderAddress"))
+    return value
+
+
+def _read_sender_name(value: object, settings: Settings, approved: Container[str]) -> str | None:
+    if value is None or value == "":  # two existing clients send these for "the default one"
+        return None
+    # Four existing clients URL-encode the name inside JSON. A choice: what they send for a name
+    # with a space is taken, as they could not be used otherwise.
+    name = value.replace("+", " ") if isinstance(value, str) else ""
+    if not isinstance(value, str) or not may_be_sender_name(name) or name not in approved:
+        error = settings.sender_name_error
+        variable = "senderName" if error == "SVC0002" else "POL2204"
+        raise RefusalError(backend_error(error, variable))
+    return value
+
+
+def may_be_sender_name(name: str) -> bool:
+    """Say whether Orange could approve a name."""
+    return _SENDER_NAME.fullmatch(name) is not None
+
+
+def _read_text(value: object, longest: int) -> str:
+    text = value.get("message") if isinstance(value, dict) else None
+    if not isinstance(text, str) or not text or not _is_unicode(text):
+        raise RefusalError(backend_error("SVC0002", "outboundSMSTextMessage"))
+    if len(text) > longest:
+        raise RefusalError(backend_error("SVC0280", str(longest)))
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can escape half of a surrogate pair, which no answer could repeat."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

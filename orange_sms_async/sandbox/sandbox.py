@@ -1,0 +1,306 @@
+"""A local Orange with its page: one ASGI app, or one transport for an httpx client."""
+
+import attrs
+import httpx
+from attrs import field
+from starlette.types import Receive, Scope, Send
+
+from orange_sms_async.sandbox.control.app import control_app
+from orange_sms_async.sandbox.control.changes import Changes
+from orange_sms_async.sandbox.control.guard import Guard
+from orange_sms_async.sandbox.control.views import Views
+from orange_sms_async.sandbox.orange.api import OrangeApi
+from orange_sms_async.sandbox.orange.evidence import Receipt, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.faults import KNOWN, Fault, Faults, On, failure
+from orange_sms_async.sandbox.orange.feed import Feed
+from orange_sms_async.sandbox.orange.inbox import Inbox
+from orange_sms_async.sandbox.orange.ledger import Account
+from orange_sms_async.sandbox.orange.tokens import Tokens
+from orange_sms_async.sandbox.orange.traffic import Traffic
+from orange_sms_async.sandbox.orange.transport import InProcess
+from orange_sms_async.sandbox.settings import ReceiptFaults, Settings
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Sandbox(Settings):
+    """
+    A local Orange. Serve it, or hand `sandbox.transport` to an httpx client.
+
+    Its clock is the event loop's, so that a test whose loop jumps need not wait. Its arguments are
+    attributes. Only those that say so can be changed later.
+
+    Attributes:
+        rate: messages a second that are let through; None for any number.
+        throttle: how that is counted; Orange does not say, the strictest is the default.
+        throttle_status: what one too many is answered with, 403 or 429 (code 53 either way).
+        client_id: what the token endpoint wants to be told, with the `client_secret`.
+        client_secret: see `client_id`.
+        token_lifetime: seconds.
+        expires_in: how the token answer says it.
+        receipt_url: where delivery receipts are posted. They say DeliveredToTerminal, except for
+            recipients that end in 99 (DeliveryImpossible), 98 (DeliveryUncertain) and 97
+            (MessageWaiting first).
+        receipt_delay: seconds from a message to its receipt; can be changed.
+        receipt_transport: reaches a `receipt_url` in this process.
+        receipt_faults: what becomes of receipts that do not simply come; can be changed.
+        sender_names: those approved at the beginning.
+        sender_name_error: what another one is answered with; Orange does not say.
+        raw_sender: whether a sender address may stand in the path as `tel:+...`.
+        longest_message: characters; one more is SVC0280, whose limit Orange does not say.
+        subscriptions: whether the operations that only old clients call are there.
+        account_shape: "2021" answers contracts and purchases as before 2022.
+        contracts: what there is at the beginning: all 13 countries, with plenty of units.
+        latency: seconds each request travels, and each answer; can be changed.
+        jitter: up to so many seconds more each way, at random; can be changed.
+        token_latency: seconds the token endpoint needs besides; can be changed.
+        keep: how many messages, requests and receipts are remembered (of each, approximately).
+            `statistics` counts them all.
+        seed: makes chance repeatable, resource ids included.
+        account: what was bought and is left: `buy`, `expire`, `approve`, `withdraw` change it.
+        requests: all requests, in order of arrival.
+        faults: what is to go wrong.
+        inbox: the messages with their evidence.
+        events: what happens, for whoever watches.
+        tokens: those issued.
+        counted: what `statistics` gives a copy of.
+        traffic: the way of each request through Orange.
+        transport: for an `httpx.AsyncClient` in this process.
+
+    Raises:
+        ValueError: an argument is none of its choices, or out of its range.
+    """
+
+    account: Account = field(init=False)
+    inbox: Inbox = field(init=False)
+    requests: list[Request] = field(init=False)
+    faults: Faults = field(init=False)
+    events: Feed = field(init=False)
+    tokens: Tokens = field(init=False)
+    counted: Statistics = field(init=False)
+    traffic: Traffic = field(init=False)
+    transport: httpx.AsyncBaseTransport = field(init=False)
+
+    _orange: OrangeApi = field(init=False)
+    _control: Guard = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._orange = orange = OrangeApi(self)
+        self.account, self.inbox, self.requests = orange.account, orange.inbox, orange.requests
+        self.faults, self.tokens, self.traffic = orange.faults, orange.tokens, orange.traffic
+        self.events, self.counted = orange.events, orange.counted
+        self.on_change = lambda: self.events.publish("faults")
+        self._control = control_app(self._views(), self._changes())
+        self.transport = InProcess(httpx.ASGITransport(self), orange.tasks.start)
+
+    def _views(self) -> Views:
+        return Views(
+            settings=self,
+            inbox=self.inbox,
+            account=self.account,
+            tokens=self.tokens,
+            faults=self.faults,
+            events=self.events,
+            arrivals=self.traffic.arrivals,
+            counted=self.counted,
+        )
+
+    def _changes(self) -> Changes:
+        return Changes(
+            settings=self,
+            account=self.account,
+            faults=self.faults,
+            behave=self.behave,
+            expire_tokens=self.expire_tokens,
+            clear=self.clear,
+            deliver=self.deliver,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Sandbox {self.throttle} rate={self.rate} accepted={self.counted.accepted}>"
+
+    @property
+    def authorization(self) -> str:
+        """The ready-made Authorization header for the token endpoint, as Orange's portal shows."""
+        return self.tokens.authorization
+
+    # What is to go wrong.
+
+    def fail_next(
+        self,
+        status: int | str,
+        *,
+        code: int | None = None,
+        message: str | None = None,
+        message_id: str | None = None,
+        variable: str | None = None,
+        error: str | None = None,
+        body: str = "",
+        times: int = 1,
+        on: On = "message",
+        taken: bool = False,
+    ) -> None:
+        """
+        Answer the next requests with an error, whatever else may be wrong with them.
+
+        The name of a fault that the page lists says it all: `fail_next("429/53", times=3)`. A
+        status needs its parts: `fail_next(429, code=53, times=3)`.
+
+        Args:
+            status: an HTTP status, or the name of a fault; with a name only `times` and `on` count.
+            code: makes it an error of the gateway.
+            message: what such an error, or one of the token endpoint, says in words.
+            message_id: makes it an error of the SMS backend.
+            variable: what such an error speaks of.
+            error: makes it an error of the token endpoint.
+            body: what an answer in none of these envelopes holds.
+            times: how many requests meet it.
+            on: which kind of request does.
+            taken: whether the request is first carried out: a message is in `sent` and yet failed.
+
+        Raises:
+            KeyError: no fault has that name.
+            ValueError: `times` is less than 1, or `on` no kind of request.
+        """
+        if isinstance(status, str):
+            self.faults.add(on, KNOWN[status], times)
+            return
+        answer = failure(
+            status,
+            code=code,
+            message=message,
+            message_id=message_id,
+            variable=variable,
+            error=error,
+            body=body,
+        )
+        parts = (str(status), code and str(code), message_id, error)
+        name = "/".join(part for part in parts if part) + " taken" * taken
+        self.faults.add(on, Fault(name, answer, taken), times)
+
+    def fail_sometimes(self, share: float, fault: str, *, on: On = "message") -> None:
+        """
+        Let a share of all requests meet a fault.
+
+        What `fail_next` and its like have said comes first. There is one such chance at a time.
+
+        Args:
+            share: from 0 to 1; 0 ends it.
+            fault: its name, as the page lists it.
+            on: which kind of request meets it.
+
+        Raises:
+            KeyError: no fault has that name.
+            ValueError: `share` is out of its range, or `on` no kind of request.
+        """
+        self.faults.happen_sometimes(share, on, KNOWN[fault])
+
+    def drop_next(self, times: int = 1, *, on: On = "message", taken: bool = True) -> None:
+        """
+        Close the connection instead of answering the next requests.
+
+        Args:
+            times: how many requests meet it.
+            on: which kind of request does.
+            taken: whether the request is first carried out.
+
+        Raises:
+            ValueError: `times` is less than 1, or `on` no kind of request.
+        """
+        self.faults.add(on, KNOWN["drop" + " taken" * taken], times)
+
+    def hang_next(self, times: int = 1, *, on: On = "message", taken: bool = True) -> None:
+        """
+        Never answer the next requests.
+
+        Args:
+            times: how many requests meet it.
+            on: which kind of request does.
+            taken: whether the request is first carried out.
+
+        Raises:
+            ValueError: `times` is less than 1, or `on` no kind of request.
+        """
+        self.faults.add(on, KNOWN["hang" + " taken" * taken], times)
+
+    def behave(self) -> None:
+        """End all faults: those to come, latency and jitter, and those of receipts."""
+        self.faults.clear()
+        self.latency = self.jitter = self.token_latency = 0.0
+        self.receipt_faults = ReceiptFaults()
+
+    def expire_tokens(self) -> None:
+        """Make every token issued until now too old (401, code 42)."""
+        self.tokens.expire()
+        self.events.publish("account")
+
+    def forget_tokens(self) -> None:
+        """Make every token issued until now unknown (401, code 41)."""
+        self.tokens.forget()
+        self.events.publish("account")
+
+    async def deliver(self, resource_id: str, status: str = "DeliveredToTerminal") -> Receipt:
+        """
+        Post a delivery receipt now.
+
+        Args:
+            resource_id: the message that it is of.
+            status: what it says, also what Orange does not document.
+
+        Returns:
+            The receipt, and how it was received.
+
+        Raises:
+            ValueError: there is no `receipt_url` to post it to.
+            KeyError: no such message is remembered.
+        """
+        if self.receipt_url is None:
+            raise ValueError("no receipt_url was set")
+        return await self._orange.notifier.post(self.inbox.find(resource_id), status)
+
+    # What happened.
+
+    @property
+    def sent(self) -> list[Sent]:
+        """The messages taken, in order of arrival."""
+        return self.inbox.sent
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """The delivery receipts posted, with what the endpoint answered."""
+        return self._orange.notifier.posted
+
+    @property
+    def most_in_a_second(self) -> int:
+        """The most messages that arrived in any rolling second, let through or not."""
+        return self.counted.most_in_a_second
+
+    @property
+    def throttled(self) -> int:
+        """Messages refused by the limit."""
+        return self.counted.throttled
+
+    def statistics(self) -> Statistics:
+        """Say in numbers what happened until now, also what is no longer remembered."""
+        return attrs.evolve(self.counted)
+
+    def clear(self) -> None:
+        """Empty the inbox; what was counted stays counted."""
+        self.inbox.clear()
+        self.events.publish("cleared")
+
+    # How it is reached, and ended.
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as Orange, or as the page where the path is the page's."""
+        await (self._control if _is_for_page(scope) else self._orange)(scope, receive, send)
+
+    async def aclose(self) -> None:
+        """End what still runs: receipts not yet posted, answers nobody waits for, the page."""
+        await self._orange.aclose()
+
+
+def _is_for_page(scope: Scope) -> bool:
+    if scope["type"] != "http":
+        return False
+    path: str = scope["path"]
+    return path.startswith("/_sandbox/") or (path == "/" and scope["method"] in {"GET", "HEAD"})

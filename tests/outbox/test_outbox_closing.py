@@ -1,0 +1,125 @@
+"""Closing leaves on disk what was not sent, and nothing open."""
+
+import asyncio
+import gc
+import math
+import threading
+import time
+
+from disk import on_disk
+from line import named
+from times import later
+
+from orange_sms_async import AuthenticationFailed, ConnectionFailed, OutcomeUnknown, QueueClosed
+
+
+class TestClosing:
+    async def test_closing_without_a_drain_leaves_what_waits_on_disk(self, line, opened, path):
+        """
+        Their futures say that this queue did not send them; the next one does.
+        """
+        async with opened() as queue:
+            futures = [await queue.submit(named(text)) for text in "abcd"]
+            await futures[0]
+            await queue.aclose(drain=False)
+
+        left = [text for text, state in on_disk(path).items() if state == "queued"]
+        assert ["b", "c", "d"][-len(left) :] == left
+        assert len(left) == sum(isinstance(f.exception(), QueueClosed) for f in futures)
+        async with opened():
+            pass
+        assert ["a", "b", "c", "d"] == line.accepted
+
+    async def test_wrong_credentials_leave_what_waits_on_disk(self, line, opened, path):
+        """
+        With the right ones it goes on.
+        """
+        line.answers.append(AuthenticationFailed())
+        async with opened() as queue:
+            futures = [await queue.submit(named(text)) for text in "abc"]
+            await asyncio.wait(futures)
+
+        assert {"a": "queued", "b": "queued", "c": "queued"} == on_disk(path)
+        causes = [future.exception().__cause__ for future in futures]
+        assert [AuthenticationFailed] * 3 == [type(cause) for cause in causes]
+        async with opened():
+            pass
+        assert ["a", "b", "c"] == line.accepted
+
+    async def test_what_comes_back_unsent_to_a_closed_queue_waits_on_disk(self, line, opened, path):
+        """
+        Not sent is not lost.
+        """
+        line.delay = 1.0
+        line.answers.append(ConnectionFailed())
+        async with opened() as queue:
+            future = await queue.submit(named("a"))
+            await asyncio.sleep(0.5)
+            await queue.aclose(drain=False)
+
+        assert isinstance(future.exception(), QueueClosed)
+        assert {"a": "queued"} == on_disk(path)
+
+    async def test_a_request_cut_on_closing_is_unknown_on_disk(self, line, opened, path):
+        """
+        A client that hangs for ever is cut after a minute.
+        """
+        line.delay = math.inf
+        async with opened() as queue:
+            future = await queue.submit(named("a"))
+            await asyncio.sleep(0.5)
+            await queue.aclose(drain=False)
+
+        assert isinstance(future.exception(), OutcomeUnknown)
+        assert {"a": "unknown"} == on_disk(path)
+
+    async def test_a_bulk_left_early_leaves_what_waits_on_disk(self, line, opened, path):
+        """
+        Its reader went away; what was admitted is sent all the same.
+        """
+        async with opened() as queue:
+            async with queue.bulk(named(str(n)) for n in range(50)) as reports:
+                async for _ in reports:
+                    break
+
+        assert {"sent"} == set(on_disk(path).values())
+
+    async def test_submitting_while_it_closes(self, opened, path):
+        """
+        Whoever is told that it was admitted finds it on disk.
+        """
+        admitted = []
+
+        async def submit(queue, text):
+            await queue.submit(named(text), not_before=later(queue, 600))
+            admitted.append(text)
+
+        async with asyncio.timeout(100), opened() as queue:
+            producers = [asyncio.create_task(submit(queue, str(n))) for n in range(50)]
+            await asyncio.sleep(0)
+            await queue.aclose(drain=False)
+            ends = await asyncio.gather(*producers, return_exceptions=True)
+
+        assert {type(None), QueueClosed} >= {type(end) for end in ends}
+        assert set(admitted) <= on_disk(path).keys()
+
+    async def test_nothing_is_left_open(self, opened):
+        """
+        The file, its thread and its lock go with the queue.
+        """
+        threads = threading.active_count()
+        async with opened() as queue:
+            await queue.send(named("a"))
+            assert threads < threading.active_count()
+        del queue
+        gc.collect()
+
+        assert threads == await settled(threading.active_count, threads)
+
+
+async def settled(value, expected):
+    """Wait a moment for threads to come to their end."""
+    deadline = time.monotonic() + 5
+    while value() != expected and time.monotonic() < deadline:
+        await asyncio.to_thread(time.sleep, 0.001)
+    return value()
