@@ -38,7 +38,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = attrs.field(repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
 
     @property
     def request_id(self) -> str | None:

@@ -1,6 +1,7 @@
 """What a user can import, and who imports whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -16,8 +17,7 @@ PACKAGE = Path(orange_sms_async.__file__).parent
 LAYERS = [
     "errors messages countries segments account receipts outcomes pacing clock _served",
     "events",
-    "engines",
-    "_wire",
+    "_wire engines",
     "auth outbox",
     "client receiver",
     "sendqueue",
@@ -101,6 +101,38 @@ def test_the_sandbox_stands_alone():
 
     assert files
     assert {"sandbox"} >= {name for path in files for name in imported_by(path)}
+
+
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_one_module_speaks_to_an_http_library(library):
+    """
+    To change how requests are carried, or to add an engine, is to change one file.
+    """
+    # The demo of the command line lends its client a transport that passes by any proxy.
+    files = [path for path in MODULES if module_of(path) not in {"sandbox", "cli"}]
+    importing = re.compile(rf"^\s*(import|from) {library}\b", re.MULTILINE)
+
+    speaking = [
+        str(path.relative_to(PACKAGE)) for path in files if importing.search(path.read_text())
+    ]
+
+    assert [f"engines/{library}.py"] == speaking
+
+
+def test_what_needs_no_http_library_imports_none():
+    """
+    Who keeps messages or reads receipts waits for none.
+    """
+    program = """
+import sys
+from orange_sms_async import ClientCredentials, OutboundMessage, SendQueue, SqliteOutbox
+from orange_sms_async import Pacer, ReceiptBook, ReceiptReceiver, decode_receipt
+print(*{"httpx", "httpx2", "aiohttp"} & sys.modules.keys())
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert b"" == done.stdout.strip()
 
 
 def test_no_extra_is_imported():

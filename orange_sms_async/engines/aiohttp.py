@@ -1,90 +1,93 @@
-"""aiohttp's connections behind httpx's interface."""
+"""Requests carried by aiohttp."""
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator
-from urllib.request import getproxies, proxy_bypass
+import os
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from typing import cast
 
 import aiohttp
-import httpx
+import certifi
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from orange_sms_async._wire import Answer
+from orange_sms_async.engines import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
 
-class AiohttpConnections(httpx.AsyncBaseTransport):
+
+class AiohttpEngine:
     """
-    A transport for one host.
+    aiohttp's connections, or those of a connector that was lent.
 
-    base_url: of the host; it decides on the environment's proxies.
-    most: connections at once; who comes then waits for one.
-    keepalive: seconds that an idle connection is kept.
+    Args:
+        base_url: where the requests go.
+        transport: an `aiohttp.BaseConnector`, lent.
+        most: connections open at once.
+        keepalive: seconds that an idle connection is kept.
     """
 
-    # httpx-aiohttp would do, but for three things: it says ConnectTimeout of a line that breaks in
-    # use, lets aiohttp's own error out where an answer is no HTTP, and writes tel%3A as tel:.
-
-    def __init__(self, base_url: str, *, most: int, keepalive: float) -> None:
-        connector = aiohttp.TCPConnector(
-            limit=most, keepalive_timeout=keepalive, ssl=httpx.create_ssl_context()
-        )
+    def __init__(
+        self,
+        base_url: str,
+        transport: object | None = None,
+        *,
+        most: int = CONNECTIONS,
+        keepalive: float = KEEPALIVE,
+    ) -> None:
+        lent = cast("aiohttp.BaseConnector | None", transport)
         self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            connector=lent
+            or aiohttp.TCPConnector(limit=most, keepalive_timeout=keepalive, ssl=_certificates()),
+            connector_owner=lent is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),
         )
-        self._proxy = _proxy(httpx.URL(base_url))
+        # By itself aiohttp looks for proxies and for netrc on a thread, for each request anew.
+        self._proxy = proxy_for(base_url)
+        base = str(URL(base_url)).rstrip("/")
+        # Encoded: aiohttp would write tel%3A as tel:.
+        self._url = lru_cache(maxsize=64)(lambda target: URL(base + target, encoded=True))
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        seconds = request.extensions["timeout"]
-        with _as_httpx_says():
-            answer = await self._session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
-                data=request.stream if request.method == "POST" else None,
-                allow_redirects=False,
-                proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(
-                    connect=seconds["pool"],
-                    sock_connect=seconds["connect"],
-                    sock_read=seconds["read"],
-                ),
-            )
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Answer(answer))
+    async def carry(self, exchange: Exchange) -> Answer:
+        response = await self._session.request(
+            exchange.method,
+            self._url(exchange.target),
+            headers=exchange.headers,
+            data=None if exchange.body is None else _Body(exchange.body, exchange.leaves),
+            allow_redirects=False,
+            proxy=self._proxy,
+        )
+        try:
+            exchange.head = Answer(response.status, response.headers)
+            return Answer(response.status, response.headers, await response.read())
+        finally:
+            response.close()  # its connection, unless all was read
 
     async def aclose(self) -> None:
         await self._session.close()
 
 
-class _Answer(httpx.AsyncByteStream):
-    """The body of an answer; the connection is closed unless all of it was read."""
+class _Body(aiohttp.BytesPayload):
+    """A body that tells when it begins to leave."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+    def __init__(self, body: bytes, leaves: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._leaves = leaves
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx_says():
-            yield await self._answer.read()
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._leaves()
+        await super().write(writer)
 
-    async def aclose(self) -> None:
-        self._answer.close()
-
-
-@contextlib.contextmanager
-def _as_httpx_says() -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:
-        raise  # aiohttp's say both; how far the request came is known to its body
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(type(error).__name__) from error
-    except aiohttp.ClientHttpProxyError as error:
-        raise httpx.ProxyError(type(error).__name__) from None
-    except aiohttp.ClientError as error:
-        # Not chained, as above: its words may hold what was sent, here and by the server.
-        raise httpx.ReadError(type(error).__name__) from None
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self._leaves()
+        await super().write_with_length(writer, content_length)
 
 
-def _proxy(url: httpx.URL) -> str | None:
-    # By itself aiohttp looks for proxies and for netrc on a thread, for each request anew.
-    if proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
-    return address if not address or "://" in address else f"http://{address}"
+def _certificates() -> ssl.SSLContext:
+    # As httpx has them: those of certifi, unless the environment names others.
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file or folder:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    return ssl.create_default_context(cafile=certifi.where())

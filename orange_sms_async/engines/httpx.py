@@ -1,58 +1,147 @@
-"""httpx's own connections, each in a pool to itself."""
+"""Requests carried by httpx, or by httpx2, which has the same interface."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
-from typing import cast
+from collections.abc import AsyncIterator
+from functools import lru_cache, partial
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import anyio
-import httpx
+
+from orange_sms_async._wire import Answer
+from orange_sms_async.engines import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
+
+if TYPE_CHECKING:
+    import httpx
 
 
-class Connections(httpx.AsyncBaseTransport):
+class HttpxEngine:
     """
-    A transport that opens a connection where none is idle, and uses the warmest one first.
+    httpx's connections, or those of a transport that was lent.
+
+    Args:
+        library: the module httpx or httpx2.
+        base_url: where the requests go.
+        transport: an `AsyncBaseTransport` of the library, lent.
+        most: connections open at once.
+        keepalive: seconds that an idle connection is kept.
+
+    Raises:
+        ValueError: the environment names a proxy of a kind that the library does not know.
+    """
+
+    def __init__(
+        self,
+        library: ModuleType,
+        base_url: str,
+        transport: object | None = None,
+        *,
+        most: int = CONNECTIONS,
+        keepalive: float = KEEPALIVE,
+    ) -> None:
+        self._request = library.Request
+        lent = cast("httpx.AsyncBaseTransport | None", transport)
+        proxy = proxy_for(base_url)
+        self._connections = (
+            _Lent(lent) if lent else _Connections(library, proxy, most=most, keepalive=keepalive)
+        )
+        # It only writes addresses and the headers that are the same in all requests to them: that
+        # takes httpx longer than to send one. Those to remember are the senders of some countries.
+        client = library.AsyncClient(
+            base_url=base_url, timeout=None, transport=library.AsyncBaseTransport()
+        )
+        del client.headers["Accept"]  # an exchange says its own
+        self._blank = lru_cache(maxsize=64)(partial(client.build_request, "GET"))
+
+    async def carry(self, exchange: Exchange) -> Answer:
+        request = self._written(exchange)
+        transport = await self._connections.take()
+        try:
+            return await _answer(transport, request, exchange)
+        finally:
+            await self._connections.give_back(transport)
+
+    def _written(self, exchange: Exchange) -> "httpx.Request":
+        blank = self._blank(exchange.target)
+        headers = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
+        body = None
+        if exchange.body is not None:
+            headers.append((b"Content-Length", str(len(exchange.body)).encode()))
+            body = _leaving(exchange, exchange.body)
+        request: httpx.Request = self._request(
+            exchange.method,
+            blank.url,
+            headers=[*blank.headers.raw, *headers],
+            content=body,
+            extensions=blank.extensions,
+        )
+        return request
+
+    async def aclose(self) -> None:
+        await self._connections.aclose()
+
+
+async def _leaving(exchange: Exchange, body: bytes) -> AsyncIterator[bytes]:
+    exchange.leaves()
+    yield body
+
+
+async def _answer(
+    transport: "httpx.AsyncBaseTransport", request: "httpx.Request", exchange: Exchange
+) -> Answer:
+    response = await transport.handle_async_request(request)
+    try:
+        exchange.head = Answer(response.status_code, response.headers)
+        return Answer(response.status_code, response.headers, await _body(response))
+    finally:
+        await response.aclose()
+
+
+async def _body(response: "httpx.Response") -> bytes:
+    # What httpx does to unpack an answer takes longer than to read it.
+    if response.is_stream_consumed or "content-encoding" in response.headers:
+        return await response.aread()
+    stream = cast("httpx.AsyncByteStream", response.stream)
+    return b"".join([chunk async for chunk in stream])
+
+
+class _Connections:
+    """
+    Connections, each in a pool to itself; the warmest is used first.
 
     httpx's pool looks at all its connections several times a request: a request costs four times
     as much in a pool of twenty as in twenty pools of one.
-
-    most: connections at once; who comes then waits for one.
-    keepalive: seconds that an idle connection is kept.
     """
 
-    def __init__(self, *, most: int, keepalive: float) -> None:
+    def __init__(
+        self, library: ModuleType, proxy: str | None, *, most: int, keepalive: float
+    ) -> None:
         self._keepalive = keepalive
-        # Loading the certificates takes longer than all the rest of a client.
-        self._context = httpx.create_ssl_context()
+        self._new = partial(
+            library.AsyncHTTPTransport,
+            # Loading the certificates takes longer than all the rest of a client.
+            verify=library.create_ssl_context(),
+            limits=library.Limits(max_connections=1, keepalive_expiry=keepalive),
+            proxy=proxy,
+        )
         self._places = anyio.Semaphore(most, fast_acquire=True)
-        self._open = set[httpx.AsyncClient]()
+        self._open: set[httpx.AsyncBaseTransport] = set()
         # One to begin with: a proxy in the environment that cannot be used is found at once.
         self._idle = deque([(0.0, self._another())])
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with anyio.fail_after(request.extensions["timeout"]["pool"]):
-            await self._places.acquire()
-        http = self._idle.pop()[1] if self._idle else self._another()
-        try:
-            response = await http.send(request, stream=True)
-        except BaseException:
-            await self._give_back(http)
-            raise
-        body = cast("httpx.AsyncByteStream", response.stream)
-        response.stream = _Answer(body, partial(self._give_back, http))
-        return response
+    async def take(self) -> "httpx.AsyncBaseTransport":
+        await self._places.acquire()
+        return self._idle.pop()[1] if self._idle else self._another()
 
-    def _another(self) -> httpx.AsyncClient:
-        # A client, not a bare transport: it knows the proxies that the environment names.
-        limits = httpx.Limits(max_connections=1, keepalive_expiry=self._keepalive)
-        http = httpx.AsyncClient(verify=self._context, limits=limits)
-        self._open.add(http)
-        return http
+    def _another(self) -> "httpx.AsyncBaseTransport":
+        transport: httpx.AsyncBaseTransport = self._new()
+        self._open.add(transport)
+        return transport
 
-    async def _give_back(self, http: httpx.AsyncClient) -> None:
+    async def give_back(self, transport: "httpx.AsyncBaseTransport") -> None:
         now = asyncio.get_running_loop().time()
-        self._idle.append((now, http))
+        self._idle.append((now, transport))
         self._places.release()
         while self._idle and self._idle[0][0] < now - self._keepalive:
             _, old = self._idle.popleft()
@@ -64,19 +153,17 @@ class Connections(httpx.AsyncBaseTransport):
             await self._open.pop().aclose()
 
 
-class _Answer(httpx.AsyncByteStream):
-    """The body of an answer, whose connection is free for another request once it is closed."""
+class _Lent:
+    """Somebody else's transport: used, not closed."""
 
-    def __init__(self, body: httpx.AsyncByteStream, over: Callable[[], Awaitable[None]]) -> None:
-        self._body = body
-        self._over = over
+    def __init__(self, transport: "httpx.AsyncBaseTransport") -> None:
+        self._transport = transport
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._body:
-            yield chunk
+    async def take(self) -> "httpx.AsyncBaseTransport":
+        return self._transport
+
+    async def give_back(self, transport: "httpx.AsyncBaseTransport") -> None:
+        pass
 
     async def aclose(self) -> None:
-        try:
-            await self._body.aclose()
-        finally:
-            await self._over()
+        pass
