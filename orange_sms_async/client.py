@@ -286,7 +286,8 @@ class Client:
             if exchange.body and not exchange.left:
                 raise ConnectionFailed(f"no connection to {self._base_url}") from error
             # Not its own words: they may hold what the server sent, and so what we sent.
-            raise failed(f"the connection was lost ({type(error).__name__})") from None
+            words = "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
+            raise failed(f"{words} ({type(error).__name__})") from None
 
 
 def _headers(authorization: str, content_type: str | None = None) -> dict[str, str]:

@@ -162,6 +162,17 @@ async def test_a_refused_question(orange, client):
     assert 1 == orange.account.call_count
 
 
+@pytest.mark.parametrize("broken", [httpx.ConnectError, httpx.ReadError, ssl.SSLError])
+async def test_a_question_that_is_not_answered(orange, client, broken):
+    """
+    Without a body nothing tells whether it left, and it does not matter.
+    """
+    orange.account.side_effect = broken
+
+    with pytest.raises(ConnectionFailed, match=f"no answer from https.*{broken.__name__}"):
+        await client.contracts()
+
+
 # -- what Orange took -----------------------------------------------------------------------------
 
 ID = "81e4296d-1f4a-4c0b-9d3e-0a51e2f1c7aa"

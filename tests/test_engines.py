@@ -342,7 +342,7 @@ def message(server, said):
 
 
 @pytest.fixture
-def opened(engine, monkeypatch):
+def opened(engine):
     """Opens the engine with settings of its own."""
 
     def opened(server, **settings):
