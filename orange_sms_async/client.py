@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from orange_sms_async import _wire, engines
 from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
 from orange_sms_async.auth import AccessToken, ClientCredentials, SharedToken
-from orange_sms_async.engines import Engine, Exchange
+from orange_sms_async.engines.exchange import Engine, Exchange
 from orange_sms_async.errors import (
     ConnectionFailed,
     OrangeSMSError,
@@ -286,7 +286,9 @@ class Client:
             if exchange.body and not exchange.left:
                 raise ConnectionFailed(f"no connection to {self._base_url}") from error
             # Not its own words: they may hold what the server sent, and so what we sent.
-            words = "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
+            words = (
+                "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
+            )
             raise failed(f"{words} ({type(error).__name__})") from None
 
 

@@ -110,6 +110,27 @@ class OutboundMessage:
         return self._sender_address or _country_sender(self.to)
 
 
+def kept(
+    to: str,
+    text: str,
+    *,
+    sender_name: str | None,
+    sender_address: str | None,
+    on_net: bool,
+    reference: str,
+) -> OutboundMessage:
+    """
+    Make a message of what was checked when it was admitted, and check nothing again.
+
+    Rules grow, and one row that was right a version ago must not stop a queue.
+    """
+    message = object.__new__(OutboundMessage)
+    fields = {"to": to, "text": text, "sender_name": sender_name, "_sender_address": sender_address}
+    for name, value in {**fields, "on_net": on_net, "reference": reference}.items():
+        object.__setattr__(message, name, value)
+    return message
+
+
 @attrs.frozen(kw_only=True)
 class SentMessage:
     """

@@ -5,9 +5,17 @@ from typing import Literal
 
 import attrs
 
-from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.errors import (
+    MessageExpired,
+    MessageWithdrawn,
+    OrangeSMSError,
+    OutcomeUnknown,
+)
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.receipts import DeliveryReceipt
+
+OnUnknown = Literal["report", "resend"]
+"""What to do once about a message whose outcome is unknown."""
 
 
 class Priority(enum.IntEnum):
@@ -77,3 +85,27 @@ class Outcome:
     error: OrangeSMSError | None = None
     settled_by: Literal["receipt", "person"] | None = None
     delivery: DeliveryReceipt | None = None
+
+
+def expired(reference: str) -> Outcome:
+    """Say that the time of a message ran out before it could be sent."""
+    error = MessageExpired("its time ran out before it could be sent")
+    return Outcome(reference, State.EXPIRED, error=error)
+
+
+def withdrawn(reference: str) -> Outcome:
+    """Say that a message was taken back before it was sent."""
+    error = MessageWithdrawn("withdrawn before it was sent")
+    return Outcome(reference, State.WITHDRAWN, error=error)
+
+
+def unknown(reference: str, why: str, cause: BaseException | None = None) -> Outcome:
+    """Say that a message may have been sent."""
+    error = OutcomeUnknown(why)
+    error.__cause__ = cause
+    return Outcome(reference, State.UNKNOWN, error=error)
+
+
+def not_again(reference: str, cause: BaseException | None = None) -> Outcome:
+    """Say that a message may have been sent once, and was not sent a second time."""
+    return unknown(reference, "it was sent once with unknown outcome, and then not again", cause)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import math
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from weakref import WeakValueDictionary
 
@@ -20,8 +20,13 @@ _SPIKE_CAP, _SPIKE_FALL = 0.60, 5e-5
 _FEW, _REMEMBERED = 5, 100
 _HOLD = 0.25  # seconds without a request after a throttled one
 _LATE = 0.5  # seconds beyond the usual, by which an answer tells that its request was delayed
-_FAST = 10.0  # requests a second beyond which a late timer is made up for
-_LATENESS = 0.02  # seconds late that are made up for
+_LATENESS = 0.1  # seconds late that are made up for; at a slow rate, one slot's worth
+_FAST = 10.0  # requests a second beyond which lateness is told by the limiter alone
+# A spike arrest refuses the slots that make up for lateness. So a slot that follows the one before
+# it closer than that is looked at: so many of them refused among the last ones, while even slots
+# are taken, end the making up, until so many requests were accepted.
+_CLOSER = 0.005
+_REFUSED, _LOOKED_AT, _AGAIN_AFTER = 3, 20, 500
 
 
 class Pacer:
@@ -32,9 +37,17 @@ class Pacer:
     even spacing is right for a rolling second, a calendar second, a bucket and a spike arrest.
     Each throttled answer widens the spacing a little, each accepted one narrows it again.
 
-    rate: requests a second; `math.inf` paces nothing.
+    Slots follow a schedule, not the last slot: where a busy event loop was late with one, the next
+    comes closer, as long as every rolling second of departures holds at most `rate`.
+
+    Args:
+        rate: requests a second; `math.inf` paces nothing.
+
+    Raises:
+        ValueError: `rate` is not above 0.
 
     Attributes:
+        rate: as given.
         left_at: the loop's times at which the last requests left, as far as clients tell.
         leaving: requests that have had their slot and may still leave at any time.
     """
@@ -51,7 +64,13 @@ class Pacer:
         self.left_at = deque[float](maxlen=self._most)
         self.leaving = 0
         self._slots = deque[float](maxlen=self._most)
-        self._lateness = _LATENESS if _FAST < rate < math.inf else 0.0
+        self._lateness = max(1 / rate, _LATENESS)
+        self._close = deque[float](maxlen=_REMEMBERED + self._most)  # the slots that were
+        self._close_refused = deque[bool](maxlen=_LOOKED_AT)
+        self._even_refused = deque[bool](maxlen=_REMEMBERED)
+        self._evenly = 0  # requests to be accepted before lateness is made up for again
+        self._was_too_close = False
+        self._due = -math.inf
         self._held_until = self._widened_at = self._straggled_at = -math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -67,29 +86,39 @@ class Pacer:
 
     @property
     def _bucket(self) -> float:
-        # At a fast rate a timer that was late is made up for by slots that follow closer; that no
-        # second holds too many of them, `_not_before` sees to. At a slow rate a late timer costs
-        # nothing worth a slot that comes too early for a spike arrest.
-        return 1 + self.rate * self._lateness if self._lateness else 1
+        # Slots that may come at once when all lateness that is made up for has gathered. That no
+        # second holds too many of them, `_not_before` sees to.
+        return 1 if self._evenly else 1 + self.rate * self._lateness
 
     async def slot(self) -> float:
         """Wait for the next slot, which is never given back; return the loop's time then."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move_to(loop)
+        if math.isinf(self.rate):
+            return loop.time()
         # Only one waits in the limiter, and it alone changes the pace, at the instant it holds a
         # slot: to swap limiters while somebody waits lets a burst through.
         async with self._turn:
-            await self._acquire()
-            moved = 0.0
+            # Not late but idle: at a slow rate, nothing of that is made up for.
+            forget = self.rate <= _FAST and loop.time() >= self._due
+            if not forget:
+                await self._limiter.acquire()
             while (wait := self._not_before() - loop.time()) > 0:
+                forget = forget or loop.time() < self._held_until
                 await asyncio.sleep(wait)
-                moved += wait
-            if moved > self._lateness or self._spaced_by != self.pace:
-                self._space()
-                await self._acquire(self._bucket)
-            now = loop.time()
-            self._slots.append(now)
+            return await self._grant(loop.time(), forget)
+
+    async def _grant(self, now: float, forget: bool) -> float:
+        apart = 1 / self.pace
+        late = 0.0 if forget or self._evenly else min(max(0.0, now - self._due), self._lateness)
+        if forget or self._spaced_by != self.pace:
+            self._space()
+            await self._limiter.acquire(self._bucket - late * self.pace)
+        if self._slots and now - self._slots[-1] < apart - _CLOSER:
+            self._close.append(now)
+        self._due = now - late + apart
+        self._slots.append(now)
         return now
 
     def hold(self, seconds: float) -> None:
@@ -105,12 +134,12 @@ class Pacer:
         # second and those that still may leave in this one, it is at most the rate's last.
         second, times = 1 + self._guard, [self._held_until]
         recent = self._most - self.leaving
-        if recent <= 0 < self._most:
+        if recent <= 0:
             times.append(asyncio.get_running_loop().time() + 1 / self.rate)
         elif 0 < recent <= len(self.left_at):
             times.append(self.left_at[-recent] + second)
-        if self._lateness and len(self._slots) == self._most:  # clients may not tell
-            times.append(self._slots[0] + second)
+        if len(self._slots) == self._most:  # clients may not tell
+            times.append(self._slots[0] + 1 + _FLOOR)
         return max(times)
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -124,41 +153,54 @@ class Pacer:
         for times in (self.left_at, self._slots):
             if times and times[-1] > now:  # the new loop has a clock of its own, as in tests
                 times.clear()
-        self.leaving = 0
-        self._space()
+        self.leaving, self._due = 0, -math.inf
+        if not math.isinf(self.rate):
+            self._space()
 
     def _space(self) -> None:
         self._spaced_by = self.pace
-        if not math.isinf(self.rate):
-            self._limiter = AsyncLimiter(self._bucket, self._bucket / self.pace)
-
-    async def _acquire(self, amount: float = 1) -> None:
-        if not math.isinf(self.rate):
-            await self._limiter.acquire(amount)
+        self._limiter = AsyncLimiter(self._bucket, self._bucket / self.pace)
 
     def accepted(self, slot: float) -> None:
         """Orange took the request of this slot: come a little closer together again."""
         self._answered(slot, throttled=False)
         self._guard = max(_FLOOR, self._guard - self._fall)
+        self._evenly = max(0, self._evenly - 1)
+        if len(self._close_refused) == _LOOKED_AT and not any(self._close_refused):
+            self._was_too_close = False
 
     def throttled(self, slot: float) -> None:
         """Orange refused the request of this slot as one too many: hold, and spread out."""
         now = self._answered(slot, throttled=True)
+        if self._too_close(slot):
+            return  # the making up's doing, for which no spacing is wide enough
         self.hold(_HOLD)
         if slot < self._widened_at:
             return  # it left before the last widening and says nothing about it
         often = sum(self._throttled)
         if now - self._straggled_at < 1 and often <= _FEW:
-            return  # the straggler's doing, for which no spacing is wide enough
+            return  # the straggler's doing, likewise
         self._widened_at = now
         if self._guard + _RISE >= self._cap and often > _FEW:
             self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL
         self._guard = min(self._cap, self._guard + _RISE)
 
+    def _too_close(self, slot: float) -> bool:
+        """Tell whether a slot was refused because it was close, and end the making up in time."""
+        even = self._even_refused
+        if slot not in self._close or sum(even) * 20 >= max(1, len(even)):
+            return False
+        # Tried again, what was refused before is refused for the same reason: once is enough.
+        if sum(self._close_refused) >= (1 if self._was_too_close else _REFUSED):
+            self._evenly, self._was_too_close = _AGAIN_AFTER, True
+            self._close_refused.clear()
+        return True
+
     def _answered(self, slot: float, *, throttled: bool) -> float:
         now = asyncio.get_running_loop().time()
         took = now - slot
         self._throttled.append(throttled)
+        (self._close_refused if slot in self._close else self._even_refused).append(throttled)
         # The mean from the first answer on: what is slow to all of them is late to none.
         self._usual += (took - self._usual) / len(self._throttled)
         if took > self._usual + _LATE:
@@ -195,17 +237,24 @@ class Departure:
     """
     One request between its slot and its leaving.
 
-    A client that knows when a request really leaves tells it here; of others a request counts as
-    gone with its slot.
+    A client that knows when a request really leaves tells it here. For other clients, a request
+    departs at its slot.
     """
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self._counted = self._over = False
+        self._on_left: Callable[[], object] | None = None
         self._count(True)  # a task that is to attempt it does not begin at once
 
-    def begin(self) -> None:
-        """Count the request, whose attempt begins in this instant, only if the client expects."""
+    def begin(self, on_left: Callable[[], object]) -> None:
+        """
+        Count the request, whose attempt begins in this instant, only if the client expects.
+
+        Args:
+            on_left: called once, when the request leaves or is known to have left.
+        """
+        self._on_left = on_left
         self._count(False)
 
     def expect(self) -> None:
@@ -218,6 +267,13 @@ class Departure:
         if self._counted:
             self._pacer.left_at.append(asyncio.get_running_loop().time())
         self.over()
+        self.left()
+
+    def left(self) -> None:
+        """Say that the request has left, if nobody said so."""
+        on_left, self._on_left = self._on_left, None
+        if on_left:
+            on_left()
 
     def over(self) -> None:
         """Expect no more: it has left, or it never will."""
@@ -230,4 +286,4 @@ class Departure:
 
 
 departure: ContextVar[Departure | None] = ContextVar("departure", default=None)
-"""That of the attempt under way, where a queue paces it."""
+"""The current attempt's departure, if a queue paces it."""

@@ -43,6 +43,12 @@ def path(tmp_path):
 
 
 @pytest.fixture
+def outbox(path):
+    """The outbox on that file, for a test that asks it what a queue does not tell."""
+    return SqliteOutbox(path)
+
+
+@pytest.fixture
 def opened(line, path):
     """A queue on the file, as often as the test opens one."""
 

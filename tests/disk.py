@@ -49,8 +49,8 @@ async def outcomes(queue: SendQueue, state: State | None = None) -> dict[str, St
 class Peeking(Line):
     """Copies the file whenever a message leaves, as if the process were killed right then."""
 
-    def __init__(self, path: Path, **settings: float) -> None:
-        super().__init__(**settings)
+    def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path, self.crashes = path, []
 
     async def attempt(self, message):

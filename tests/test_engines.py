@@ -18,7 +18,8 @@ from line import sms
 from orange import CREDENTIALS, MESSAGE, Orange
 
 from orange_sms_async import Client, ConnectionFailed, OutcomeUnknown, SendQueue
-from orange_sms_async.engines import Exchange, opener
+from orange_sms_async.engines import opener
+from orange_sms_async.engines.exchange import Exchange
 
 pytestmark = pytest.mark.real_time
 

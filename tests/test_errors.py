@@ -148,7 +148,8 @@ def test_reasons(content, reason):
     body = {"requestError": {"policyException": {"messageId": "POL0001"} | content}}
     error = _wire.refusal(answer(403, body))
 
-    assert (ContractRefused, reason.strip()) == (type(error), error.reason.strip())
+    assert ContractRefused is type(error)
+    assert reason.strip() == error.reason.strip()
 
 
 @pytest.mark.parametrize(
@@ -166,6 +167,7 @@ def test_what_was_sent_is_struck_out(repeated, private, said):
     """
     error = _wire.refusal(answer(403, e3("POL0001", repeated)), private=(private,))
 
+    assert isinstance(error, ContractRefused)
     assert said == error.reason
 
 

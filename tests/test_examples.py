@@ -30,6 +30,7 @@ def web(sandbox, monkeypatch):
         for name, value in (sandbox.environment | settings).items():
             monkeypatch.setenv(name, value)
         spec = importlib.util.spec_from_file_location("fastapi_app", APP)
+        assert spec
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         async with (

@@ -105,7 +105,7 @@ def test_a_changed_copy_is_checked_too():
     message = OutboundMessage(TO, "a")
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        message.text = ""
+        message.text = ""  # type: ignore[misc]
     with pytest.raises(InvalidMessage):
         attrs.evolve(message, text="")
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 from functools import partial
+from typing import Any
 
 import pytest
 from line import Line, most_in_a_second, sms
@@ -22,7 +23,7 @@ class LateLoop(JumpingLoop):
         super().__init__()
         chance, select = random.Random(3), self._jumping.select
 
-        def late(timeout: float | None = None) -> object:
+        def late(timeout: float | None = None) -> Any:
             return select(timeout + chance.uniform(0, 0.001) if timeout else timeout)
 
         self._jumping.select = late  # type: ignore[method-assign]
@@ -35,7 +36,7 @@ class BusyLoop(JumpingLoop):
         super().__init__()
         chance, select = random.Random(3), self._jumping.select
 
-        def late(timeout: float | None = None) -> object:
+        def late(timeout: float | None = None) -> Any:
             if timeout:
                 timeout += (
                     chance.expovariate(500) + (chance.random() < 0.02) * chance.random() * 0.03
@@ -271,9 +272,9 @@ class Connecting(Line):
 class SlowDisk(MemoryOutbox):
     """An outbox that takes a second to hand out a message."""
 
-    async def take(self, now):
+    async def claim(self, now):
         await asyncio.sleep(1.05)
-        return await super().take(now)
+        return await super().claim(now)
 
 
 async def test_a_disk_that_stalls_makes_no_sixth():

@@ -20,6 +20,7 @@ from orange_sms_async import (
     OrangeSMSError,
     OutboundMessage,
     PurchaseOrder,
+    ResourceId,
     decode_inbound,
     decode_receipt,
 )
@@ -214,7 +215,7 @@ def test_values_that_cannot_be(make):
         (Client(CREDENTIALS), "<Client https://api.orange.com>"),
         (MESSAGE, "to=+225******04"),
         (
-            DeliveryReceipt(resource_id="id", status="New", address=f"tel:+{NUMBER}"),
+            DeliveryReceipt(resource_id=ResourceId("id"), status="New", address=f"tel:+{NUMBER}"),
             "address=+225******04",
         ),
         (

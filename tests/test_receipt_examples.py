@@ -28,6 +28,7 @@ SECRET = "made-up-by-token-urlsafe"
 def loaded(name):
     """Import an example by its file; Django finds the addresses it serves by its name."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

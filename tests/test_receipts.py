@@ -13,12 +13,13 @@ from orange_sms_async import (
     DeliveryStatus,
     InboundMessage,
     InvalidReceipt,
+    ResourceId,
     decode_inbound,
     decode_receipt,
 )
 
 RECEIPT = DeliveryReceipt(
-    resource_id="81e4296d-1f4a-4c0b-9d3e-0a51e2f1c7aa",
+    resource_id=ResourceId("81e4296d-1f4a-4c0b-9d3e-0a51e2f1c7aa"),
     status=DeliveryStatus.DELIVERED_TO_TERMINAL,
     address="tel:+2250701020304",
 )

@@ -6,10 +6,16 @@ from datetime import UTC, datetime
 from orange_sms_async import SendQueue
 
 
-def now():
+def now() -> float:
     return asyncio.get_running_loop().time()
 
 
 def later(queue: SendQueue, seconds: float) -> datetime:
     """A date on the queue's clock, which jumps with the loop's."""
     return datetime.fromtimestamp(queue._now() + seconds, UTC)
+
+
+async def emptied(queue: SendQueue) -> None:
+    """Wait until nothing waits in the queue's outbox or is on the wire, whoever submitted it."""
+    while sum((seen := queue.statistics()).waiting.values()) or seen.in_flight:  # noqa: ASYNC110 -- the clock jumps
+        await asyncio.sleep(0.1)

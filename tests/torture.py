@@ -57,13 +57,14 @@ async def campaign(  # noqa: PLR0917 -- as `Life` gives them
     random.Random(seed).shuffle(references)
     credentials = ClientCredentials.from_header(authorization)
     async with Client(credentials, base_url=url, timeout=TIMEOUT, rate=rate) as client:
-        settings = {"workers": WORKERS, "on_outcome": tell}
-        async with SendQueue(client, outbox=SqliteOutbox(path), **settings) as queue:
+        outbox = SqliteOutbox(path)
+        async with SendQueue(client, outbox=outbox, workers=WORKERS, on_outcome=tell) as queue:
             say("recovered", len(queue.recovered))
             async with anyio.create_task_group() as producers:
                 for first in range(PRODUCERS):
                     producers.start_soon(produce, queue, references[first::PRODUCERS])
             say("submitted")
+            await queue.aclose()  # all of it, and what an earlier life left
 
 
 def tell(outcome: Outcome) -> None:

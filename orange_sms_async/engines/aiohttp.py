@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from orange_sms_async._wire import Answer
-from orange_sms_async.engines import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
+from orange_sms_async.engines.exchange import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
 
 
 class AiohttpEngine:

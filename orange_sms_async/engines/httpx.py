@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import anyio
 
 from orange_sms_async._wire import Answer
-from orange_sms_async.engines import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
+from orange_sms_async.engines.exchange import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
 
 if TYPE_CHECKING:
     import httpx

@@ -1,52 +1,85 @@
-"""Where messages wait and outcomes are kept."""
+"""Where messages wait and outcomes are kept: what every such place does."""
 
 import asyncio
 import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Protocol
 
 import attrs
 
 from orange_sms_async.messages import OutboundMessage, ResourceId
-from orange_sms_async.outcomes import Outcome, Priority, State
+from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
-OnUnknown = Literal["report", "resend"]
 
-
-@attrs.define(eq=False)
+@attrs.frozen
 class Entry:
     """
-    A message on its way, with what was said when it was submitted.
+    A message with what was said when it was submitted.
 
     Attributes:
+        message: the message.
+        priority: its lane.
         not_before: seconds on the queue's clock; 0 for at once.
         expires_at: seconds on the queue's clock; infinite for never.
-        on_unknown: what to do once when its outcome is unknown; "resent" when that was done, so
-            that nothing but SENT can be said of it with certainty.
+        on_unknown: what to do once when its outcome is unknown.
     """
 
     message: OutboundMessage
     priority: Priority
     not_before: float = 0.0
     expires_at: float = math.inf
-    on_unknown: OnUnknown | Literal["resent"] = "report"
-    state: State = State.QUEUED
+    on_unknown: OnUnknown = "report"
+
+
+@attrs.frozen
+class Claim:
+    """
+    A message taken from its lane, to be attempted once. It is SENDING until its claim is over.
+
+    Attributes:
+        entry: the message, as it was submitted.
+        owner: who claimed it: one opening of an outbox.
+        attempt: how many times it has been claimed, this one included.
+        again: whether it may have been sent before, so that nothing but SENT can be said of it
+            with certainty.
+    """
+
+    entry: Entry
+    owner: str
+    attempt: int
+    again: bool = False
+
+    @property
+    def message(self) -> OutboundMessage:
+        """The message."""
+        return self.entry.message
+
+    @property
+    def reference(self) -> str:
+        """The message's reference."""
+        return self.entry.message.reference
 
 
 class Outbox(Protocol):
     """
     What `SendQueue` needs of the place where its messages wait.
 
-    Every change is kept when its await returns. Times are seconds on the queue's clock.
+    Every change is kept when its await returns. Times are seconds on the queue's clock. Whoever
+    has the turn claims messages. What a claim came to is kept only while that claim holds: it
+    names who claimed and which attempt it was, so that nobody settles or puts back what is in
+    other hands by now.
     """
 
     durable: bool
     """Whether messages outlive the process; if not, who stops waiting for one withdraws it."""
 
+    has_turn: bool
+    """Whether this process is the one that may claim."""
+
     sent_lately: bool
-    """Whether something may have left within the last second before it was opened."""
+    """Whether something may have left within the last second before the turn was had."""
 
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         """
@@ -58,7 +91,7 @@ class Outbox(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of what `open` took."""
+        """Let go of what `open` took, the turn included."""
 
     @property
     def unfinished(self) -> int:
@@ -79,21 +112,32 @@ class Outbox(Protocol):
         ...
 
     async def ready_at(self) -> float | None:
-        """Tell from when on a message can be taken; None when none waits."""
+        """Tell from when on a message can be claimed; None when none waits."""
         ...
 
-    async def take(self, now: float) -> Entry | None:
-        """Take the oldest ready message of the most urgent lane: it is SENDING."""
+    async def claim(self, now: float) -> Claim | None:
+        """Take the oldest ready message of the most urgent lane."""
         ...
 
-    async def put_back(self, entry: Entry) -> None:
-        """Return a taken message to the head of its lane, as its attributes now say."""
-
-    async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
+    async def put_back(self, claim: Claim, *, again: bool) -> None:
         """
-        Keep what became of a taken message; return it as kept, and others that this settled.
+        Return a claimed message to the head of its lane, unless the claim is over.
 
-        Where receipts are kept, one of them may tell that an unknown message was sent.
+        Args:
+            claim: as it was given.
+            again: whether the message may have been sent, as its next claim will say.
+        """
+
+    async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
+        """
+        Keep what became of a claimed message.
+
+        A claim that is over changes nothing, but that what really happened (SENT, FAILED) still
+        settles an UNKNOWN message.
+
+        Returns:
+            It as kept, and others that this settled: where receipts are kept, one of them may
+            tell that an unknown message was sent. Nothing if the message is in other hands.
         """
         ...
 
@@ -102,14 +146,15 @@ class Outbox(Protocol):
         ...
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        """Keep that a message was withdrawn or expired, if it waits."""
+        """Keep that a message was withdrawn or expired, if it waits and cannot have been sent."""
         ...
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
         """
         Keep what a person found out about an UNKNOWN message; None: it waits again.
 
-        Returns it as kept, and others that this settled; nothing if there is no such message.
+        Returns:
+            It as kept, and others that this settled; nothing if there is no such message.
         """
         ...
 

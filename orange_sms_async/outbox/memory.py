@@ -2,116 +2,147 @@
 
 import heapq
 import itertools
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import attrs
+
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
+_OWNER = "this process"  # nobody else can claim
+
+
+@attrs.define(eq=False)
+class _Held:
+    """A message that is not finished, and where it is."""
+
+    entry: Entry
+    arrival: int
+    state: State = State.SCHEDULED
+    attempt: int = 0
+    again: bool = False
+
+
+class _Heap:
+    """Messages in one state, the first on top; those that left that state are dropped there."""
+
+    # A heap cannot give up what is in its middle.
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._items: list[tuple[float, int, _Held]] = []
+
+    def push(self, key: float, held: _Held) -> None:
+        held.state = self._state
+        heapq.heappush(self._items, (key, held.arrival, held))
+
+    def top(self) -> _Held | None:
+        while self._items and self._items[0][2].state is not self._state:
+            heapq.heappop(self._items)
+        return self._items[0][2] if self._items else None
+
 
 class MemoryOutbox:
-    """An ordered lane per priority, and a heap of what is for later."""
+    """A heap for each lane, in the order of submission, and one by date of what is for later."""
 
     durable = False
+    has_turn = True
     sent_lately = False
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-        self._lanes = {priority: OrderedDict[str, Entry]() for priority in Priority}
-        self._later: list[tuple[float, int, Entry]] = []
-        self._scheduled = Counter[Priority]()
         self._arrivals = itertools.count()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._held: dict[str, _Held] = {}
+        self._lanes = {priority: _Heap(State.QUEUED) for priority in Priority}
+        self._later = _Heap(State.SCHEDULED)
+        self._waiting = Counter[Priority]()
 
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         return []
 
     async def aclose(self) -> None:
-        self._entries.clear()
-        self._later.clear()
-        self._scheduled.clear()
-        for lane in self._lanes.values():
-            lane.clear()
+        self._forget()
 
     @property
     def unfinished(self) -> int:
-        return len(self._entries)
+        return len(self._held)
 
     def waiting(self, priority: Priority) -> int:
-        return len(self._lanes[priority]) + self._scheduled[priority]
+        return self._waiting[priority]
 
     def add(self, entry: Entry) -> None:
-        self._entries[entry.message.reference] = entry
+        held = self._held[entry.message.reference] = _Held(entry, next(self._arrivals))
+        self._waiting[entry.priority] += 1
         if entry.not_before:
-            entry.state = State.SCHEDULED
-            self._scheduled[entry.priority] += 1
-            heapq.heappush(self._later, (entry.not_before, next(self._arrivals), entry))
+            self._later.push(entry.not_before, held)
         else:
-            self._queue(entry)
+            self._queue(held)
 
-    def _queue(self, entry: Entry) -> None:
-        entry.state = State.QUEUED
-        self._lanes[entry.priority][entry.message.reference] = entry
+    def _queue(self, held: _Held) -> None:
+        self._lanes[held.entry.priority].push(held.arrival, held)
 
     async def ready_at(self) -> float | None:
-        if any(self._lanes.values()):
+        if any(lane.top() for lane in self._lanes.values()):
             return 0.0
-        self._drop_withdrawn()
-        return self._later[0][0] if self._later else None
+        first = self._later.top()
+        return first.entry.not_before if first else None
 
-    async def take(self, now: float) -> Entry | None:
-        self._promote(now)
-        for lane in self._lanes.values():
-            if lane:
-                _, entry = lane.popitem(last=False)
-                entry.state = State.SENDING
-                return entry
+    async def claim(self, now: float) -> Claim | None:
+        while (due := self._later.top()) and due.entry.not_before <= now:
+            self._queue(due)
+        for priority, lane in self._lanes.items():
+            if held := lane.top():
+                held.state, held.attempt = State.SENDING, held.attempt + 1
+                self._waiting[priority] -= 1
+                return Claim(held.entry, _OWNER, held.attempt, held.again)
         return None
 
-    def _promote(self, now: float) -> None:
-        self._drop_withdrawn()
-        while self._later and self._later[0][0] <= now:
-            _, _, entry = heapq.heappop(self._later)
-            self._scheduled[entry.priority] -= 1
-            self._queue(entry)
-            self._drop_withdrawn()
+    async def put_back(self, claim: Claim, *, again: bool) -> None:
+        if held := self._claimed(claim):
+            held.again = again
+            self._waiting[held.entry.priority] += 1
+            self._queue(held)
 
-    def _drop_withdrawn(self) -> None:
-        # A heap cannot give up what is in its middle: the withdrawn go when they reach the top.
-        while self._later and self._later[0][2].state is not State.SCHEDULED:
-            heapq.heappop(self._later)
-
-    async def put_back(self, entry: Entry) -> None:
-        self._queue(entry)
-        self._lanes[entry.priority].move_to_end(entry.message.reference, last=False)
-
-    async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
-        self._entries.pop(outcome.reference).state = outcome.state
+    async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
+        held = self._claimed(claim)
+        if held is None:
+            return []  # what is unknown is finished, and so forgotten
+        self._finish(held, outcome)
         return [outcome]
+
+    def _claimed(self, claim: Claim) -> _Held | None:
+        held = self._held.get(claim.reference)
+        holds = held and held.state is State.SENDING and held.attempt == claim.attempt
+        return held if holds and claim.owner == _OWNER else None
+
+    def _finish(self, held: _Held, outcome: Outcome) -> None:
+        del self._held[outcome.reference]
+        held.state = outcome.state
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
         return None  # what is sent is forgotten, so that a receipt is of nobody
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        entry = self._entries.get(outcome.reference)
-        if entry is None or not entry.state.waits or entry.on_unknown == "resent":
+        held = self._held.get(outcome.reference)
+        if held is None or not held.state.waits or held.again:
             return False
-        if entry.state is State.SCHEDULED:
-            self._scheduled[entry.priority] -= 1
-        else:
-            del self._lanes[entry.priority][outcome.reference]
-        await self.settle(outcome, now)
+        self._waiting[held.entry.priority] -= 1
+        self._finish(held, outcome)
         return True
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
         return []  # what is unknown is finished, and so forgotten
 
     async def find(self, reference: str) -> Outcome:
-        return Outcome(reference, self._entries[reference].state)
+        return Outcome(reference, self._held[reference].state)
 
     async def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
-        for reference, entry in list(self._entries.items()):
-            if state in (None, entry.state):
-                yield Outcome(reference, entry.state)
+        for reference, held in list(self._held.items()):
+            if state in (None, held.state):
+                yield Outcome(reference, held.state)

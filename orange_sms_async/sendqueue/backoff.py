@@ -32,7 +32,12 @@ class Backoff:
         """
         Go on at once with a new token, but pause if the one before never worked either.
 
-        slot: when the refused request left; False if it left with a token refused before.
+        Args:
+            now: the event loop's time.
+            slot: when the refused request left.
+
+        Returns:
+            False if it left with a token that was refused before.
         """
         if slot < self._token_refused_at:
             return False

@@ -33,6 +33,9 @@ class SendReport:
     What became of one message of a bulk: a resource id or an error, never both.
 
     Attributes:
+        message: the message.
+        resource_id: what Orange calls it, if it took it.
+        error: what became of it instead.
         delivery: the receipt that brought it furthest, in a bulk that waits for receipts.
     """
 
@@ -72,6 +75,7 @@ class Bulk:
         self._fed = False
         self._source_error: Exception | None = None
         self._reports = asyncio.Queue[SendReport | None]()
+        self._feeder: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._feeder = asyncio.create_task(self._feed(), name="orange-sms bulk")
@@ -83,12 +87,13 @@ class Bulk:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._feeder.cancel()
-        # Not to be cut by a scope around the bulk: nothing is left waiting that nobody reads of.
+        feeder = cast("asyncio.Task[None]", self._feeder)
+        feeder.cancel()
+        # Shielded, so that no message stays queued unread.
         for waiting in self._waiting:
             waiting.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.wait({self._feeder, *self._waiting})
+            await asyncio.wait({feeder, *self._waiting})
             if self._withdraw:
                 for number, future in list(self._futures.items()):
                     if future.cancel():
@@ -98,7 +103,15 @@ class Bulk:
         return self
 
     async def __anext__(self) -> SendReport:
-        """After the last report, raise what the source of the messages raised, if it did."""
+        """
+        Return the next report.
+
+        Raises:
+            RuntimeError: the bulk was not entered; nothing of it was submitted.
+            Exception: after the last report, what the source of the messages raised, if it did.
+        """
+        if self._feeder is None:
+            raise RuntimeError("use a bulk inside `async with queue.bulk(…) as reports:`")
         report = await self._reports.get()
         if report is None:
             self._reports.put_nowait(None)

@@ -1,6 +1,7 @@
 """Waiting for the receipt of a message, by its reference or in a bulk."""
 
 import asyncio
+import gc
 from datetime import timedelta
 
 import pytest
@@ -55,8 +56,8 @@ class TestDelivered:
         Its reference is enough, before there is a resource id.
         """
         async with opened() as queue:
-            waiting = asyncio.gather(queue.delivered("a"), return_exceptions=True)
-            assert isinstance((await waiting)[0], KeyError)
+            with pytest.raises(KeyError):
+                await queue.delivered("a")
             await queue.submit(named("a"))
             waiting = asyncio.create_task(queue.delivered("a"))
             await queue.join()
@@ -106,7 +107,19 @@ class TestDelivered:
                 await queue.delivered("a", timeout)
 
             assert timeout == pytest.approx(asyncio.get_running_loop().time() - start, abs=0.1)
-            assert {} == queue._awaiting
+
+    async def test_who_waits_in_vain_is_forgotten(self, opened):
+        """
+        However often: nothing of those that gave up stays with the queue.
+        """
+        async with opened() as queue:
+            await queue.send(named("a"))
+            before = futures()
+            for _ in range(100):
+                with pytest.raises(TimeoutError):
+                    await queue.delivered("a", 0)
+
+            assert 50 > futures() - before
 
     async def test_a_person_finds_out_whose_a_receipt_was(self, line, opened):
         """
@@ -219,3 +232,9 @@ class TestDelivered:
                 assert [("id-b", None)] == [
                     (report.resource_id, report.delivery) async for report in reports
                 ]
+
+
+def futures():
+    """Count the futures that anybody still has."""
+    gc.collect()
+    return sum(isinstance(each, asyncio.Future) for each in gc.get_objects())

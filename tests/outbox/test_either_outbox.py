@@ -24,11 +24,10 @@ from orange_sms_async.outbox.sqlite import SqliteOutbox
 @pytest.fixture(params=["memory", "sqlite"])
 def over(request, line, path):
     """A queue over each kind of outbox: what holds for one holds for the other."""
-    makers = {"memory": MemoryOutbox, "sqlite": lambda: SqliteOutbox(path)}
 
     def queue(rate: float | None = None, **settings):
-        line_ = line if rate is None else line.paced(rate)
-        return SendQueue(line_, outbox=makers[request.param](), **settings)
+        outbox = MemoryOutbox() if request.param == "memory" else SqliteOutbox(path)
+        return SendQueue(line if rate is None else line.paced(rate), outbox=outbox, **settings)
 
     return queue
 
@@ -53,6 +52,7 @@ class TestEitherOutbox:
             await queue.send(named("first"))
             for text in ("n1", "b1", "u1", "n2", "b2", "u2"):
                 queue.submit_nowait(named(text), priority=lanes[text[0]])
+            await queue.aclose()
 
         assert ["first", "u1", "u2", "n1", "n2", "b1", "b2"] == line.texts
 
@@ -103,6 +103,7 @@ class TestEitherOutbox:
             await queue.submit(named("c"), not_before=later(queue, 20))
             await queue.submit(named("b"), not_before=later(queue, 10))
             await queue.submit(named("a"))
+            await queue.aclose()
 
         assert ["a", "b", "c"] == line.texts
         assert [0, 10, 20] == [round(time - start) for time in line.times]
@@ -117,6 +118,7 @@ class TestEitherOutbox:
             futures = [await queue.submit(named(str(n)), expires_at=due) for n in range(10)]
             await queue.submit(named("valid"))
             results = await asyncio.gather(*futures, return_exceptions=True)
+            await queue.aclose()
 
         assert {MessageExpired} == {type(result) for result in results}
         assert ["0", "valid"] == line.texts
@@ -131,6 +133,7 @@ class TestEitherOutbox:
             await asyncio.wait_for(queue.submit(named("y")), 1)
             with pytest.raises(MessageWithdrawn):
                 await first
+            await queue.aclose()
 
         assert ["y"] == line.texts
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from disk import MONTH, crash, leave, on_disk, outcomes
 from line import Line, named
-from times import later
+from times import emptied, later
 
 from orange_sms_async import Priority, QueueClosed, SendQueue
 from orange_sms_async.errors import OutboxUnusable
@@ -244,8 +244,8 @@ class TestBadGround:
             await outbox.open(0.0, MONTH)
         with contextlib.closing(sqlite3.connect(path, timeout=0)) as db:
             db.execute("ALTER TABLE away RENAME TO message")
-        async with opened():
-            pass
+        async with opened() as queue:
+            await queue.aclose()
 
         assert ["a"] == line.accepted
 
@@ -267,20 +267,21 @@ async def submit_until_full(queue, count, admitted):
 
 
 class TestFullDisk:
-    async def test_no_more_is_admitted_and_what_was_is_sent(self, line, opened, path):
+    async def test_no_more_is_admitted_and_what_was_is_sent(self, line, outbox, opened, path):
         """
         A file that cannot grow refuses new messages by their error, and loses none.
         """
         admitted = {}
-        async with asyncio.timeout(600), opened() as queue:
-            connection = queue._outbox._file.connection
+        async with asyncio.timeout(600), SendQueue(line, outbox=outbox) as queue:
+            connection = outbox._file.connection
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages + 10}")
             with pytest.raises(OutboxUnusable, match=r"outbox\.db: .*full"):
                 await submit_until_full(queue, 10_000, admitted)
             results = await asyncio.gather(*admitted.values(), return_exceptions=True)
-        async with opened():
-            pass
+            await queue.aclose()
+        async with opened() as queue:
+            await queue.aclose()
 
         assert admitted
         assert {str, QueueClosed} >= {type(result) for result in results}
@@ -303,7 +304,7 @@ class TestFullDisk:
         left = [time for time, _ in line.left]
         async with opened() as queue:
             unknown = {outcome.reference for outcome in queue.recovered}
-            await queue.join()
+            await emptied(queue)
             states = await outcomes(queue)
 
         assert admitted.keys() | {"first"} <= states.keys()

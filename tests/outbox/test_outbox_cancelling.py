@@ -42,6 +42,7 @@ class TestCancelling:
         told = []
         async with opened(on_outcome=told.append) as queue:
             (await queue.submit(named("a"))).cancel()
+            await queue.aclose()
 
         assert ["a"] == line.texts
         assert [State.SENT] == [outcome.state for outcome in told]

@@ -6,11 +6,18 @@ import math
 import threading
 import time
 
-from disk import on_disk
+from disk import DAY, leave, on_disk
 from line import named
 from times import later
 
-from orange_sms_async import AuthenticationFailed, ConnectionFailed, OutcomeUnknown, QueueClosed
+from orange_sms_async import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    OutcomeUnknown,
+    Priority,
+    QueueClosed,
+)
+from orange_sms_async.outbox import Entry
 
 
 class TestClosing:
@@ -26,9 +33,35 @@ class TestClosing:
         left = [text for text, state in on_disk(path).items() if state == "queued"]
         assert ["b", "c", "d"][-len(left) :] == left
         assert len(left) == sum(isinstance(f.exception(), QueueClosed) for f in futures)
-        async with opened():
-            pass
+        async with opened() as queue:
+            await queue.aclose()
         assert ["a", "b", "c", "d"] == line.accepted
+
+    async def test_leaving_the_block_leaves_what_waits_on_disk(self, line, opened, path):
+        """
+        It waits for what is on the wire and being written; the rest is for the next queue.
+        """
+        line.delay = 1.0
+        async with opened() as queue:
+            first = await queue.submit(named("a"))
+            await asyncio.sleep(0.1)
+            last = queue.submit_nowait(named("b"))
+
+        assert {"a": "sent", "b": "queued"} == on_disk(path)
+        assert "id-a" == first.result()
+        assert isinstance(last.exception(), QueueClosed)
+
+    async def test_joining_waits_for_what_was_submitted_here(self, line, opened, path):
+        """
+        And not for what an earlier queue left for tomorrow.
+        """
+        await leave(path, Entry(named("tomorrow"), Priority.URGENT, not_before=time.time() + DAY))
+        async with opened() as queue:
+            futures = [await queue.submit(named(text)) for text in "abc"]
+            await queue.join()
+
+            assert all(future.done() for future in futures)
+        assert "scheduled" == on_disk(path)["tomorrow"]
 
     async def test_wrong_credentials_leave_what_waits_on_disk(self, line, opened, path):
         """
@@ -42,8 +75,8 @@ class TestClosing:
         assert {"a": "queued", "b": "queued", "c": "queued"} == on_disk(path)
         causes = [future.exception().__cause__ for future in futures]
         assert [AuthenticationFailed] * 3 == [type(cause) for cause in causes]
-        async with opened():
-            pass
+        async with opened() as queue:
+            await queue.aclose()
         assert ["a", "b", "c"] == line.accepted
 
     async def test_what_comes_back_unsent_to_a_closed_queue_waits_on_disk(self, line, opened, path):
@@ -81,6 +114,7 @@ class TestClosing:
             async with queue.bulk(named(str(n)) for n in range(50)) as reports:
                 async for _ in reports:
                     break
+            await queue.aclose()
 
         assert {"sent"} == set(on_disk(path).values())
 
@@ -107,14 +141,18 @@ class TestClosing:
         """
         The file, its thread and its lock go with the queue.
         """
-        threads = threading.active_count()
+        assert 0 == await settled(threads_of_ours, 0)
         async with opened() as queue:
             await queue.send(named("a"))
-            assert threads < threading.active_count()
+            assert 1 == threads_of_ours()
         del queue
         gc.collect()
 
-        assert threads == await settled(threading.active_count, threads)
+        assert 0 == await settled(threads_of_ours, 0)
+
+
+def threads_of_ours():
+    return sum(thread.name.startswith("orange-sms") for thread in threading.enumerate())
 
 
 async def settled(value, expected):

@@ -52,6 +52,7 @@ class TestCommitted:
         line.answers.append(RequestRejected())
         async with opened(on_outcome=lambda _: seen.append(on_disk(path))) as queue:
             await queue.submit(named("a"))
+            await queue.aclose()
 
         assert [{"a": "failed"}] == seen
 
@@ -67,13 +68,13 @@ class TestCommitted:
         assert await keeping is None
         assert {"a": "queued"} == on_disk(path)
 
-    async def test_many_producers_share_a_commit(self, opened):
+    async def test_many_producers_share_a_commit(self, line, outbox):
         """
         A hundred submitted together wait for a few fsyncs, not for a hundred.
         """
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             statements = []
-            queue._outbox._file.connection.set_trace_callback(statements.append)
+            outbox._file.connection.set_trace_callback(statements.append)
             due = later(queue, 60)
             await asyncio.gather(*(queue.submit(named(str(n)), not_before=due) for n in range(100)))
 
@@ -81,13 +82,13 @@ class TestCommitted:
             assert 100 == queue.statistics().waiting[Priority.NORMAL]
             await queue.aclose(drain=False)
 
-    async def test_every_commit_reaches_the_disk(self, opened):
+    async def test_every_commit_reaches_the_disk(self, line, outbox):
         """
         A write-ahead log synchronised at each commit, and one owner.
         """
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox):
             pragma = {
-                name: queue._outbox._file.connection.execute(f"PRAGMA {name}").fetchone()[0]
+                name: outbox._file.connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "locking_mode")
             }
 

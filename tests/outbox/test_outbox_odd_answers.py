@@ -22,16 +22,16 @@ class OddError(RequestRejected):
 
 
 class TestOddAnswers:
-    async def test_an_error_with_odd_luggage(self, line, opened, path):
+    async def test_an_error_with_odd_luggage(self, line, outbox, path):
         """
         Its words are kept, what else it carries is not: neither the queue nor the file minds.
         """
         line.answers.append(OddError("no"))
-        async with asyncio.timeout(60), opened() as queue:
+        async with asyncio.timeout(60), SendQueue(line, outbox=outbox) as queue:
             with pytest.raises(OddError):
                 await queue.send(sms("a", reference="a"))
             assert "id-b" == await queue.send(named("b"))
-            await queue._outbox.forget()
+            await outbox.forget()
 
             assert (RequestRejected, "no") == (
                 type((await queue.outcome("a")).error),

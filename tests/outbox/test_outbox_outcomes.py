@@ -25,6 +25,7 @@ class TestOutcomes:
         async with opened() as queue:
             for text in "abc":
                 await queue.submit(named(text))
+            await queue.join()
         async with opened() as queue:
             await queue.submit(named("d"), not_before=later(queue, 60))
 
@@ -154,8 +155,10 @@ class TestRetention:
         await outbox.open(0.0, timedelta(seconds=10))
         left = []
         for moment in (*[1.0] * 40, *[DAY + 2] * 5):
-            taken = (await outbox.take(moment)).message.reference
-            await outbox.settle(Outcome(taken, State.SENT, ResourceId("id")), moment)
+            claim = await outbox.claim(moment)
+            assert claim
+            sent = Outcome(claim.reference, State.SENT, ResourceId("id"))
+            await outbox.settle(claim, sent, moment)
             left.append(len(on_disk(path)))
         await outbox.aclose()
 

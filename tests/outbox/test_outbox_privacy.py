@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from disk import DAY, Opaque
-from line import Line, named, sms
+from line import named, sms
 from times import later
 
 from orange_sms_async import (
@@ -32,31 +32,31 @@ class TestForgetting:
     def bytes_on_disk(self, path):
         return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
 
-    async def test_numbers_and_texts_are_nowhere_in_the_file(self, path):
+    async def test_numbers_and_texts_are_nowhere_in_the_file(self, outbox, path):
         """
         Neither in the tables nor in what the file no longer uses, nor beside it.
         """
         line, text = Opaque(), self.TEXT.decode()
         line.answers.extend([None, RequestRejected()])
-        async with SendQueue(line, outbox=SqliteOutbox(path)) as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             for n in range(40):
                 await queue.submit(sms(text * 30, reference=f"long {n}", sender_name="MonService"))
                 await queue.submit(sms(f"{text} {n}", reference=f"short {n}"))
             await queue.join()
             assert self.TEXT in self.bytes_on_disk(path)
-            assert 80 == await queue._outbox.forget()
+            assert 80 == await outbox.forget()
 
             for secret in (self.NUMBER, self.TEXT, b"MonService"):
                 assert secret not in self.bytes_on_disk(path)
         for secret in (self.NUMBER, self.TEXT, b"MonService"):
             assert secret not in self.bytes_on_disk(path)
 
-    async def test_what_retention_removes_is_removed(self, path):
+    async def test_what_retention_removes_is_removed(self, outbox, path):
         """
         No trace of its text stays in the pages that are free now.
         """
-        settings = {"outbox": SqliteOutbox(path), "retention": timedelta(seconds=1)}
-        async with SendQueue(Opaque(), **settings) as queue:
+        second = timedelta(seconds=1)
+        async with SendQueue(Opaque(), outbox=outbox, retention=second) as queue:
             for n in range(40):
                 await queue.submit(sms(f"{self.TEXT.decode() * 30} {n}"))
             await queue.join()
@@ -66,26 +66,26 @@ class TestForgetting:
 
         assert self.TEXT not in self.bytes_on_disk(path)
 
-    async def test_what_a_file_holds_does_not_depend_on_how_sqlite_was_built(self, opened):
+    async def test_what_a_file_holds_does_not_depend_on_how_sqlite_was_built(self, line, outbox):
         """
         Some builds leave deleted content in the file unless told otherwise.
         """
-        async with opened() as queue:
-            [(deletes,)] = queue._outbox._file.connection.execute("PRAGMA secure_delete").fetchall()
+        async with SendQueue(line, outbox=outbox):
+            [(deletes,)] = outbox._file.connection.execute("PRAGMA secure_delete").fetchall()
 
         assert 1 == deletes
 
-    async def test_outcomes_stay_and_references_are_recognised(self, line, opened):
+    async def test_outcomes_stay_and_references_are_recognised(self, line, outbox, opened):
         """
         Sent stays sent: the same message is not sent again, another one is refused.
         """
         line.answers.extend([None, RequestRejected("no", request_id="r-1")])
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             for text in "ab":
                 await queue.submit(named(text))
             await queue.join()
-            await queue._outbox.forget()
-            assert 0 == await queue._outbox.forget()
+            await outbox.forget()
+            assert 0 == await outbox.forget()
         async with opened() as queue:
             assert "id-a" == await queue.send(named("a"))
             with pytest.raises(InvalidMessage, match="reference"):
@@ -96,30 +96,32 @@ class TestForgetting:
         assert "r-1" == rejected.value.request_id
         assert ["a", "b"] == line.texts
 
-    async def test_what_waits_or_is_unknown_is_not_forgotten(self, line, opened):
+    async def test_what_waits_or_is_unknown_is_not_forgotten(self, line, outbox):
         """
         It may have to be sent yet.
         """
         line.answers.append(OutcomeUnknown())
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             await queue.submit(named("unknown"))
             await queue.submit(named("waits"), not_before=later(queue, 60))
             await asyncio.sleep(1)
-            assert 0 == await queue._outbox.forget()
+            assert 0 == await outbox.forget()
             await queue.resolve("unknown", sent=None)
+            await queue.aclose()
 
         assert ["unknown", "unknown", "waits"] == line.texts
 
-    async def test_two_files_have_two_keys(self, tmp_path):
+    async def test_two_files_have_two_keys(self, line, tmp_path):
         """
         A hash of one file says nothing about another.
         """
         hashes = []
         for name in ("one", "two"):
             path = tmp_path / name
-            async with SendQueue(Line(), outbox=SqliteOutbox(path)) as queue:
+            outbox = SqliteOutbox(path)
+            async with SendQueue(line, outbox=outbox) as queue:
                 await queue.send(named("a"))
-                await queue._outbox.forget()
+                await outbox.forget()
             with contextlib.closing(sqlite3.connect(path)) as db:
                 hashes += db.execute("SELECT fingerprint FROM message").fetchall()
 

@@ -48,7 +48,7 @@ class TestReferences:
             assert State.SENDING is (await queue.outcome("a")).state
 
             third = await queue.submit(named("a"))
-            assert ["id-a"] * 3 == await asyncio.gather(first, second, third)
+            assert ["id-a"] * 3 == [*await asyncio.gather(first, second, third)]
         assert ["a"] == line.texts
 
     @pytest.mark.parametrize("again", ["same queue", "restarted"])
@@ -99,9 +99,11 @@ class TestReferences:
         async with opened() as queue:
             await queue.submit(named("a"))
             await queue.submit(named("b"))
+            await queue.aclose()
         async with opened() as queue:
             assert "Expired contract" == (await queue.outcome("a")).error.reason
             assert (await queue.outcome("b")).error.accepted
+            await queue.aclose()
 
     async def test_an_error_of_somebodys_own_class(self, line, opened):
         """
@@ -114,8 +116,10 @@ class TestReferences:
         line.answers.append(Blacklisted("no"))
         async with opened() as queue:
             await queue.submit(named("a"))
+            await queue.aclose()
         async with asyncio.timeout(60), opened() as queue:
             raised = (await queue.submit(named("a"))).exception()
+            await queue.aclose()
 
         assert (Refused, "no") == (type(raised), str(raised))
 

@@ -8,9 +8,15 @@ import time
 import pytest
 from disk import MONTH, Peeking, leave, on_disk, outcomes
 from line import Line, most_in_a_second, named
-from times import now
+from times import emptied, now
 
-from orange_sms_async import MessageExpired, OutcomeUnknown, Priority, SendQueue
+from orange_sms_async import (
+    MessageExpired,
+    OutcomeUnknown,
+    Priority,
+    RequestRejected,
+    SendQueue,
+)
 from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outcomes import State
@@ -40,19 +46,20 @@ class TestOpening:
         """
         await leave(path, *(Entry(named(text), Priority.NORMAL) for text in "abc"))
         async with opened() as queue:
-            await queue.join()
+            await emptied(queue)
 
             assert ["a", "b", "c"] == line.texts
             assert {"sent"} == set((await outcomes(queue)).values())
             assert [] == queue.recovered
+            await queue.aclose()
 
-    async def test_leaving_the_block_drains_what_an_earlier_process_left(self, line, opened, path):
+    async def test_closing_sends_what_an_earlier_process_left(self, line, opened, path):
         """
-        Open and leave: that sends what waits.
+        Open and close: that sends what waits.
         """
         await leave(path, *(Entry(named(text), Priority.NORMAL) for text in "abc"))
-        async with opened():
-            pass
+        async with opened() as queue:
+            await queue.aclose()
 
         assert ["a", "b", "c"] == line.accepted
 
@@ -71,6 +78,7 @@ class TestOpening:
             found = {outcome.reference: outcome.state for outcome in queue.recovered}
             with pytest.raises(MessageExpired):
                 await (await queue.submit(named("late")))
+            await queue.aclose()
 
         assert {"late": State.EXPIRED, "later": State.EXPIRED} == found
         assert ["valid"] == line.texts
@@ -85,6 +93,7 @@ class TestOpening:
         await leave(path, *(Entry(named(text), lanes[text[0]]) for text in texts))
         async with opened() as queue:
             waiting = queue.statistics().waiting
+            await queue.aclose()
 
         assert {Priority.URGENT: 2, Priority.NORMAL: 2, Priority.BULK: 2} == waiting
         assert ["u1", "u2", "n1", "n2", "b1", "b2"] == line.texts
@@ -100,8 +109,8 @@ class TestOpening:
             Entry(named("a"), Priority.NORMAL, not_before=due),
         )
         start = now()
-        async with opened():
-            pass
+        async with opened() as queue:
+            await queue.aclose()
 
         assert ["a", "b"] == line.texts
         assert [40, 50] == pytest.approx([time - start for time in line.times], abs=2)
@@ -116,12 +125,25 @@ class TestOpening:
         await leave(path, Entry(whole, Priority.NORMAL), Entry(named("plain"), Priority.BULK))
         outbox = SqliteOutbox(path)
         await outbox.open(0.0, MONTH)
-        taken = [(await outbox.take(0.0)).message for _ in range(2)]
+        taken = [(await outbox.claim(0.0)).message for _ in range(2)]
         await outbox.aclose()
 
         assert whole == taken[0]
         assert named("plain").sender_address == taken[1].sender_address
         assert (None, False) == (taken[1].sender_name, taken[1].on_net)
+
+    async def test_what_is_read_back_is_not_checked_again(self, line, opened, path):
+        """
+        Rules grow: what was right when it was admitted goes to Orange, which decides.
+        """
+        await leave(path, Entry(named("a"), Priority.NORMAL), Entry(named("b"), Priority.NORMAL))
+        with contextlib.closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE message SET recipient = '+0', sender_name = 'Much too long a name'")
+        line.answers.append(RequestRejected())
+        async with opened() as queue:
+            await queue.aclose()
+
+        assert {"a": "failed", "b": "sent"} == on_disk(path)
 
     async def test_one_outbox_is_opened_again_and_again(self, line, path):
         """

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from disk import MONTH, Peeking, crash, leave
 from line import Line, named
-from times import later
+from times import emptied, later
 
 from orange_sms_async import (
     ConnectionFailed,
@@ -112,7 +112,7 @@ class TestUnknown:
         second.path = first.crashes[0]
         async with SendQueue(second, outbox=SqliteOutbox(second.path)) as queue:
             assert [] == queue.recovered
-            await queue.join()
+            await emptied(queue)
         async with SendQueue(third, outbox=SqliteOutbox(second.crashes[0])) as queue:
             [recovered] = queue.recovered
 
@@ -144,7 +144,7 @@ class TestUnknown:
         await leave(path, Entry(named("a"), Priority.NORMAL, on_unknown="resend", expires_at=10.0))
         outbox = SqliteOutbox(path)
         await outbox.open(0.0, MONTH)
-        await outbox.take(0.0)
+        await outbox.claim(0.0)
         copy = crash(path)
         await outbox.aclose()
         async with SendQueue(line, outbox=SqliteOutbox(copy)) as queue:

@@ -8,8 +8,9 @@ import sys
 import pytest
 from line import named
 from receipt import NUMBER, receipt
+from times import emptied
 
-from orange_sms_async import OutcomeUnknown
+from orange_sms_async import OutcomeUnknown, SendQueue
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite.database import OUTBOX, Format, connect
 from orange_sms_async.outcomes import State
@@ -40,7 +41,7 @@ async def test_a_file_of_the_first_version_goes_on(line, earlier, opened):
     Nothing in it is lost, and its messages take receipts.
     """
     async with opened() as queue:
-        await queue.join()
+        await emptied(queue)
         await queue.keep(receipt("id-sent"))
         states = {outcome.reference: outcome.state async for outcome in queue.outcomes()}
 
@@ -52,19 +53,19 @@ async def test_a_file_of_the_first_version_goes_on(line, earlier, opened):
     assert {"scheduled", "queued"} == set(line.texts)
 
 
-async def test_what_it_does_not_know_is_left_to_a_person(line, earlier, opened):
+async def test_what_it_does_not_know_is_left_to_a_person(line, outbox, earlier):
     """
     When its unknown messages left was not kept then, so that any receipt may be theirs.
     """
-    async with opened() as queue:
-        await queue.join()
+    async with SendQueue(line, outbox=outbox) as queue:
+        await emptied(queue)
         line.answers.append(OutcomeUnknown())
         await asyncio.wait({await queue.submit(named("new"))})
         assert await queue.keep(receipt("81e4")) is None
 
         assert State.UNKNOWN is (await queue.outcome("unknown")).state
         assert State.UNKNOWN is (await queue.outcome("new")).state
-        assert [] == await queue._outbox.perhaps_of("unknown")
+        assert [] == await outbox.perhaps_of("unknown")
 
 
 async def test_it_is_written_once_and_for_all(earlier, opened):

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from disk import crash
 from line import Line, named, sms
+from post import Post
 from receipt import ARRIVED, NETWORK, NUMBER, OTHER, receipt
 
 from orange_sms_async import DeliveryStatus, OutcomeUnknown, SendQueue
@@ -136,15 +137,15 @@ class TestKept:
 
         assert [("new",)] == kept
 
-    async def test_forgetting_takes_the_numbers_of_receipts_too(self, opened, path):
+    async def test_forgetting_takes_the_numbers_of_receipts_too(self, line, outbox, path):
         """
         Of finished messages and of nobody's; how far the messages came stays.
         """
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             await queue.send(named("a"))
             await queue.keep(receipt("id-a"))
             await queue.keep(receipt("other", number=OTHER))
-            await queue._outbox.forget()
+            await outbox.forget()
 
             assert (ARRIVED, "") == (
                 (await queue.outcome("a")).delivery.status,
@@ -153,14 +154,14 @@ class TestKept:
         assert not [number for number in (NUMBER, OTHER) if number.encode() in path.read_bytes()]
 
     @pytest.mark.parametrize("status", [NETWORK, ARRIVED])
-    async def test_a_receipt_of_a_message_that_is_forgotten(self, opened, path, status):
+    async def test_a_receipt_of_a_message_that_is_forgotten(self, line, outbox, path, status):
         """
         It is kept once, without the number, and tells how far the message came.
         """
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             await queue.send(named("a"))
             await queue.keep(receipt("id-a", NETWORK))
-            await queue._outbox.forget()
+            await outbox.forget()
             for _ in range(2):
                 await queue.keep(receipt("id-a", status))
             delivery = (await queue.outcome("a")).delivery
@@ -171,17 +172,17 @@ class TestKept:
         assert (status, "") == (delivery.status, delivery.address)
 
     async def test_the_receipts_of_a_forgotten_message_beside_an_unknown_one(
-        self, line, opened, path
+        self, line, outbox, path
     ):
         """
         That the number is still needed for the one is no reason to keep it with the other.
         """
-        async with opened() as queue:
+        async with SendQueue(line, outbox=outbox) as queue:
             await queue.send(named("a"))
             await queue.keep(receipt("id-a"))
             line.answers.append(OutcomeUnknown())
             await asyncio.wait({await queue.submit(named("b"))})
-            await queue._outbox.forget()
+            await outbox.forget()
         with contextlib.closing(sqlite3.connect(path)) as db:
             kept = db.execute("SELECT address FROM receipt").fetchall()
 
@@ -217,22 +218,11 @@ class TestKept:
                 queue.bulk([named("a")], delivered_within=1)
 
 
-async def post(receiver: ReceiptReceiver, resource_id: str) -> int:
+async def post(receiver, resource_id):
     """Post a receipt as Orange does; return the status of the answer."""
     info = {"address": f"tel:{NUMBER}", "deliveryStatus": ARRIVED}
     posted = {"deliveryInfoNotification": {"callbackData": resource_id, "deliveryInfo": info}}
-    body = json.dumps(posted).encode()
-    sent = []
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "client": None}
-    await receiver(scope, receive, send)
-    return sent[0]["status"]
+    return await Post(json.dumps(posted).encode()).to(receiver)
 
 
 async def test_a_receipt_before_the_crash_tells_what_was_on_the_wire(line, opened, path):
@@ -284,7 +274,7 @@ async def test_the_future_of_a_message_settled_by_a_receipt(line, opened):
         assert "81e4" == await future
 
 
-async def test_a_message_found_out_by_time(opened, line):
+async def test_a_message_found_out_by_time(line, opened, path):
     """
     The clock of the queue is the one that receipts are measured by.
     """
@@ -292,6 +282,7 @@ async def test_a_message_found_out_by_time(opened, line):
     async with opened() as queue:
         await asyncio.sleep(100)
         await asyncio.wait({await queue.submit(sms("a", reference="a"))})
-        row = queue._outbox._file.connection.execute("SELECT attempted_at FROM message").fetchone()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        [(attempted_at,)] = db.execute("SELECT attempted_at FROM message").fetchall()
 
-        assert time.time() + 100 == pytest.approx(row[0], abs=10)
+    assert time.time() + 100 == pytest.approx(attempted_at, abs=10)

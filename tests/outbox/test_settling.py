@@ -20,10 +20,10 @@ from orange_sms_async import (
     Priority,
     ResourceId,
 )
-from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox, received, settling, statements
 from orange_sms_async.outbox.sqlite.database import OUTBOX
-from orange_sms_async.outcomes import Outcome, State
+from orange_sms_async.outcomes import OnUnknown, Outcome, State
 
 
 class Story:
@@ -31,10 +31,23 @@ class Story:
 
     def __init__(self, path: Path) -> None:
         self.outbox = SqliteOutbox(path)
+        self.claims: dict[str, Claim] = {}
 
-    async def sending(self, reference: str, at: float, number: str = NUMBER, **how: str) -> None:
-        await self.outbox.add(Entry(named(reference, number), Priority.NORMAL, **how))
-        await self.outbox.take(at)
+    async def claim(self, at: float) -> None:
+        claim = await self.outbox.claim(at)
+        assert claim
+        self.claims[claim.reference] = claim
+
+    async def sending(
+        self,
+        reference: str,
+        at: float,
+        number: str = NUMBER,
+        on_unknown: OnUnknown = "report",
+    ) -> None:
+        entry = Entry(named(reference, number), Priority.NORMAL, on_unknown=on_unknown)
+        await self.outbox.add(entry)
+        await self.claim(at)
 
     async def unknown(self, reference: str, at: float, number: str = NUMBER, *, taken=False):
         await self.sending(reference, at, number)
@@ -48,22 +61,22 @@ class Story:
 
     async def twice(self, reference: str, at: float, *, lost=False) -> None:
         """Sent, unknown, and sent again: accepted under one id, and perhaps under two."""
-        entry = Entry(named(reference), Priority.NORMAL)
-        await self.outbox.add(entry)
-        await self.outbox.take(at)
-        entry.on_unknown = "resent"
-        await self.outbox.put_back(entry)
-        await self.outbox.take(at + 40)
+        await self.sending(reference, at, on_unknown="resend")
+        await self.outbox.put_back(self.claims[reference], again=True)
+        await self.claim(at + 40)
         outcome = Outcome(reference, State.SENT, ResourceId("second"))
         if lost:
             outcome = Outcome(reference, State.UNKNOWN, error=OutcomeUnknown())
         await self.settled(outcome, at + 41)
 
     async def not_sent(self, reference: str) -> None:
-        await self.outbox.put_back(Entry(named(reference), Priority.NORMAL))
+        await self.outbox.put_back(self.claims[reference], again=False)
+
+    async def kept(self, outcome: Outcome, at: float) -> list[Outcome]:
+        return await self.outbox.settle(self.claims[outcome.reference], outcome, at)
 
     async def settled(self, outcome: Outcome, at: float) -> dict[str, Outcome]:
-        return {each.reference: each for each in await self.outbox.settle(outcome, at)}
+        return {each.reference: each for each in await self.kept(outcome, at)}
 
     async def comes(self, resource_id: str, at: float, **what: str) -> tuple[Outcome, bool] | None:
         return await self.outbox.keep(receipt(resource_id, **what), at)
@@ -243,12 +256,9 @@ async def test_of_a_message_sent_again_the_first_attempt_counts(story):
     """
     Its receipt may be the one of either.
     """
-    entry = Entry(named("a"), Priority.NORMAL)
-    await story.outbox.add(entry)
-    await story.outbox.take(ATTEMPT)
-    entry.on_unknown = "resent"
-    await story.outbox.put_back(entry)
-    await story.outbox.take(ATTEMPT + 60)
+    await story.sending("a", ATTEMPT, on_unknown="resend")
+    await story.outbox.put_back(story.claims["a"], again=True)
+    await story.claim(ATTEMPT + 60)
     await story.comes("81e4", ATTEMPT + 30)
     lost = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
 
@@ -398,7 +408,7 @@ class Truth:
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         self.db.executescript("".join(OUTBOX.versions))
         self.now, self.count = 1_000.0, 0
-        self.on_wire: list[Entry] = []
+        self.on_wire: list[Claim] = []
         self.accepted: dict[str, tuple[str, float]] = {}  # resource id to reference and time
         self.ids: dict[str, str] = {}  # of those on the wire that Orange took
 
@@ -408,43 +418,41 @@ class Truth:
     def leaves(self, n: int) -> None:
         """What waits leaves, and a new message; its request arrives at Orange or does not."""
         self.count += 1
-        on_unknown = "resend" if n == 3 else "report"
+        on_unknown: OnUnknown = "resend" if n == 3 else "report"
         statements.add(
             self.db, Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown)
         )
-        while entry := statements.take(self.db, self.now):
-            self.on_wire.append(entry)
-            self.ids.pop(entry.message.reference, None)
+        while claim := statements.claim(self.db, "this process", self.now):
+            self.on_wire.append(claim)
+            self.ids.pop(claim.reference, None)
             if n:
                 resource_id = f"id-{len(self.accepted)}"
-                self.ids[entry.message.reference] = resource_id
-                self.accepted[resource_id] = entry.message.reference, self.now
+                self.ids[claim.reference] = resource_id
+                self.accepted[resource_id] = claim.reference, self.now
 
     def answered(self, n: int) -> None:
-        for entry in self.on_wire[n : n + 1]:
-            if resource_id := self.ids.get(entry.message.reference):
-                outcome = Outcome(entry.message.reference, State.SENT, ResourceId(resource_id))
-                self._settle(entry, outcome)
+        for claim in self.on_wire[n : n + 1]:
+            if resource_id := self.ids.get(claim.reference):
+                self._settle(claim, Outcome(claim.reference, State.SENT, ResourceId(resource_id)))
 
     def lost(self, n: int) -> None:
         """No answer: it is sent again where that was asked for."""
-        for entry in self.on_wire[n : n + 1]:
-            if entry.on_unknown == "resend":
-                entry.on_unknown = "resent"
-                self._put_back(entry)
+        for claim in self.on_wire[n : n + 1]:
+            if claim.entry.on_unknown == "resend" and not claim.again:
+                self._put_back(claim, again=True)
             else:
-                self._unknown(entry, accepted=False)
+                self._unknown(claim, accepted=False)
 
     def cut(self, n: int) -> None:
         """A 201 whose id cannot be read."""
-        for entry in self.on_wire[n : n + 1]:
-            if entry.message.reference in self.ids:
-                self._unknown(entry, accepted=True)
+        for claim in self.on_wire[n : n + 1]:
+            if claim.reference in self.ids:
+                self._unknown(claim, accepted=True)
 
     def not_sent(self, n: int) -> None:
-        for entry in self.on_wire[n : n + 1]:
-            if entry.message.reference not in self.ids:
-                self._put_back(entry)
+        for claim in self.on_wire[n : n + 1]:
+            if claim.reference not in self.ids:
+                self._put_back(claim, again=claim.again)
 
     def reported(self, n: int) -> None:
         """One of the receipts comes that can still come."""
@@ -472,18 +480,19 @@ class Truth:
         statements.forget_old(self.db, self.now - DAY)
         received.forget_old(self.db, self.now - DAY)
 
-    def _put_back(self, entry: Entry) -> None:
-        self.on_wire.remove(entry)
-        statements.put_back(self.db, entry)
+    def _put_back(self, claim: Claim, *, again: bool) -> None:
+        self.on_wire.remove(claim)
+        assert statements.put_back(self.db, claim, again)
 
-    def _unknown(self, entry: Entry, *, accepted: bool) -> None:
+    def _unknown(self, claim: Claim, *, accepted: bool) -> None:
         error = OutcomeUnknown()
         error.accepted = accepted
-        self._settle(entry, Outcome(entry.message.reference, State.UNKNOWN, error=error))
+        self._settle(claim, Outcome(claim.reference, State.UNKNOWN, error=error))
 
-    def _settle(self, entry: Entry, outcome: Outcome) -> None:
-        self.on_wire.remove(entry)
-        settling.settle(self.db, outcome, self.now)
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        self.on_wire.remove(claim)
+        _, settled = settling.settle_claimed(self.db, claim, outcome, self.now)
+        assert settled
 
     def go(self, steps) -> list[Outcome]:
         """Take the steps; return what became of all messages."""

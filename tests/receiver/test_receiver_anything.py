@@ -120,8 +120,13 @@ def test_whatever_is_posted(run, records, post, guarded):
     """
     An answer that is none of ours to be ashamed of, and nothing private in any log.
     """
-    sources = {"allowed_sources": [ORANGE], "trusted_proxies": [PROXY]} if guarded else {}
-    receiver = ReceiptReceiver(Failing(), Failing().later, secret=SECRET, **sources)
+    receiver = ReceiptReceiver(
+        Failing(),
+        Failing().later,
+        secret=SECRET,
+        allowed_sources=[ORANGE] if guarded else (),
+        trusted_proxies=[PROXY] if guarded else (),
+    )
     records.texts.clear()
 
     status = run(post.to(receiver))

@@ -1,6 +1,7 @@
 """What is posted is kept, answered and handed over, in this order."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from post import RECEIPT, REPLY, Failing, Post
@@ -20,7 +21,7 @@ async def test_what_is_posted_is_handed_over(heard, name, is_async):
         await asyncio.sleep(1)
         heard.append(posted)
 
-    callbacks = {"on_receipt": lambda _: None, "on_inbound": lambda _: None}
+    callbacks: dict[str, Any] = {"on_receipt": lambda _: None, "on_inbound": lambda _: None}
     callbacks[name] = later if is_async else heard.append
     receiver = ReceiptReceiver(**callbacks)
 
@@ -33,7 +34,7 @@ async def test_kept_then_answered_then_handed_over():
     """
     In this order and in one call; for a duplicate too.
     """
-    order = []
+    order: list[object] = []
 
     class Store:
         async def keep(self, receipt):

@@ -104,10 +104,10 @@ async def test_a_line_that_breaks(receiver, caplog):
         with Served(receiver) as served:
             with socket.create_connection(served.socket.getsockname()) as line:
                 line.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
-            line = http.client.HTTPConnection(*served.socket.getsockname())
-            line.request("POST", f"/{SECRET}", RECEIPT)
-            status = line.getresponse().status
-            line.close()
+            again = http.client.HTTPConnection(*served.socket.getsockname())
+            again.request("POST", f"/{SECRET}", RECEIPT)
+            status = again.getresponse().status
+            again.close()
         return status
 
     assert 200 == await asyncio.to_thread(break_then_post)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from typing import Any
 
 import anyio
 import pytest
@@ -180,7 +181,8 @@ async def test_what_is_no_message_is_reported_as_such(line):
     """
     A wrong item fails alone.
     """
-    async with SendQueue(line) as queue, queue.bulk([sms("a"), "b", sms("c")]) as reports:
+    messages: list[Any] = [sms("a"), "b", sms("c")]
+    async with SendQueue(line) as queue, queue.bulk(messages) as reports:
         errors = [type(report.error) async for report in reports]
 
     assert sorted([type(None), InvalidMessage, type(None)], key=str) == sorted(errors, key=str)

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from line import sms
 
-from orange_sms_async import Priority, SendQueue
+from orange_sms_async import Priority, ResourceId, SendQueue
 
 
 class TestCancelling:
@@ -65,7 +65,7 @@ class TestCancelling:
         assert ["a", "b", "c"] == line.texts
 
 
-async def give_up(future: asyncio.Future[object], waiter: str) -> None:
+async def give_up(future: asyncio.Future[ResourceId], waiter: str) -> None:
     if waiter == "cancel":
         future.cancel()
     elif waiter == "gather":

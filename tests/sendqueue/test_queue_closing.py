@@ -224,7 +224,7 @@ class TestClosing:
         """
         line.pacer = pacer = Pacer(5)
         granted = asyncio.Event()
-        pacer.slot = lambda: wait_for(granted)
+        pacer.slot = lambda: wait_for(granted)  # type: ignore[method-assign]
         async with SendQueue(line) as queue:
             future = await queue.submit(sms("a"))
             await anyio.wait_all_tasks_blocked()

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 import pytest
 from line import sms
@@ -122,5 +123,6 @@ class TestLanes:
         09:00 where? A date without zone is refused by its name.
         """
         async with SendQueue(line) as queue:
+            dates: dict[str, Any] = {date: datetime(2026, 1, 1)}  # noqa: DTZ001
             with pytest.raises(InvalidMessage, match=date):
-                await queue.submit(sms(), **{date: datetime(2026, 1, 1)})  # noqa: DTZ001
+                await queue.submit(sms(), **dates)

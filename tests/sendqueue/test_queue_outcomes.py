@@ -12,6 +12,7 @@ from orange_sms_async import (
     ContractRefused,
     OutcomeUnknown,
     RequestRejected,
+    ResourceId,
     SendQueue,
     SentMessage,
     ServiceUnavailable,
@@ -115,7 +116,7 @@ class TestOutcomes:
         class Nameless(Line):
             async def attempt(self, message):
                 await super().attempt(message)
-                return SentMessage(resource_id="")
+                return SentMessage(resource_id=ResourceId(""))
 
         async with SendQueue(Nameless()) as queue:
             assert "" == await asyncio.wait_for(queue.send(sms()), 60)

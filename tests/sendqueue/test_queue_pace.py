@@ -3,6 +3,7 @@
 import asyncio
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from line import Line, most_in_a_second, sms
@@ -108,13 +109,14 @@ class TestPace:
 
         class Slotted:
             __slots__ = ("attempt", "pacer", "ready", "timeout")
-            __hash__ = None
+            __hash__ = None  # type: ignore[assignment]
 
             def __init__(self):
                 for name in self.__slots__:
                     setattr(self, name, getattr(line, name))
 
-        async with SendQueue(Slotted()) as one, SendQueue(Slotted()) as other:
+        clients: list[Any] = [Slotted(), Slotted()]
+        async with SendQueue(clients[0]) as one, SendQueue(clients[1]) as other:
             for number in range(20):
                 await (one, other)[number % 2].submit(sms(str(number)))
 

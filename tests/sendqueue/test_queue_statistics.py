@@ -27,6 +27,7 @@ class TestStatistics:
         assert (4, 1, 1) == (seen.sent, seen.failed, seen.unknown)
         assert 5 == seen.in_flight
         assert 100 - 11 == seen.waiting[Priority.BULK]
+        assert seen.estimated_end is not None
         assert seen.estimated_end - later(queue, 0) < timedelta(seconds=89 / seen.pace)
 
     async def test_a_waiting_message_is_small(self, line):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite import received, settling, statements
 from orange_sms_async.outbox.sqlite.commits import Commits
 from orange_sms_async.outbox.sqlite.database import OUTBOX
@@ -28,14 +29,17 @@ class SqliteOutbox:
     What waits for the disk is committed together, so that many producers share one fsync. The file
     holds numbers and texts and is created for its owner alone; `forget` takes them out.
 
-    path: of the file, which is created where there is none.
+    Args:
+        path: of the file, which is created where there is none.
     """
 
     durable = True
+    has_turn = True  # the file is held by one process
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._file = Commits(self.path, OUTBOX)
+        self._owner = ""
         self._waiting = Counter[Priority]()
         self._sending = 0
         self.sent_lately = False
@@ -45,6 +49,7 @@ class SqliteOutbox:
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         # Forgotten before its receipts have come, a message could not tell them from another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
+        self._owner = uuid.uuid4().hex
         await self._file.open()
         try:
             self.sent_lately = await self._file.write(lambda db: statements.sent_since(db, now - 1))
@@ -87,26 +92,29 @@ class SqliteOutbox:
     async def ready_at(self) -> float | None:
         return await self._file.write(statements.ready_at) if self._waiting.total() else None
 
-    async def take(self, now: float) -> Entry | None:
-        entry = await self._file.write(lambda db: statements.take(db, now))
-        if entry is not None:
-            self._waiting[entry.priority] -= 1
+    async def claim(self, now: float) -> Claim | None:
+        claim = await self._file.write(lambda db: statements.claim(db, self._owner, now))
+        if claim is not None:
+            self._waiting[claim.entry.priority] -= 1
             self._sending += 1
-        return entry
+        return claim
 
-    async def put_back(self, entry: Entry) -> None:
-        await self._file.write(lambda db: statements.put_back(db, entry))
-        self._waiting[entry.priority] += 1
-        self._sending -= 1
+    async def put_back(self, claim: Claim, *, again: bool) -> None:
+        if await self._file.write(lambda db: statements.put_back(db, claim, again)):
+            self._waiting[claim.entry.priority] += 1
+            self._sending -= 1
 
-    async def settle(self, outcome: Outcome, now: float) -> list[Outcome]:
-        def settle(db: sqlite3.Connection) -> list[Outcome]:
-            settled = settling.settle(db, outcome, now)
+    async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
+        def settle(db: sqlite3.Connection) -> tuple[State | None, list[Outcome]]:
+            settled = settling.settle_claimed(db, claim, outcome, now)
             statements.forget_old(db, now - self._retention)
             return settled
 
-        settled = await self._file.write(settle)
-        self._sending -= 1
+        before, settled = await self._file.write(settle)
+        if settled and before is State.SENDING:
+            self._sending -= 1
+        elif settled and before is State.QUEUED:
+            self._waiting[claim.entry.priority] -= 1
         return settled
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:

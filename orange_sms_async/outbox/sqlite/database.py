@@ -66,6 +66,10 @@ CREATE INDEX doubtful ON message (recipient) WHERE state = 'unknown';
 CREATE INDEX sent_again ON message (recipient) WHERE on_unknown = 'resent';
 CREATE INDEX delivery ON message (delivery) WHERE delivery IS NOT NULL;
 """
+_CLAIMS = """
+ALTER TABLE message ADD COLUMN claimed_by TEXT;
+ALTER TABLE message ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+"""
 
 
 @attrs.frozen
@@ -89,7 +93,7 @@ class Format:
         return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {error}")
 
 
-OUTBOX = Format("an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY))  # "OSMS"
+OUTBOX = Format("an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS))  # "OSMS"
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
 
 

@@ -22,8 +22,9 @@ class ReceiptFile:
 
     Several processes may write to one file. It holds numbers and is created for its owner alone.
 
-    path: of the file, which is created where there is none.
-    retention: how long receipts are kept.
+    Args:
+        path: of the file, which is created where there is none.
+        retention: how long receipts are kept.
 
     Raises:
         OutboxUnusable: on opening or keeping; names the file and the cause.

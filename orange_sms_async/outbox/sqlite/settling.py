@@ -8,8 +8,10 @@ import attrs
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import ResourceId
+from orange_sms_async.outbox import Claim, whose
 from orange_sms_async.outbox.sqlite import received, statements
 from orange_sms_async.outbox.sqlite.received import storable
+from orange_sms_async.outbox.whose import Doubtful
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
 
@@ -27,15 +29,33 @@ def keep(
     outcome = _advanced(db, resource_id)
     settles = outcome is None
     if outcome is None:
-        claims = _claims(db, storable(receipt.address).removeprefix("tel:"))
+        owners = _owners(db, storable(receipt.address).removeprefix("tel:"))
         candidate = next(
-            (reference for reference in claims if claims[reference] == {resource_id}), None
+            (reference for reference in owners if owners[reference] == {resource_id}), None
         )
         if candidate is None:
             return None
         _settle_as_sent(db, candidate, resource_id, arrived_at)
         outcome = _advanced(db, resource_id)
     return None if outcome is None else (outcome, settles)
+
+
+def settle_claimed(
+    db: sqlite3.Connection, claim: Claim, outcome: Outcome, now: float
+) -> tuple[State | None, list[Outcome]]:
+    """
+    Keep what became of a claimed message, while that is still to be said.
+
+    Returns:
+        Its state before, and as kept with others that this settled; nothing kept, no outcomes.
+    """
+    before = statements.held_in(db, claim)
+    really = outcome.state is State.SENT or (
+        outcome.state is State.FAILED and before is State.UNKNOWN
+    )
+    # Put back, or called unknown, by who thought its sender dead: what really happened counts.
+    late = before in (State.UNKNOWN, State.QUEUED) and really
+    return before, (settle(db, outcome, now) if before is State.SENDING or late else [])
 
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
@@ -136,34 +156,6 @@ def _advanced(db: sqlite3.Connection, resource_id: str) -> Outcome | None:
 # -- a receipt that is the only answer ----------------------------------------------------------
 
 
-@attrs.frozen
-class _Doubtful:
-    """A message to a number of which a receipt with an id of nobody came."""
-
-    reference: str
-    state: str
-    on_unknown: str
-    attempted_at: float | None
-    details: str | None
-
-    def fits(self, arrived_at: float) -> bool:
-        return (
-            self.state == State.UNKNOWN
-            and self.attempted_at is not None
-            and self.attempted_at <= arrived_at <= self.attempted_at + REPORTED_WITHIN
-        )
-
-    @property
-    def may_own_any(self) -> bool:
-        """Whether a receipt to its number may be its own, whatever else fits it."""
-        return (
-            self.state == State.SENDING
-            or self.on_unknown == "resent"  # sent twice, with one id known at most
-            or self.attempted_at is None  # from a file that did not keep it
-            or bool(json.loads(self.details or "{}").get("accepted"))
-        )
-
-
 _OF_NUMBER = "SELECT reference, state, on_unknown, attempted_at, details FROM message WHERE "
 _DOUBTFUL = (
     f"{_OF_NUMBER} recipient = :number AND state = 'unknown' "
@@ -172,31 +164,20 @@ _DOUBTFUL = (
 )
 
 
-def _claims(db: sqlite3.Connection, number: str) -> dict[str, set[str]]:
+def _owners(db: sqlite3.Connection, number: str) -> dict[str, set[str]]:
     """Tell which unknown messages to a number ids of nobody must be of, if that is certain."""
-    doubtful = [_Doubtful(*row) for row in db.execute(_DOUBTFUL, {"number": number})]
-    if all(message.state != State.UNKNOWN for message in doubtful):
+    messages = [_doubtful(*row) for row in db.execute(_DOUBTFUL, {"number": number})]
+    if all(message.state is not State.UNKNOWN for message in messages):
         return {}
-    # What was heard of before a message left is not its own, whatever is said of it later.
-    first_heard: dict[str, float] = {}
-    for receipt, arrived_at in received.of_nobody(db, number):
-        before = first_heard.get(receipt.resource_id, arrived_at)
-        first_heard[receipt.resource_id] = min(before, arrived_at)
-    claims: dict[str, set[str]] = {}
-    for resource_id, arrived_at in first_heard.items():
-        if candidate := _only_candidate(doubtful, arrived_at):
-            claims.setdefault(candidate, set()).add(resource_id)
-    return claims
+    heard = [(receipt.resource_id, at) for receipt, at in received.of_nobody(db, number)]
+    return whose.owners(messages, whose.first_heard(heard))
 
 
-def _only_candidate(doubtful: list[_Doubtful], arrived_at: float) -> str | None:
-    """Return the unknown message that a receipt of nobody must be of, if that is certain."""
-    fitting = [message for message in doubtful if message.fits(arrived_at)]
-    if len(fitting) != 1:
-        return None
-    if any(message.may_own_any for message in doubtful if message is not fitting[0]):
-        return None
-    return fitting[0].reference
+def _doubtful(
+    reference: str, state: str, on_unknown: str, attempted_at: float | None, details: str | None
+) -> Doubtful:
+    accepted = bool(json.loads(details or "{}").get("accepted"))
+    return Doubtful(reference, State(state), attempted_at, on_unknown == "resent", accepted)
 
 
 def _settle_as_sent(
@@ -216,7 +197,7 @@ def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
     A receipt may come while its message is still on the wire, or another one is.
     """
     adopted = []
-    for reference, resource_ids in _claims(db, number).items():
+    for reference, resource_ids in _owners(db, number).items():
         if len(resource_ids) == 1:
             (resource_id,) = resource_ids
             _settle_as_sent(db, reference, resource_id, now)

@@ -11,10 +11,10 @@ import attrs
 
 from orange_sms_async import errors
 from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnknown
-from orange_sms_async.messages import OutboundMessage, ResourceId
-from orange_sms_async.outbox import Entry
+from orange_sms_async.messages import OutboundMessage, ResourceId, kept
+from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite.received import storable
-from orange_sms_async.outcomes import Outcome, Priority, State
+from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
 _OUTCOME = (
@@ -31,8 +31,8 @@ _IN_DOUBT = " OR ".join(
         "other.state = 'queued' AND other.on_unknown = 'resent'",
     )
 )
-_CUT = OutcomeUnknown("the process ended while this was on the wire")
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
+_CUT = OutcomeUnknown("the process ended while this was on the wire")
 
 
 @attrs.frozen
@@ -137,35 +137,51 @@ def ready_at(db: sqlite3.Connection) -> float | None:
     return db.execute(query).fetchone()[0]  # type: ignore[no-any-return]
 
 
-def take(db: sqlite3.Connection, now: float) -> Entry | None:
+def claim(db: sqlite3.Connection, owner: str, now: float) -> Claim | None:
     db.execute(
         "UPDATE message SET state = 'queued' WHERE state = 'scheduled' AND not_before <= ?", (now,)
     )
+    # Of a message sent again, the first receipt that may be its own came after the first attempt.
     row = db.execute(
-        "SELECT id, reference, priority, not_before, expires_at, on_unknown, recipient, text, "
-        "sender_name, sender_address, on_net "
-        "FROM message WHERE state = 'queued' ORDER BY priority, id LIMIT 1"
+        "UPDATE message SET state = 'sending', claimed_by = ?1, attempt = attempt + 1, "
+        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?2) WHERE id = "
+        "(SELECT id FROM message WHERE state = 'queued' ORDER BY priority, id LIMIT 1) "
+        "RETURNING attempt, priority, not_before, expires_at, on_unknown, recipient, text, "
+        "sender_name, sender_address, on_net, reference",
+        (owner, now),
     ).fetchone()
     if row is None:
         return None
-    id_, reference, priority, not_before, expires_at, on_unknown, to, text, name, address, on = row
-    # Of a message sent again, the first receipt that may be its own came after the first attempt.
-    db.execute(
-        "UPDATE message SET state = 'sending', "
-        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?) WHERE id = ?",
-        (now, id_),
+    attempt, priority, not_before, expires_at, on_unknown, to, text, name, address, on, ref = row
+    message = kept(
+        to, text, sender_name=name, sender_address=address, on_net=bool(on), reference=ref
     )
-    message = OutboundMessage(
-        to, text, sender_name=name, sender_address=address, on_net=bool(on), reference=reference
-    )
-    return Entry(message, Priority(priority), not_before, expires_at, on_unknown, State.SENDING)
+    again = on_unknown == "resent"
+    wanted: OnUnknown = "report" if on_unknown == "report" else "resend"
+    entry = Entry(message, Priority(priority), not_before, expires_at, wanted)
+    return Claim(entry, owner, attempt, again)
 
 
-def put_back(db: sqlite3.Connection, entry: Entry) -> None:
-    db.execute(
-        "UPDATE message SET state = 'queued', on_unknown = ? WHERE reference = ?",
-        (entry.on_unknown, entry.message.reference),
+def put_back(db: sqlite3.Connection, claim: Claim, again: bool) -> bool:
+    """Put a claimed message back; say whether the claim still held."""
+    done = db.execute(
+        "UPDATE message SET state = 'queued', on_unknown = ? "
+        "WHERE reference = ? AND claimed_by = ? AND attempt = ? AND state = 'sending'",
+        (
+            "resent" if again else claim.entry.on_unknown,
+            claim.reference,
+            claim.owner,
+            claim.attempt,
+        ),
     )
+    return done.rowcount > 0
+
+
+def held_in(db: sqlite3.Connection, claim: Claim) -> State | None:
+    """Return the state of a message while nobody has claimed it after this claim."""
+    query = "SELECT state FROM message WHERE reference = ? AND claimed_by = ? AND attempt = ?"
+    row = db.execute(query, (claim.reference, claim.owner, claim.attempt)).fetchone()
+    return None if row is None else State(row[0])
 
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:

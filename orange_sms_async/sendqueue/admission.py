@@ -1,0 +1,137 @@
+"""Lets messages into the outbox, and takes back those that still wait there."""
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from orange_sms_async.messages import ResourceId
+from orange_sms_async.outbox import Entry, Outbox
+from orange_sms_async.outcomes import Outcome, expired, withdrawn
+from orange_sms_async.sendqueue.watch import Place, Ticket, Watch
+
+
+class Admission:
+    """
+    The door of a queue.
+
+    Args:
+        outbox: where messages wait; open.
+        watch: told who waits for them.
+        arrived: called when something may have come to wait.
+        now: the queue's clock.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        watch: Watch,
+        arrived: Callable[[], object],
+        now: Callable[[], float],
+    ) -> None:
+        self._outbox, self._watch, self._arrived, self._now = outbox, watch, arrived, now
+        self._loop = asyncio.get_running_loop()
+        self._background = set[asyncio.Task[bool]]()
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def admit(self, entry: Entry) -> None:
+        """Let a message in that holds a place in its lane, unless it is here already."""
+        ticket = self._watch.issue(entry.message, entry.priority)
+        if ticket is None:
+            return
+        if entry.expires_at < math.inf:
+            seconds = max(0.0, entry.expires_at - self._now())
+            ticket.expiry = self._loop.call_later(seconds, self._expire, entry.message.reference)
+        ticket.written = self._outbox.add(entry)
+        if ticket.written is None:
+            self._watch.admitted(ticket)
+            self._arrived()
+        else:
+            ticket.written.add_done_callback(partial(self._written, ticket))
+
+    def _written(self, ticket: Ticket, written: asyncio.Future[Outcome | None]) -> None:
+        reference = ticket.message.reference
+        if written.cancelled():
+            self._watch.abandon(reference)
+        elif error := written.exception():
+            self._watch.abandon(reference, error)
+        elif known := written.result():
+            self._known(ticket, known)
+        else:
+            self._watch.admitted(ticket)
+        if self._watch.stopped and ticket.place is not Place.CLAIMED:
+            self._watch.abandon(reference)
+        self._arrived()
+
+    def _known(self, ticket: Ticket, known: Outcome) -> None:
+        ticket.leave_lane()
+        if ticket.place is Place.BEING_KEPT:  # else it was claimed, or even put back, since
+            ticket.place = Place.WAITING
+        if known.state.finished:
+            self._watch.known(known.reference, known)
+        elif ticket.expiry:
+            ticket.expiry.cancel()
+
+    # -- and back -------------------------------------------------------------------------------
+
+    async def withdraw(self, reference: str) -> bool:
+        """Take a waiting message back; say whether it waited."""
+        return await self._shielded(self._finish_waiting(withdrawn(reference)))
+
+    def unwanted(self, reference: str) -> None:
+        """Take a message back soon, if all who submitted it have gone away."""
+        self._soon(self.withdraw_unwanted(reference))
+
+    async def withdraw_unwanted(self, reference: str) -> bool:
+        """Take a message back, if all who submitted it have gone away."""
+        ticket = self._watch.tickets.get(reference)
+        return (
+            ticket is not None
+            and ticket.unwanted
+            and await self._finish_waiting(withdrawn(reference))
+        )
+
+    async def resolve(self, reference: str, sent: ResourceId | None) -> bool:
+        """Settle an UNKNOWN message with what a person found out; say whether there is one."""
+        return await self._shielded(self._resolve(reference, sent))
+
+    async def _resolve(self, reference: str, sent: ResourceId | None) -> bool:
+        resolved = await self._outbox.resolve(reference, sent, self._now())
+        if not resolved:
+            return False
+        outcome, *others = resolved
+        self._watch.inform(outcome)
+        for other in others:
+            self._watch.settle(other)
+        if not self._watch.stopped:
+            self._arrived()
+        return True
+
+    def _expire(self, reference: str) -> None:
+        # At once, also while the queue pauses or its lane is long. Too late if it is on the wire.
+        self._soon(self._finish_waiting(expired(reference)))
+
+    async def _finish_waiting(self, outcome: Outcome) -> bool:
+        if not await self._outbox.withdraw(outcome, self._now()):
+            return False
+        self._watch.settle(outcome)
+        return True
+
+    async def _shielded(self, change: Coroutine[Any, Any, bool]) -> bool:
+        # Carried out to its end, also if who asks for it goes away.
+        return await asyncio.shield(self._soon(change))
+
+    def _soon(self, change: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+        # A task of its own, whoever asks and then goes away; and not the task group's, because
+        # anyio starts none where no task runs, as in a future's callback.
+        task = self._loop.create_task(change)
+        self._background.add(task)
+        task.add_done_callback(self._changed)
+        return task
+
+    def _changed(self, change: asyncio.Task[bool]) -> None:
+        self._background.discard(change)
+        if not change.cancelled():
+            change.exception()  # retrieved: an outbox that fails stops the queue where it is used

@@ -1,0 +1,340 @@
+"""Token first, slot second, message last: one loop that hands each message to a request."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+
+from orange_sms_async.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConnectionFailed,
+    NotSent,
+    OrangeSMSError,
+    OutboxUnusable,
+    OutcomeUnknown,
+    Throttled,
+    TokenExpired,
+)
+from orange_sms_async.events import Answered, Claimed, Left, PaceChanged, PutBack, WaitingFor
+from orange_sms_async.messages import OutboundMessage, SentMessage
+from orange_sms_async.outbox import Claim, Outbox
+from orange_sms_async.outcomes import Outcome, State, expired, not_again, unknown, withdrawn
+from orange_sms_async.pacing import Departure, Pacer, departure
+from orange_sms_async.sendqueue.backoff import Backoff
+from orange_sms_async.sendqueue.watch import Watch
+
+_CUT = 60.0  # seconds after which, on closing, a request without end is cut
+_MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
+_UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
+
+
+class Sender(Protocol):
+    """
+    What a queue needs of a client. A wrapper forwards all four.
+
+    Attributes:
+        pacer: of the account, shared by all who send for it.
+        timeout: seconds that an attempt takes at most.
+    """
+
+    @property
+    def pacer(self) -> Pacer: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    async def ready(self) -> None:
+        """Return when a message can leave at once."""
+
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        """Post a message once."""
+        ...
+
+
+def check_sender(client: Sender) -> None:
+    """
+    Refuse what lacks something of a `Sender`: a wrapper would be paced apart from what it wraps.
+
+    Raises:
+        TypeError: names what is missing.
+    """
+    for name in ("ready", "attempt", "pacer", "timeout"):
+        if not hasattr(client, name):
+            all_four = "ready, attempt, pacer and timeout"
+            raise TypeError(f"client: has no {name}; a wrapper forwards {all_four}")
+
+
+def workers_for(client: Sender) -> int:
+    """Tell how many requests at once use all of the rate while answers take their longest."""
+    if math.isinf(client.pacer.rate):
+        return _UNPACED_WORKERS
+    return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))
+
+
+class Dispatch:
+    """
+    Claims messages and attempts them, until it is stopped.
+
+    Args:
+        sender: posts them.
+        outbox: where they wait; open.
+        watch: told what becomes of them.
+        workers: requests on the wire at once.
+        now: the queue's clock.
+
+    Attributes:
+        arrived: set when something may have come to wait.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        outbox: Outbox,
+        watch: Watch,
+        *,
+        workers: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._sender, self._outbox, self._watch = sender, outbox, watch
+        self._pacer, self._now = sender.pacer, now
+        self._workers = asyncio.Semaphore(workers)
+        self._loop = asyncio.get_running_loop()
+        self.arrived = asyncio.Event()
+        self._handing_out = False
+        self._requests = set[asyncio.Task[None]]()
+        self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
+        self._backoff = Backoff()
+
+    # -- beginning and ending -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to send."""
+        # A task of its own opens and closes the task group: a queue's __aenter__ and __aexit__ may
+        # run in different tasks (pytest's fixtures do so), and a group does not survive that.
+        self._running = self._loop.create_task(self._run(), name="orange-sms queue")
+
+    async def _run(self) -> None:
+        try:
+            # asyncio's own: anyio's takes five times as long to start a task.
+            async with asyncio.TaskGroup() as self._group:
+                with self._pacing:
+                    await self._pace()
+        finally:
+            self.stop()
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self._outbox.aclose()
+            finally:
+                self._watch.end()
+
+    def stop(self, cause: BaseException | None = None) -> None:
+        """Claim nothing more; what is on the wire finishes."""
+        if self._watch.stopped:
+            return
+        if not self._handing_out:  # what was claimed is handed out or put back, never cut
+            self._pacing.cancel()
+        self._watch.stop(cause)
+
+    async def finish(self) -> None:
+        """Wait for what is on the wire; cut what has no end, so that its outcome is unknown."""
+        await asyncio.wait({self._running}, timeout=_CUT)
+        while not self._running.done():
+            for task in (*self._requests, self._running):
+                task.cancel()
+            # A custom client may swallow the cancellation; cancel again.
+            await asyncio.wait({self._running}, timeout=1.0)
+
+    # -- one loop -------------------------------------------------------------------------------
+
+    async def _pace(self) -> None:
+        try:
+            while not self._watch.stopped:
+                await self._something_to_send()
+                await self._workers.acquire()
+                slot = await self._slot()
+                self._handing_out = True
+                await self._hand_out(slot)
+                self._handing_out = False
+        except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
+            self.stop(error)
+
+    async def _something_to_send(self) -> None:
+        while True:
+            self.arrived.clear()
+            ready_at = await self._outbox.ready_at()
+            wait = math.inf if ready_at is None else ready_at - self._now()
+            if wait <= 0:
+                return
+            if not self._requests:
+                self._watch.goes_on()  # nothing is there that could leave
+            with anyio.move_on_after(wait):
+                await self.arrived.wait()
+
+    async def _slot(self) -> float:
+        while True:
+            if (pause := self._backoff.until - self._loop.time()) > 0:
+                await asyncio.sleep(pause)
+            try:
+                await self._sender.ready()
+            except NotSent as error:
+                self._pause(error)
+                continue
+            # A token refused, or a line lost, while this waits: begin anew at once, or the message
+            # would be kept back until it leaves beside the next one.
+            with anyio.CancelScope() as self._waiting:
+                slot = await self._pacer.slot()
+                if not self._waiting.cancel_called:  # in the same instant
+                    return slot
+
+    def _pause(self, error: NotSent) -> None:
+        self._backoff.failed(self._loop.time())
+        line = isinstance(error, ConnectionFailed)
+        self._watch.waits_for(WaitingFor.LINE if line else WaitingFor.ORANGE, error)
+
+    async def _hand_out(self, slot: float) -> None:
+        # Counted from its slot on: while a durable outbox writes, other queues take theirs.
+        leaving, claim = Departure(self._pacer), None
+        try:
+            claim = await self._claim()
+        finally:
+            if claim is None:
+                leaving.over()
+                self._workers.release()
+        if claim is not None:
+            request = self._group.create_task(self._request(claim, slot, leaving))
+            self._requests.add(request)
+            request.add_done_callback(self._requests.discard)
+
+    async def _claim(self) -> Claim | None:
+        while not self._watch.stopped and (claim := await self._outbox.claim(self._now())):
+            message, priority = claim.message, claim.entry.priority
+            ticket = self._watch.claim(message, priority)
+            self._watch.tell(Claimed, message=message, priority=priority, attempt=claim.attempt)
+            if ticket.unwanted and not self._outbox.durable:
+                await self._settle(claim, withdrawn(claim.reference))
+            elif self._watch.stopped:  # while it was written down: its owner was told so
+                await self._put_back(claim, again=claim.again)
+            elif not await self._expired(claim):
+                return claim
+        return None
+
+    # -- many requests --------------------------------------------------------------------------
+
+    async def _request(self, claim: Claim, slot: float, leaving: Departure) -> None:
+        outcome: Outcome | None = None
+        again, cut = claim.again, True
+        leaving.begin(lambda: self._watch.tell(Left, message=claim.message, attempt=claim.attempt))
+        departure.set(leaving)
+        try:
+            outcome = await self._attempt(claim, slot)
+            cut = False
+            if outcome and claim.entry.on_unknown == "resend" and not again and _in_doubt(outcome):
+                outcome, again = None, True
+        finally:
+            leaving.over()
+            if cut:
+                outcome = unknown(claim.reference, "the request was cut while it was on the wire")
+            await (self._settle(claim, outcome) if outcome else self._put_back(claim, again=again))
+            self._workers.release()
+
+    async def _attempt(self, claim: Claim, slot: float) -> Outcome | None:
+        """Return None when the message was certainly not sent and is to be tried again."""
+        reference = claim.reference
+        try:
+            sent = await self._sender.attempt(claim.message)
+            resource_id = sent.resource_id
+        except OrangeSMSError as error:
+            self._tell_answer(claim, error=error)
+            return self._refused(reference, error, slot)
+        except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
+            outcome = unknown(reference, f"the client raised {type(error).__name__}", error)
+            self._tell_answer(claim, error=outcome.error)
+            return outcome
+        self._pacer.accepted(slot)
+        self._answered()
+        self._watch.accepted()
+        self._tell_answer(claim, sent=sent)
+        return Outcome(reference, State.SENT, resource_id)
+
+    def _refused(self, reference: str, error: OrangeSMSError, slot: float) -> Outcome | None:
+        if isinstance(error, NotSent):
+            self._not_sent(error, slot)
+            return None
+        if isinstance(error, OutcomeUnknown):
+            return Outcome(reference, State.UNKNOWN, error=error)
+        self._answered()
+        if isinstance(error, AuthenticationFailed | AccessDenied):
+            self.stop(error)
+            if self._outbox.durable:
+                return None  # it waits with the others until the account is put right
+        return Outcome(reference, State.FAILED, error=error)
+
+    def _answered(self) -> None:
+        self._backoff.answered()
+        self._watch.goes_on()
+
+    def _tell_answer(
+        self, claim: Claim, *, sent: SentMessage | None = None, error: OrangeSMSError | None = None
+    ) -> None:
+        leaving = departure.get()
+        if leaving and not isinstance(error, NotSent):
+            leaving.left()  # of a client that does not tell when
+        self._watch.tell(
+            Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error
+        )
+
+    def _not_sent(self, error: NotSent, slot: float) -> None:
+        if isinstance(error, Throttled):
+            self._watch.throttled += 1
+            before = self._pacer.guard
+            self._pacer.throttled(slot)
+            if self._pacer.guard != before:
+                self._watch.tell(PaceChanged, pace=self._pacer.pace, guard=self._pacer.guard)
+        elif not isinstance(error, TokenExpired):
+            self._pause(error)
+            self._waiting.cancel()
+        elif self._backoff.token_refused(self._loop.time(), slot):
+            self._waiting.cancel()
+
+    # -- what a claim comes to ------------------------------------------------------------------
+
+    async def _expired(self, claim: Claim) -> bool:
+        if self._now() < claim.entry.expires_at:
+            return False
+        await self._settle(claim, expired(claim.reference))
+        return True
+
+    async def _put_back(self, claim: Claim, *, again: bool) -> None:
+        if self._now() >= claim.entry.expires_at:
+            outcome = not_again if again else expired
+            await self._settle(claim, outcome(claim.reference))
+            return
+        try:
+            await self._outbox.put_back(claim, again=again)
+        except OutboxUnusable as error:
+            self.stop(error)
+        self._watch.tell(PutBack, message=claim.message, attempt=claim.attempt)
+        self._watch.put_back(claim.reference, again=again)
+        self.arrived.set()
+
+    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        if claim.again and outcome.state is not State.SENT:
+            outcome = not_again(outcome.reference, outcome.error)
+        settled = [outcome]
+        try:
+            settled = await self._outbox.settle(claim, outcome, self._now())
+        except OutboxUnusable as error:
+            # The outcome is true all the same; an outbox opened again will call it unknown.
+            self.stop(error)
+        if not settled:  # in other hands by now, who will tell what became of it
+            self._watch.put_back(claim.reference, again=claim.again)
+        for each in settled:
+            self._watch.settle(each)
+
+
+def _in_doubt(outcome: Outcome) -> bool:
+    # A 201 without an id was taken for certain: to send it again is to send it twice.
+    return isinstance(outcome.error, OutcomeUnknown) and not outcome.error.accepted

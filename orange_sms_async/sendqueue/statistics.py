@@ -1,0 +1,68 @@
+"""A queue at one moment, in numbers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import attrs
+
+from orange_sms_async.events import WaitingFor
+from orange_sms_async.outbox import Outbox
+from orange_sms_async.outcomes import Priority, State
+from orange_sms_async.pacing import Pacer
+from orange_sms_async.sendqueue.watch import Watch
+
+
+@attrs.frozen(kw_only=True)
+class QueueStatistics:
+    """
+    A queue at one moment.
+
+    Attributes:
+        waiting: messages not on the wire yet, by lane.
+        in_flight: messages on the wire.
+        sent: accepted by Orange since the queue was opened; likewise the four after it. One that
+            was unknown until a receipt came counts as both.
+        throttled: attempts that Orange refused as one too many, since the queue was opened.
+        pace: slots a second, as spaced now.
+        guard: the share by which slots are further apart than the bare rate asks.
+        has_turn: whether this process is the one that sends what waits in the outbox.
+        waiting_for: why nothing leaves now although messages wait; None while they leave.
+        estimated_end: when the last waiting message leaves at this pace; those for later count
+            as if they could leave now. None when none waits, and while nothing leaves.
+    """
+
+    waiting: Mapping[Priority, int]
+    in_flight: int
+    sent: int
+    failed: int
+    unknown: int
+    expired: int
+    withdrawn: int
+    throttled: int
+    pace: float
+    guard: float
+    has_turn: bool
+    waiting_for: WaitingFor | None
+    estimated_end: datetime | None
+
+
+def look(watch: Watch, outbox: Outbox, pacer: Pacer, now: float) -> QueueStatistics:
+    """Describe a queue as it is now."""
+    waiting = {priority: outbox.waiting(priority) for priority in Priority}
+    seconds = sum(waiting.values()) / pacer.pace
+    leaving = sum(waiting.values()) and watch.waiting_for is None
+    return QueueStatistics(
+        waiting=waiting,
+        in_flight=watch.in_flight,
+        sent=watch.counted[State.SENT],
+        failed=watch.counted[State.FAILED],
+        unknown=watch.counted[State.UNKNOWN],
+        expired=watch.counted[State.EXPIRED],
+        withdrawn=watch.counted[State.WITHDRAWN],
+        throttled=watch.throttled,
+        pace=pacer.pace,
+        guard=pacer.guard,
+        has_turn=outbox.has_turn,
+        waiting_for=watch.waiting_for,
+        estimated_end=datetime.fromtimestamp(now + seconds, UTC) if leaving else None,
+    )

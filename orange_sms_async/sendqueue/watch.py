@@ -1,0 +1,374 @@
+"""Who waits for which message, where it is, and how far the queue has come in its life."""
+
+import asyncio
+import enum
+import logging
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import anyio
+import attrs
+
+from orange_sms_async.errors import InvalidMessage, OrangeSMSError, OutcomeUnknown, QueueClosed
+from orange_sms_async.events import Admitted, Event, GoingOn, Settled, Waiting, WaitingFor
+from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.outcomes import Outcome, Priority, State, not_again
+from orange_sms_async.receipts import DeliveryReceipt
+
+_T = TypeVar("_T")
+_Fields = ParamSpec("_Fields")
+
+_log = logging.getLogger(__name__)
+
+
+class Phase(enum.IntEnum):
+    """The life of a queue, in the order in which it goes through it."""
+
+    NEW = 0
+    OPEN = 1
+    """Admits and sends."""
+    DRAINING = 2
+    """Admits nothing more, and sends what waits."""
+    STOPPED = 3
+    """Sends nothing more; what is on the wire finishes."""
+    ENDED = 4
+
+
+_STOPPED = Phase.STOPPED  # asked several times a message, and members are slow to look up
+
+
+class Place(enum.Enum):
+    """Where a message of this queue is."""
+
+    BEING_KEPT = enum.auto()
+    """The outbox is about to keep it; one on disk writes it down."""
+    WAITING = enum.auto()
+    CLAIMED = enum.auto()
+    """From its claim until that is settled or put back."""
+    IN_DOUBT = enum.auto()
+    """It may have been sent once, and waits to be sent again."""
+
+
+@attrs.define(eq=False)
+class Ticket:
+    """
+    A message in the hands of this queue, until it has an outcome or is put back unwatched.
+
+    Attributes:
+        room: of its lane, in which it holds a place until it is claimed for the first time.
+        written: done once a durable outbox has written it down.
+        futures: one for each time it was submitted here.
+        expiry: ends it in time, if it expires.
+    """
+
+    message: OutboundMessage
+    priority: Priority
+    place: Place
+    room: anyio.Semaphore | None = None
+    written: asyncio.Future[Outcome | None] | None = None
+    futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
+    expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether all who submitted it here have gone away."""
+        return bool(self.futures) and all(future.cancelled() for future in self.futures)
+
+    def leave_lane(self) -> None:
+        if self.room:
+            self.room.release()
+            self.room = None
+
+    def end(self, resource_id: ResourceId | None, error: BaseException | None) -> None:
+        self.leave_lane()
+        if self.expiry:
+            self.expiry.cancel()
+        for future in self.futures:
+            if future.done():
+                continue
+            if error:
+                future.set_exception(error)
+            elif resource_id is not None:
+                future.set_result(resource_id)
+
+
+class Watch:
+    """
+    The messages of a queue and those who wait for them. It knows neither outbox nor client.
+
+    Args:
+        capacity: messages that may wait in each lane.
+        durable: whether messages outlive the queue.
+        on_outcome: told each outcome.
+        on_event: told each event.
+
+    Attributes:
+        cause: what stopped the queue; None where its owner closed it.
+        waiting_for: why nothing leaves now; None while something does.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        durable: bool,
+        on_outcome: Callable[[Outcome], object] | None,
+        on_event: Callable[[Event], object] | None,
+    ) -> None:
+        self.phase = Phase.NEW
+        self.cause: BaseException | None = None
+        self.waiting_for: WaitingFor | None = None
+        self.counted, self.throttled = Counter[State](), 0
+        self.tickets: dict[str, Ticket] = {}
+        self._capacity, self._durable = capacity, durable
+        self._on_outcome, self._on_event = on_outcome, on_event
+        self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
+        self._drains: list[tuple[anyio.CancelScope, float]] = []
+
+    def open(self, unwanted: Callable[[str], object]) -> None:
+        """
+        Begin, in the running event loop.
+
+        Args:
+            unwanted: told the reference of a message that nobody waits for any more.
+        """
+        self.phase, self._unwanted = Phase.OPEN, unwanted
+        self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
+        self._rooms = {
+            priority: anyio.Semaphore(self._capacity, fast_acquire=True) for priority in Priority
+        }
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is sent."""
+        return self.phase >= _STOPPED
+
+    def check_admits(self) -> None:
+        if self.phase is Phase.NEW:
+            raise RuntimeError("use a SendQueue inside `async with SendQueue(…) as queue:`")
+        if self.phase is not Phase.OPEN:
+            raise self.closing_error()
+
+    def closing_error(self) -> QueueClosed:
+        error = QueueClosed("the queue sends nothing more")
+        error.__cause__ = self.cause
+        return error
+
+    # -- messages in ----------------------------------------------------------------------------
+
+    def room(self, priority: Priority) -> anyio.Semaphore:
+        """Return what holds a place for each message that may wait in a lane."""
+        return self._rooms[priority]
+
+    def issue(self, message: OutboundMessage, priority: Priority) -> Ticket | None:
+        """Use a place in the lane for a message, or give it back if it needs none."""
+        room, reference = self._rooms[priority], message.reference
+        if self.phase is not Phase.OPEN or reference in self.tickets:
+            room.release()
+            return None
+        ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
+        return ticket
+
+    def future(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
+        """
+        Return another future of a message's resource id.
+
+        Raises:
+            QueueClosed: the queue closed while this waited for a place.
+            InvalidMessage: another message waits under its reference.
+        """
+        self.check_admits()
+        ticket = self.tickets[message.reference]
+        if (ticket.message.to, ticket.message.text) != (message.to, message.text):
+            raise InvalidMessage("reference: waits already, with another number or text")
+        future: asyncio.Future[ResourceId] = self._loop.create_future()
+        ticket.futures.append(future)
+        future.add_done_callback(partial(self._watched_to_its_end, message.reference))
+        return future
+
+    def _watched_to_its_end(self, reference: str, future: asyncio.Future[ResourceId]) -> None:
+        if not future.cancelled():
+            future.exception()  # retrieved: nobody has to await every future
+        elif not (self.stopped or self._durable):
+            self._unwanted(reference)
+
+    # -- on their way ---------------------------------------------------------------------------
+
+    def admitted(self, ticket: Ticket) -> None:
+        """Note that a message is kept, and waits."""
+        if ticket.place is Place.BEING_KEPT:  # else that was said when it was claimed
+            ticket.place = Place.WAITING
+            self.tell(Admitted, message=ticket.message, priority=ticket.priority)
+
+    def claim(self, message: OutboundMessage, priority: Priority) -> Ticket:
+        """Note that a message was claimed, which an earlier queue may have admitted."""
+        ticket = self.tickets.get(message.reference)
+        if ticket is None:
+            ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
+        self.admitted(ticket)
+        ticket.place = Place.CLAIMED
+        ticket.leave_lane()
+        return ticket
+
+    def put_back(self, reference: str, *, again: bool) -> None:
+        """Note that a claimed message waits again; `again`: it may have been sent."""
+        ticket = self.tickets[reference]
+        ticket.place = Place.IN_DOUBT if again else Place.WAITING
+        if self.stopped:
+            self.abandon(reference)
+        elif not ticket.futures:
+            del self.tickets[reference]
+
+    def settle(self, outcome: Outcome) -> None:
+        """Tell everybody a message's outcome."""
+        self.counted[outcome.state] += 1
+        if ticket := self.tickets.pop(outcome.reference, None):
+            ticket.end(outcome.resource_id, outcome.error)
+        self._look_whether_all_settled()
+        self.tell_outcome(outcome)
+        self.inform(outcome)
+
+    def known(self, reference: str, outcome: Outcome) -> None:
+        """Note that a message submitted here was finished by an earlier queue."""
+        if ticket := self.tickets.pop(reference, None):
+            ticket.end(outcome.resource_id, outcome.error)
+            self._look_whether_all_settled()
+
+    def abandon(self, reference: str, error: BaseException | None = None) -> None:
+        """End the watching of a message that this queue will not settle."""
+        if not (ticket := self.tickets.get(reference)):
+            return
+        if ticket.place is Place.IN_DOUBT and not self._durable:
+            self.settle(not_again(reference))
+            return
+        del self.tickets[reference]
+        ticket.end(None, error or self.closing_error())
+        self._look_whether_all_settled()
+
+    @property
+    def in_flight(self) -> int:
+        """Count the messages that are claimed."""
+        return sum(ticket.place is Place.CLAIMED for ticket in self.tickets.values())
+
+    def all_settled(self) -> bool:
+        """Tell whether nobody waits for a message that was submitted here."""
+        return not any(ticket.futures for ticket in self.tickets.values())
+
+    def _look_whether_all_settled(self) -> None:
+        if self.all_settled():
+            self._changed.set()
+
+    # -- waiting and ending ---------------------------------------------------------------------
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait for something that takes all to be settled, or until the queue has stopped."""
+        while not self.stopped and not reached():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def drain(self, reached: Callable[[], bool], patience: float, *, renewed: bool) -> None:
+        """
+        Wait for something, but not without end.
+
+        Args:
+            patience: seconds.
+            renewed: whether they begin anew with each message that Orange takes.
+        """
+        with anyio.move_on_after(patience) as scope:
+            if renewed:
+                self._drains.append((scope, patience))
+            await self.until(reached)
+
+    def accepted(self) -> None:
+        """Note that Orange took a message."""
+        for drain, patience in self._drains:
+            drain.deadline = anyio.current_time() + patience
+
+    def stop(self, cause: BaseException | None) -> None:
+        """Admit nothing more, and end the watching of all that waits."""
+        self.phase, self.cause = Phase.STOPPED, cause
+        if cause:
+            # Not its words, which may hold anything; `QueueClosed` carries it.
+            _log.error("the queue stopped on %s", type(cause).__name__)
+        for reference, ticket in list(self.tickets.items()):
+            if ticket.place in (Place.WAITING, Place.IN_DOUBT):
+                self.abandon(reference)
+        # Who waits for a place in a lane is woken, finds the queue closed, and wakes the next.
+        for room in self._rooms.values():
+            room.release()
+        self._changed.set()
+
+    def end(self) -> None:
+        """Let nobody wait any longer."""
+        self.phase = Phase.ENDED
+        # A loop that ends may cancel a request's task before it began.
+        for reference in list(self.tickets):
+            self.abandon(reference, OutcomeUnknown("cut before or while it was on the wire"))
+        for waiting in self._awaiting.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(self.closing_error())
+
+    # -- receipts -------------------------------------------------------------------------------
+
+    def delivery(self, reference: str) -> asyncio.Future[DeliveryReceipt]:
+        """Return a future of a message's final receipt, to be given back to `forget_delivery`."""
+        future: asyncio.Future[DeliveryReceipt] = self._loop.create_future()
+        future.add_done_callback(_retrieved)
+        self._awaiting.setdefault(reference, []).append(future)
+        return future
+
+    def forget_delivery(self, reference: str, future: asyncio.Future[DeliveryReceipt]) -> None:
+        self._awaiting[reference].remove(future)
+        if not self._awaiting[reference]:
+            del self._awaiting[reference]
+
+    def inform(self, outcome: Outcome) -> None:
+        """Tell who waits for its delivery, if there is something final to tell."""
+        for future in self._awaiting.get(outcome.reference, ()):
+            if future.done():
+                continue
+            if outcome.delivery is not None and outcome.delivery.is_final:
+                future.set_result(outcome.delivery)
+            elif outcome.error is not None and outcome.state is not State.UNKNOWN:
+                future.set_exception(outcome.error)
+
+    # -- what is told ---------------------------------------------------------------------------
+
+    def tell_outcome(self, outcome: Outcome) -> None:
+        if self._on_outcome:
+            self._call("on_outcome", self._on_outcome, outcome)
+        self.tell(Settled, outcome=outcome)
+
+    def tell(
+        self, event: Callable[_Fields, Event], *args: _Fields.args, **kwargs: _Fields.kwargs
+    ) -> None:
+        """Tell an event, which is not even made where nobody listens."""
+        if self._on_event:
+            self._call("on_event", self._on_event, event(*args, **kwargs))
+
+    def _call(self, name: str, listener: Callable[[_T], object], told: _T) -> None:
+        try:
+            listener(told)
+        except Exception as error:  # noqa: BLE001 -- their callback must not stop our queue
+            _log.error("%s raised %s", name, type(error).__name__)
+
+    def waits_for(self, reason: WaitingFor, error: OrangeSMSError | None = None) -> None:
+        """Note why nothing leaves, and say it once."""
+        if self.waiting_for is not reason:
+            self.goes_on()
+            self.waiting_for = reason
+            self.tell(Waiting, reason=reason, error=error)
+
+    def goes_on(self) -> None:
+        """Note that something leaves again, or that nothing waits."""
+        if self.waiting_for:
+            reason, self.waiting_for = self.waiting_for, None
+            self.tell(GoingOn, reason=reason)
+
+
+def _retrieved(future: asyncio.Future[DeliveryReceipt]) -> None:
+    if not future.cancelled():
+        future.exception()  # whoever waited may have gone away
