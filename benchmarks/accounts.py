@@ -6,19 +6,17 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import attrs
-import httpx
 from _quick import Quick
 from _results import keep
 from _table import check, percent, table
 from _virtual import most_in_a_second, sms
 
-from orange_sms_async import Client, ClientCredentials, Outcome, Pacer, ResourceId, SendQueue
-from orange_sms_async._connections import Connections
+from orange_sms_async import Client, ClientCredentials, Outcome, ResourceId, SendQueue
 
 
 @attrs.frozen
@@ -50,31 +48,16 @@ class Result:
     load: float
 
 
-class Watched(Connections):
-    """A client's own connections, which note when each message leaves, as its pacer is told."""
+class Kept(deque[float]):
+    """When the last requests left, as a pacer is told; `all` forgets none."""
 
-    def __init__(self) -> None:
-        super().__init__(most=200, keepalive=5.0)
-        self.left = list[float]()
-        self.pacer: Pacer | None = None  # its client's, once there is one
+    def __init__(self, last: deque[float]) -> None:
+        super().__init__(last, last.maxlen)
+        self.all = list(last)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.startswith("/smsmessaging/"):
-            request.stream = _Noted(request.stream, self.left, self.pacer)  # type: ignore[arg-type]
-        return await super().handle_async_request(request)
-
-
-@attrs.frozen
-class _Noted(httpx.AsyncByteStream):
-    body: httpx.AsyncByteStream
-    left: list[float]
-    pacer: Pacer | None
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self.body:
-            assert self.pacer
-            self.left.append(self.pacer.left_at[-1])
-            yield chunk
+    def append(self, moment: float) -> None:
+        self.all.append(moment)
+        super().append(moment)
 
 
 async def account(
@@ -86,20 +69,18 @@ async def account(
         if outcome.resource_id:
             ids.append(outcome.resource_id)
 
-    transport = Watched()
-    client = Client(ClientCredentials(name, "b"), base_url=address, transport=transport, rate=rate)
-    transport.pacer = client.pacer
+    client = Client(ClientCredentials(name, "b"), base_url=address, rate=rate)
+    client.pacer.left_at = left = Kept(client.pacer.left_at)
     messages = (sms(str(number)) for number in itertools.count())
     async with (
-        transport,
         client,
         SendQueue(client, on_outcome=note) as queue,
         queue.bulk(messages, window=50) as reports,
     ):
         async for _ in reports:
-            if transport.left[-1] - transport.left[0] > seconds:
+            if left.all[-1] - left.all[0] > seconds:
                 break
-    return transport.left
+    return left.all
 
 
 async def accounts(case: Case, address: str, seconds: float) -> Result:

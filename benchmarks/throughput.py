@@ -132,7 +132,7 @@ LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 WANTED = [
     ("httpx: SendQueue", "httpx: posts", 0.95),
     ("httpx-aiohttp: SendQueue", "httpx-aiohttp: posts", 0.88),
-    ("aiohttp: SendQueue", "aiohttp: posts", 0.40),
+    ("aiohttp: SendQueue", "aiohttp: posts", 0.65),
 ]
 
 

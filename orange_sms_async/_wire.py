@@ -34,24 +34,36 @@ _T = TypeVar("_T")
 
 @attrs.frozen
 class Answer:
-    """An HTTP answer, whoever carried it; header names are looked up in lower case."""
+    """
+    An HTTP answer, whoever carried it.
+
+    Attributes:
+        headers: names are looked up in lower case.
+        body: unpacked; empty also where only the head of the answer came.
+    """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = attrs.field(repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
 
     @property
     def request_id(self) -> str | None:
         return self.headers.get("x-oapi-request-id")
 
     def json(self) -> Any:
-        """Parse the body; raise ValueError for what is none, or is nested too deeply."""
+        """
+        Parse the body.
+
+        Raises:
+            ValueError: it is no JSON, or is nested too deeply.
+        """
         return _parse(self.body)
 
 
-def _parse(body: str | bytes) -> Any:
+def _parse(body: str | bytes, parse_float: type[Decimal] | None = None) -> Any:
+    # With a parse_float of its own, json makes a new decoder for each text.
     try:
-        return json.loads(body, parse_float=Decimal)
+        return json.loads(body, parse_float=parse_float)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
 
@@ -114,7 +126,8 @@ def sent_message(answer: Answer) -> SentMessage:
     Read the 201.
 
     Raises:
-        OutcomeUnknown: with `accepted`, since a 201 without a readable id was taken all the same.
+        OutcomeUnknown: with `accepted`, since a 201 without a readable id was taken all the same:
+            sending again would send it twice.
     """
     resource_id = _last_segment(_resource_url(answer)) or _last_segment(
         answer.headers.get("location")
@@ -197,7 +210,7 @@ def _flat_statistics(body: Any) -> list[dict[str, Any]]:
 
 def _read(answer: Answer, type_: type[_T], rows: Callable[[Any], Any]) -> _T:
     try:
-        return _converter.structure(rows(answer.json()), type_)
+        return _converter.structure(rows(_parse(answer.body, Decimal)), type_)
     except _UNREADABLE:
         raise ConnectionFailed(
             "Orange's answer cannot be read",
@@ -240,7 +253,7 @@ def decode_inbound(body: bytes | str | Mapping[str, Any]) -> InboundMessage:
 
 
 def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
-    return body if isinstance(body, Mapping) else _parse(body)
+    return body if isinstance(body, Mapping) else _parse(body, Decimal)
 
 
 # -- errors -------------------------------------------------------------------------------------
@@ -269,9 +282,11 @@ def refusal(
     """
     Say what an answer means that is not the one hoped for.
 
-    repeatable: the request changes nothing, so no outcome of it is unknown.
-    fresh_token: Orange never accepted the token it came with.
-    private: what the request held and the error must not repeat, should Orange echo it.
+    Args:
+        answer: the answer to the request.
+        repeatable: the request changes nothing, so no outcome of it is unknown.
+        fresh_token: Orange never accepted the token it came with.
+        private: what the request held and the error must not repeat, should Orange echo it.
     """
     code, reason = _code_and_reason(answer)
     class_ = _class_of(answer.status, code, reason)

@@ -17,6 +17,13 @@ class ClientCredentials:
     The client id and secret of an application, as Orange's portal shows them under "MyApps".
 
     No repr shows them.
+
+    Attributes:
+        id: the client id.
+        secret: the client secret.
+
+    Raises:
+        ValueError: one of them is empty.
     """
 
     id: str = attrs.field(repr=False)
@@ -30,6 +37,9 @@ class ClientCredentials:
     def from_header(cls, header: str) -> "ClientCredentials":
         """
         Take the ready-made "Authorization header" of the portal: "Basic " and base64.
+
+        Args:
+            header: as the portal shows it; blanks around it do no harm.
 
         Raises:
             ValueError: it is not of that form; the error does not show it.
@@ -58,9 +68,10 @@ class AccessToken:
     One token.
 
     Attributes:
-        ends_at: the loop's time at which Orange ends it; infinite where Orange did not say.
-        lifetime: seconds it was given for.
+        value: as it stands behind "Bearer ".
+        lifetime: seconds it was given for; infinite where Orange did not say.
         proven: Orange has accepted it once. A token refused before that will never be accepted.
+        ends_at: the loop's time at which Orange ends it.
     """
 
     value: str = attrs.field(repr=False)
@@ -72,8 +83,12 @@ class AccessToken:
         self.ends_at = asyncio.get_running_loop().time() + self.lifetime
 
     def lives(self, margin: float) -> bool:
-        """Tell whether it ends later than `margin` seconds from now."""
-        # A token that lives for two minutes or less is renewed after half its life.
+        """
+        Tell whether it ends later than `margin` seconds from now.
+
+        Args:
+            margin: seconds; of a token that lives for less than twice as long, half its life.
+        """
         return asyncio.get_running_loop().time() < self.ends_at - min(margin, self.lifetime / 2)
 
 
@@ -81,7 +96,8 @@ class SharedToken:
     """
     One token behind one lock: however many ask at once, one fetches and all get what it got.
 
-    fetch: asks Orange for a token.
+    Args:
+        fetch: asks Orange for a token.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[AccessToken]]) -> None:
@@ -94,9 +110,12 @@ class SharedToken:
         """
         Return a token that does not end within `margin` seconds.
 
+        Args:
+            margin: seconds.
+
         Raises:
-            NotSent: none could be had now.
-            Refused: Orange refuses the credentials or the application.
+            NotSent: none could be had now: ask again.
+            Refused: Orange refuses the credentials or the application, and will refuse them again.
         """
         if self._token and self._token.lives(margin):
             return self._token
@@ -119,6 +138,11 @@ class SharedToken:
         return self._token
 
     def refused(self, token: AccessToken) -> None:
-        """Forget a token that Orange refused, unless another has replaced it already."""
+        """
+        Forget a token, unless another has replaced it already.
+
+        Args:
+            token: the one that Orange refused.
+        """
         if self._token is token:
             self._token = None

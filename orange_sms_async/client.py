@@ -2,19 +2,16 @@
 
 import asyncio
 import os
-import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from types import TracebackType
-from typing import Literal, Self, cast
-from urllib.parse import quote, urlencode
+from typing import Literal, Self
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
-
-from orange_sms_async import _wire
-from orange_sms_async._connections import Connections
+from orange_sms_async import _wire, engines
 from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
 from orange_sms_async.auth import AccessToken, ClientCredentials, SharedToken
+from orange_sms_async.engines.exchange import Engine, Exchange
 from orange_sms_async.errors import (
     ConnectionFailed,
     OrangeSMSError,
@@ -22,47 +19,41 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.messages import OutboundMessage, SentMessage
-from orange_sms_async.pacing import Departure, departure, of_account
+from orange_sms_async.pacing import departure, of_account
 
 _BASE_URL = "https://api.orange.com"
 _ENVIRONMENT = "ORANGE_SMS_"
-_CONNECTIONS = 200
-# httpx's own 5 seconds of keep-alive: a connection kept longer may be closed by Orange just as a
-# message leaves on it, and that message's outcome is unknown.
-_KEEPALIVE = 5.0
 _MARGIN = 60.0  # seconds before its end in which a token is renewed
-_NEVER_LEFT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-# httpx lets ssl's own error out where a line in use breaks.
-_LOST = (httpx.RequestError, ssl.SSLError)
 
 
 class Client:
     """
-    Orange's operations, one HTTP request each. Use it in `async with`, as often as you like.
+    Orange's operations, one HTTP request each.
 
-    credentials: of the application; every request shares its one token.
-    base_url: where Orange is; a sandbox's address to develop against.
-    timeout: seconds for a whole request, or an `httpx.Timeout` for its parts.
-    engine: who carries the requests. "aiohttp" takes a third of the processor's time, and needs
-        the extra of that name: `pip install 'orange-sms-async[aiohttp]'`.
-    transport: any `httpx.AsyncBaseTransport`, for tests and what no engine does. It stays yours:
-        the client never closes it.
-    rate: messages a second that the account may send; `math.inf` for no pacing. Orange: "limited
-        to 5 SMS per second".
+    Use it in `async with`, as often as you like.
+
+    Args:
+        credentials: of the application; every request shares its one token.
+        base_url: where Orange is; a sandbox's address to develop against.
+        timeout: seconds that a whole request may take, from waiting for a connection to the end of
+            the answer.
+        engine: which HTTP library is used. "aiohttp" takes a third of the processor's time.
+            "httpx2" and "aiohttp" need the extra of that name:
+            `pip install 'orange-sms-async[aiohttp]'`.
+        transport: any transport of that library, for tests and for what the engine cannot do: an
+            `AsyncBaseTransport` of httpx or httpx2, a `BaseConnector` of aiohttp. It stays yours:
+            the client never closes it.
+        rate: messages a second that the account may send; `math.inf` for no pacing. Orange:
+            "limited to 5 SMS per second".
 
     Attributes:
         pacer: paces every queue on this client, and on others of the same account (base URL and
             client id) in this process.
+        timeout: seconds that a whole request may take.
 
     Raises:
         ImportError: the engine is not installed.
-        ValueError: base_url is no http or https address, there is no such engine, or another
+        ValueError: `base_url` is no http or https address, there is no such engine, or another
             client of this account has another rate.
     """
 
@@ -71,18 +62,18 @@ class Client:
         credentials: ClientCredentials,
         *,
         base_url: str = _BASE_URL,
-        timeout: float | httpx.Timeout = 30.0,
-        engine: Literal["httpx", "aiohttp"] = "httpx",
-        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = 30.0,
+        engine: Literal["httpx", "httpx2", "aiohttp"] = "httpx",
+        transport: object | None = None,
         rate: float = 5.0,
     ) -> None:
         self._credentials = credentials
         self._base_url = _checked(base_url)
-        self.pacer = of_account((self._base_url, credentials.id), rate)
-        self._timeout = timeout
-        self._connect = partial(_Borrowed, transport) if transport else _connect(engine, base_url)
+        self._open = engines.opener(engine, base_url, transport)
+        self.pacer = of_account((base_url, credentials.id), rate)
+        self.timeout = timeout
         self._token = SharedToken(self._fetch_token)
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._engine: Engine | None = None
 
     @classmethod
     def from_env(cls, *, rate: float = 5.0) -> Self:
@@ -92,7 +83,8 @@ class Client:
         ORANGE_SMS_AUTHORIZATION ("Basic …"), or ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET;
         ORANGE_SMS_BASE_URL where it is not Orange's own.
 
-        rate: messages a second that the account may send.
+        Args:
+            rate: messages a second that the account may send.
 
         Raises:
             ValueError: names the variable that is missing or wrong.
@@ -111,27 +103,10 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client {self._base_url}>"
 
-    @property
-    def timeout(self) -> float:
-        """Seconds that a request takes at most; infinite where a part has no limit."""
-        if not isinstance(self._timeout, httpx.Timeout):
-            return self._timeout
-        parts = self._timeout.as_dict().values()
-        return sum(float("inf") if part is None else part for part in parts)
-
     async def __aenter__(self) -> Self:
-        if self._transport is not None:
+        if self._engine is not None:
             raise RuntimeError("this Client is inside an `async with` already")
-        self._transport = self._connect()
-        http = httpx.AsyncClient(
-            base_url=self._base_url,
-            headers={"Accept": "application/json"},
-            timeout=self._timeout if isinstance(self._timeout, httpx.Timeout) else None,
-            transport=self._transport,
-        )
-        # An address and what is the same in all requests to it take httpx longer to put together
-        # than a request to send; those to remember are the senders of some countries.
-        self._blank = lru_cache(maxsize=64)(partial(http.build_request, "GET"))
+        self._engine = self._open()
         return self
 
     async def __aexit__(
@@ -140,9 +115,9 @@ class Client:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()
 
     # -- messages -------------------------------------------------------------------------------
 
@@ -170,16 +145,14 @@ class Client:
         if leaving := departure.get():
             leaving.expect()
         token = await self._token.get()
-        body = _Body(_wire.send_request(message), leaving)
-        answer = await self._request(
+        exchange = Exchange(
             "POST",
-            f"/smsmessaging/v1/outbound/{quote(message.sender_address, safe='')}/requests"
-            # Orange, Getting started, 3.3
-            + ("?resource_type_parameter_management=SMS_OCB2" if message.on_net else ""),
-            headers={"Authorization": f"Bearer {token.value}", "Content-Type": "application/json"},
-            body=body,
-            lost=OutcomeUnknown,
+            _outbound(message.sender_address, on_net=message.on_net),
+            _headers(f"Bearer {token.value}", "application/json"),
+            _wire.send_request(message),
+            leaving.tell if leaving else None,
         )
+        answer = await self._request(exchange, lost=OutcomeUnknown)
         if answer.status == 201:
             token.proven = True
             return _wire.sent_message(answer)
@@ -209,7 +182,8 @@ class Client:
         """
         Tell the balance of each country and offer (Getting started, 5.1).
 
-        country: ISO-3166 alpha-3, such as "CIV".
+        Args:
+            country: ISO-3166 alpha-3, such as "CIV".
 
         Raises:
             NotSent: no answer could be had: ask again.
@@ -223,7 +197,13 @@ class Client:
         """
         Tell the SMS used, one row per service, country and application (Getting started, 5.3).
 
-        Raises: as `contracts`.
+        Args:
+            country: ISO-3166 alpha-3, such as "CIV".
+            app_id: of one application, as Orange's portal shows it.
+
+        Raises:
+            NotSent: no answer could be had: ask again.
+            Refused: Orange refuses the credentials or the application.
         """
         filters = {"country": country, "appid": app_id}
         return _wire.usage_statistics(await self._read("statistics", filters))
@@ -232,7 +212,12 @@ class Client:
         """
         Tell the bundles bought, in the order Orange gives them (Getting started, 5.2).
 
-        Raises: as `contracts`.
+        Args:
+            country: ISO-3166 alpha-3, such as "CIV".
+
+        Raises:
+            NotSent: no answer could be had: ask again.
+            Refused: Orange refuses the credentials or the application.
         """
         return _wire.purchase_orders(await self._read("purchaseorders", {"country": country}))
 
@@ -248,11 +233,8 @@ class Client:
     async def _read_once(self, name: str, filters: Mapping[str, str | None]) -> _wire.Answer:
         token = await self._token.get()
         query = urlencode({key: value for key, value in filters.items() if value is not None})
-        answer = await self._request(
-            "GET",
-            f"/sms/admin/v1/{name}{f'?{query}' if query else ''}",
-            headers={"Authorization": f"Bearer {token.value}"},
-        )
+        target = f"/sms/admin/v1/{name}{f'?{query}' if query else ''}"
+        answer = await self._request(Exchange("GET", target, _headers(f"Bearer {token.value}")))
         if answer.status == 200:
             token.proven = True
             return answer
@@ -276,15 +258,9 @@ class Client:
         return error
 
     async def _fetch_token(self) -> AccessToken:
-        answer = await self._request(
-            "POST",
-            "/oauth/v3/token",
-            headers={
-                "Authorization": self._credentials.header,
-                "Content-Type": "application/x-www-form-urlencoded",
-            },
-            body=_Body(b"grant_type=client_credentials"),
-        )
+        headers = _headers(self._credentials.header, "application/x-www-form-urlencoded")
+        form = b"grant_type=client_credentials"
+        answer = await self._request(Exchange("POST", "/oauth/v3/token", headers, form))
         if answer.status == 200:
             return AccessToken(*_wire.access_token(answer))
         _, _, basic = self._credentials.header.partition(" ")
@@ -292,115 +268,51 @@ class Client:
         raise _wire.token_refusal(answer, private=private)
 
     async def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: dict[str, str],
-        body: "_Body | None" = None,
-        lost: type[OrangeSMSError] = ConnectionFailed,
+        self, exchange: Exchange, *, lost: type[OrangeSMSError] = ConnectionFailed
     ) -> _wire.Answer:
-        """Raise `lost` when the request left and no answer came."""
-        if self._transport is None:
+        """Return the answer; raise `lost` when the body began to leave and no answer came."""
+        if self._engine is None:
             raise RuntimeError("use a Client inside `async with Client(…) as client:`")
-        if body:
-            headers["Content-Length"] = str(len(body.content))
-        blank = self._blank(path)
-        own = [(name.encode(), value.encode()) for name, value in headers.items()]
-        request = httpx.Request(
-            method,
-            blank.url,
-            headers=[*blank.headers.raw, *own],
-            stream=body,
-            extensions=blank.extensions,
-        )
         try:
-            return await self._exchange(self._transport, request)
-        except _NEVER_LEFT as error:
-            # httpx-aiohttp, if lent, says ConnectTimeout also of a line that breaks in use.
-            if not (isinstance(error, httpx.ConnectTimeout) and body and body.left):
-                raise ConnectionFailed(f"no connection to {self._base_url}") from error
-            raise lost("the connection was lost") from None
-        except TimeoutError:
-            raise (lost if body and body.left else ConnectionFailed)("no answer in time") from None
-        except _LOST as error:
-            # Not its own words: they may hold what the server sent, and so what we sent.
-            raise lost(f"the connection was lost ({type(error).__name__})") from None
-
-    async def _exchange(
-        self, transport: httpx.AsyncBaseTransport, request: httpx.Request
-    ) -> _wire.Answer:
-        response = None
-        # A number limits the whole; an httpx.Timeout limits each part by itself.
-        whole = None if isinstance(self._timeout, httpx.Timeout) else self._timeout
-        try:
-            async with asyncio.timeout(whole):
-                response = await transport.handle_async_request(request)
-                body = await _read(response)
-                return _wire.Answer(response.status_code, response.headers, body)
-        except (TimeoutError, *_LOST):
+            async with asyncio.timeout(self.timeout):
+                return await self._engine.carry(exchange)
+        except Exception as error:  # of any class: how far the exchange came says more
             # What came before the line broke still counts where no body is needed to read it.
-            if response is None or response.status_code not in (201, 401, 429):
-                raise
-            return _wire.Answer(response.status_code, response.headers, b"")
-        finally:
-            if response is not None:
-                await response.aclose()
+            if exchange.head and exchange.head.status in (201, 401, 429):
+                return exchange.head
+            failed = lost if exchange.left else ConnectionFailed
+            if isinstance(error, TimeoutError):
+                raise failed("no answer in time") from None
+            if exchange.body and not exchange.left:
+                raise ConnectionFailed(f"no connection to {self._base_url}") from error
+            # Not its own words: they may hold what the server sent, and so what we sent.
+            words = (
+                "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
+            )
+            raise failed(f"{words} ({type(error).__name__})") from None
 
 
-class _Body(httpx.AsyncByteStream):
-    """A request's body that knows whether the transport has begun to send it, and tells so."""
-
-    def __init__(self, content: bytes, leaving: Departure | None = None) -> None:
-        self.content = content
-        self.left = False
-        self._leaving = leaving
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.left = True
-        if self._leaving:
-            self._leaving.tell()
-        yield self.content
+def _headers(authorization: str, content_type: str | None = None) -> dict[str, str]:
+    headers = {"Accept": "application/json", "Authorization": authorization}
+    return headers | {"Content-Type": content_type} if content_type else headers
 
 
-class _Borrowed(httpx.AsyncBaseTransport):
-    """Somebody else's transport: used, not closed."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._transport.handle_async_request(request)
-
-
-def _connect(engine: str, base_url: str) -> Callable[[], httpx.AsyncBaseTransport]:
-    if engine == "httpx":
-        return partial(Connections, most=_CONNECTIONS, keepalive=_KEEPALIVE)
-    if engine != "aiohttp":
-        raise ValueError('engine: "httpx" or "aiohttp"')
-    try:
-        from orange_sms_async._aiohttp import AiohttpConnections  # noqa: PLC0415 -- an extra
-    except ImportError as error:
-        raise ImportError("engine: pip install 'orange-sms-async[aiohttp]'") from error
-    return partial(AiohttpConnections, base_url, most=_CONNECTIONS, keepalive=_KEEPALIVE)
-
-
-async def _read(response: httpx.Response) -> bytes:
-    # What httpx does to unpack an answer takes longer than to read it.
-    if response.is_stream_consumed or "content-encoding" in response.headers:
-        return await response.aread()
-    stream = cast("httpx.AsyncByteStream", response.stream)
-    return b"".join([chunk async for chunk in stream])
+@lru_cache(maxsize=64)  # the senders of some countries
+def _outbound(sender_address: str, *, on_net: bool) -> str:
+    path = f"/smsmessaging/v1/outbound/{quote(sender_address, safe='')}/requests"
+    # Orange, Getting started, 3.3
+    return path + ("?resource_type_parameter_management=SMS_OCB2" if on_net else "")
 
 
 def _checked(base_url: str) -> str:
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    # A name or password in it would stand in reprs and errors. No system knows of a higher port.
-    no_port = (url.port or 0) > 65_535
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or no_port:
+        url = urlsplit(base_url)
+        _ = url.port  # a ValueError where it is none
+    except ValueError:
+        url = urlsplit("")
+    # A name or password in it would stand in reprs and errors.
+    usable = url.scheme in ("http", "https") and url.hostname and "@" not in url.netloc
+    if not usable or not base_url.isprintable():
         raise ValueError("base_url: an http:// or https:// address without name and password")
     return base_url
 

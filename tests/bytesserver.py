@@ -21,20 +21,23 @@ class BytesServer:
     """
     On a free port of this machine, for as long as the block lasts.
 
+    host: an address of this machine; tls: what makes it speak https.
     answers: one for each message; after one in `dropping` the line is dropped. Then all are taken.
     heads: the first line of each message.
     most: connections open at once.
     """
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", tls=None):
+        self.host, self.tls = host, tls
         self.answers, self.dropping = [], []
         self.heads = []
         self.open, self.most = {}, 0
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1")
+        self._server = await asyncio.start_server(self._serve, self.host, ssl=self.tls)
         port = self._server.sockets[0].getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.base_url = f"{'https' if self.tls else 'http'}://{host}:{port}"
         return self
 
     async def __aexit__(self, *_):

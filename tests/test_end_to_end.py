@@ -34,7 +34,7 @@ def served(sandbox):
         yield server
 
 
-@pytest.fixture(params=["httpx", "aiohttp"])
+@pytest.fixture(params=["httpx", "httpx2", "aiohttp"])
 async def client(request, sandbox, served):
     credentials = ClientCredentials.from_header(sandbox.authorization)
     settings = {"base_url": served.base_url, "timeout": 1.0, "engine": request.param}
@@ -51,7 +51,7 @@ async def test_many_sends_at_once_share_one_token(client, sandbox):
     One token request; when the token dies, one more, however many were refused with it.
     """
     messages = [sms(str(n)) for n in range(300)]
-    client._timeout = 30.0
+    client.timeout = 30.0
     await asyncio.gather(*map(client.send, messages))
     assert 1 == sandbox.statistics().token_requests
 

@@ -1,32 +1,68 @@
 """Whatever carries the requests: the same outcomes, told apart by whether a message left."""
 
 import asyncio
+import gc
 import gzip
 import math
 import socket
+import ssl
 import subprocess
 import sys
+from functools import partial
 
-import httpx
 import pytest
+import trustme
 from bytesserver import HANG, TAKEN, URL, BytesServer, answer
 from httpx_aiohttp import AiohttpTransport
 from line import sms
 from orange import CREDENTIALS, MESSAGE, Orange
 
 from orange_sms_async import Client, ConnectionFailed, OutcomeUnknown, SendQueue
-from orange_sms_async._connections import Connections
+from orange_sms_async.engines import opener
+from orange_sms_async.engines.exchange import Exchange
 
 pytestmark = pytest.mark.real_time
 
 
-@pytest.fixture(params=["httpx", "aiohttp"])
+@pytest.fixture(params=["httpx", "httpx2", "aiohttp"])
 def engine(request):
     return request.param
 
 
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
 @pytest.fixture
-async def server():
+def tls(authority):
+    """What makes a server speak https in the name of 127.0.0.1."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(authority, tmp_path, monkeypatch):
+    """Have clients trust the authority that the server's certificate is of."""
+    file = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+@pytest.fixture(params=["IPv4", "IPv6", "TLS"])
+async def server(request):
+    tls = None
+    if request.param == "TLS":
+        request.getfixturevalue("trusted")
+        tls = request.getfixturevalue("tls")
+    async with BytesServer("::1" if request.param == "IPv6" else "127.0.0.1", tls) as server:
+        yield server
+
+
+@pytest.fixture
+async def plain():
+    """A server where it does not matter over what it is reached."""
     async with BytesServer() as server:
         yield server
 
@@ -60,8 +96,7 @@ async def _token():
         return await client._token.get()
 
 
-@pytest.mark.parametrize("timeout", [0.3, httpx.Timeout(5, connect=0.3)])
-async def test_a_connection_that_does_not_come_about(engine, timeout):
+async def test_a_connection_that_does_not_come_about(engine):
     """
     The time runs out before the message could leave.
     """
@@ -73,7 +108,7 @@ async def test_a_connection_that_does_not_come_about(engine, timeout):
             line.connect_ex(("127.0.0.1", port))
 
         url = f"http://127.0.0.1:{port}"
-        async with Client(CREDENTIALS, base_url=url, timeout=timeout, engine=engine) as client:
+        async with Client(CREDENTIALS, base_url=url, timeout=0.3, engine=engine) as client:
             client._token._token = await _token()
             with pytest.raises(ConnectionFailed):
                 await client.attempt(MESSAGE)
@@ -97,6 +132,36 @@ async def test_a_handshake_that_fails(engine):
             client._token._token = await _token()
             with pytest.raises(ConnectionFailed, match="no connection to"):
                 await client.attempt(MESSAGE)
+
+
+# httpx leaves the socket of a handshake that is cancelled to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+async def test_a_handshake_that_never_ends(engine):
+    """
+    A server that takes the connection and no more: nothing of the message was sent.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        async with Client(CREDENTIALS, base_url=url, timeout=0.3, engine=engine) as client:
+            client._token._token = await _token()
+            with pytest.raises(ConnectionFailed, match="no answer in time"):
+                await client.attempt(MESSAGE)
+        gc.collect()
+
+
+async def test_a_certificate_of_nobody_known(engine, tls):
+    """
+    Neither the token's request nor a message goes to who cannot show that it is Orange.
+    """
+    async with BytesServer(tls=tls) as stranger:
+        async with Client(CREDENTIALS, base_url=stranger.base_url, engine=engine) as client:
+            with pytest.raises(ConnectionFailed, match="no connection to"):
+                await client.ready()
+            client._token._token = await _token()
+            with pytest.raises(ConnectionFailed, match="no connection to"):
+                await client.attempt(MESSAGE)
+
+    assert not stranger.heads
 
 
 # -- it may have left -----------------------------------------------------------------------------
@@ -142,15 +207,30 @@ async def test_a_line_dropped_just_as_a_message_leaves(client, server):
     assert 3 == len(server.heads)
 
 
-async def test_a_line_closed_between_two_messages(client, server):
+async def test_a_line_closed_right_after_an_answer(engine, plain):
     """
     Another is opened, and nothing is lost.
     """
     closing = answer("201 Created", Location=URL, Server="closes")
-    server.answers, server.dropping = [closing] * 3, [closing]
+    plain.answers, plain.dropping = [closing] * 3, [closing]
 
+    async with Client(CREDENTIALS, base_url=plain.base_url, engine=engine) as client:
+        for _ in range(3):
+            await client.send(MESSAGE)
+            await asyncio.sleep(0.02)
+
+    assert 3 == len(plain.heads)
+
+
+async def test_a_line_closed_between_two_messages(client, server):
+    """
+    The same a moment later. (Of TLS httpx does not see what came together with an answer.)
+    """
     for _ in range(3):
         await client.send(MESSAGE)
+        await asyncio.sleep(0.02)
+        for writer in server.open:
+            writer.close()
         await asyncio.sleep(0.02)
 
     assert 3 == len(server.heads)
@@ -168,22 +248,22 @@ async def test_an_answer_that_sends_elsewhere(client, server):
     assert 1 == len(server.heads)
 
 
-async def test_a_lent_transport_that_calls_everything_a_connect_timeout(server):
+async def test_a_lent_transport_that_calls_everything_a_connect_timeout(plain):
     """
     httpx-aiohttp does; what left is unknown all the same, and what did not is not.
     """
-    server.answers, server.dropping = [b""], [b""]
+    plain.answers, plain.dropping = [b""], [b""]
     async with (
         AiohttpTransport() as transport,
-        Client(CREDENTIALS, base_url=server.base_url, transport=transport) as client,
+        Client(CREDENTIALS, base_url=plain.base_url, transport=transport) as client,
     ):
         with pytest.raises(OutcomeUnknown):
             await client.send(MESSAGE)
-        await server.__aexit__()
+        await plain.__aexit__()
         with pytest.raises(ConnectionFailed):
             await client.attempt(MESSAGE)
 
-    assert 1 == len(server.heads)
+    assert 1 == len(plain.heads)
 
 
 async def test_a_queue_sends_none_twice(engine, server):
@@ -252,103 +332,198 @@ async def test_connections_are_used_again_and_closed(engine, server):
     assert not server.open
 
 
-async def test_idle_connections_are_not_kept(server):
-    """
-    After the time to keep them, the next request closes all that were idle for as long.
-    """
-    transport = Connections(most=20, keepalive=0.05)
-    async with transport, Client(CREDENTIALS, base_url=server.base_url, transport=transport) as c:
-        await asyncio.gather(*[c.send(MESSAGE) for _ in range(5)])
-        await asyncio.sleep(0.1)
-        await c.send(MESSAGE)
-        await c.send(MESSAGE)
-        await asyncio.sleep(0.02)
-
-        assert 1 == len(server.open)
+def token_request():
+    return Exchange("POST", "/oauth/v3/token", {}, b"grant_type=client_credentials")
 
 
-async def test_no_more_connections_than_said(server):
-    """
-    Who comes then waits for one, as long as the pool's part of the timeout says.
-    """
-    transport = Connections(most=2, keepalive=5)
-    limits = httpx.Timeout(5, pool=0.1)
-    url = server.base_url
-    async with transport, Client(CREDENTIALS, base_url=url, transport=transport) as client:
-        await asyncio.gather(*[client.send(MESSAGE) for _ in range(20)])
-        server.answers = [HANG, HANG]
-        impatient = Client(CREDENTIALS, base_url=url, transport=transport, timeout=limits)
-        async with impatient:
-            await impatient.ready()
-            hanging = [asyncio.create_task(client.send(MESSAGE)) for _ in range(2)]
-            await asyncio.sleep(0.02)
-            with pytest.raises(ConnectionFailed, match="no answer in time"):
-                await impatient.send(MESSAGE)
-            for task in hanging:
-                task.cancel()
-            await asyncio.wait(hanging)
+def message(server, said):
+    """A message as it would be posted, which is answered in this way."""
+    server.answers.append(said)
+    return Exchange("POST", "/smsmessaging/v1/outbound/tel%3A%2B2250000/requests", {}, b"{}")
 
+
+@pytest.fixture
+def opened(engine):
+    """Opens the engine with settings of its own."""
+
+    def opened(server, **settings):
+        return partial(opener(engine, server.base_url), **settings)()
+
+    return opened
+
+
+async def test_idle_connections_are_not_kept(opened, server):
+    """
+    After the time to keep them, at the latest the next request closes all that were idle for as
+    long.
+    """
+    engine = opened(server, most=20, keepalive=0.05)
+    await asyncio.gather(*[engine.carry(token_request()) for _ in range(5)])
+    assert 5 == server.most
+    await asyncio.sleep(0.2)
+    await engine.carry(token_request())
+    await engine.carry(token_request())
+    await asyncio.sleep(0.02)
+
+    assert 1 == len(server.open)
+    await engine.aclose()
+
+
+async def test_no_more_connections_than_said(opened, server):
+    """
+    Who comes then waits for one, and has not begun to leave.
+    """
+    engine = opened(server, most=2)
+    await asyncio.gather(*[engine.carry(token_request()) for _ in range(20)])
+    hanging = [asyncio.create_task(engine.carry(message(server, HANG))) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    waiting = token_request()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.carry(waiting), 0.1)
+    for task in hanging:
+        task.cancel()
+    await asyncio.wait(hanging)
+    await engine.carry(token_request())
+
+    assert not waiting.left
     assert 2 == server.most
+    await engine.aclose()
 
 
-async def test_leaving_the_block_ends_what_is_on_the_wire(server):
+async def test_leaving_the_block_ends_what_is_on_the_wire(engine, server):
     """
     Its connection is closed, and its outcome unknown.
     """
     server.answers = [HANG]
-    async with Client(CREDENTIALS, base_url=server.base_url) as client:
+    async with Client(CREDENTIALS, base_url=server.base_url, engine=engine) as client:
         task = asyncio.create_task(client.send(MESSAGE))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
     with pytest.raises(OutcomeUnknown):
         await task
 
 
-async def test_closing_beside_connections_that_were_idle_for_long(server):
+async def test_closing_beside_connections_that_were_idle_for_long(opened, server):
     """
     Requests that are ended close those on their way out: all are closed all the same.
     """
-    transport = Connections(most=20, keepalive=0.05)
-    async with Client(CREDENTIALS, base_url=server.base_url, transport=transport) as client:
-        await asyncio.gather(*[client.send(MESSAGE) for _ in range(10)])
-        server.answers = [HANG] * 5
-        hanging = [asyncio.create_task(client.send(MESSAGE)) for _ in range(5)]
-        await asyncio.sleep(0.1)
-        await transport.aclose()
-        await asyncio.wait(hanging)
-        await asyncio.sleep(0.02)
+    engine = opened(server, most=20, keepalive=0.05)
+    await asyncio.gather(*[engine.carry(token_request()) for _ in range(10)])
+    exchanges = [message(server, HANG) for _ in range(5)]
+    hanging = [asyncio.create_task(engine.carry(exchange)) for exchange in exchanges]
+    await asyncio.sleep(0.1)
+    await engine.aclose()
+    await asyncio.wait(hanging)
+    await asyncio.sleep(0.05)
 
-    assert {OutcomeUnknown} == {type(task.exception()) for task in hanging}
+    assert all(
+        task.exception() and exchange.left
+        for task, exchange in zip(hanging, exchanges, strict=True)
+    )
     assert not server.open
 
 
+HALVES = {"nothing": HANG, "half a head": TAKEN[:20], "half a body": answer("403 No", "{...}")[:-3]}
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_request_that_is_cut_short_closes_its_connection(engine, server, half, cancelled):
+    """
+    No later message goes where the rest of its answer may still come.
+    """
+    async with Client(CREDENTIALS, base_url=server.base_url, engine=engine) as client:
+        await client.ready()
+        client.timeout, server.answers = 0.2, [HALVES[half]]
+        task = asyncio.create_task(client.send(MESSAGE))
+        await asyncio.sleep(0.1)
+        if cancelled:
+            task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(0.02)
+        assert not server.open
+        client.timeout = 5
+        await client.send(MESSAGE)
+
+    assert task.cancelled() == cancelled
+    assert cancelled or OutcomeUnknown is type(task.exception())
+    assert 2 == len(server.heads)
+
+
+async def test_the_moment_of_leaving(opened, server):
+    """
+    It is told once, before the server has anything, and not of a request without a body.
+    """
+    heard = []
+    engine = opened(server)
+    exchange = message(server, TAKEN)
+    exchange.on_left = lambda: heard.append((list(server.heads), exchange.head))
+    question = Exchange("GET", "/sms/admin/v1/contracts", {})
+    await engine.carry(exchange)
+    await engine.carry(question)
+
+    assert [([], None)] == heard
+    assert (True, 201) == (exchange.left, exchange.head.status)
+    assert (False, 201) == (question.left, question.head.status)
+    await engine.aclose()
+
+
+async def transports(engine):
+    """A transport of the engine's library, and what closes it."""
+    if engine == "aiohttp":
+        import aiohttp
+
+        connector = aiohttp.TCPConnector()
+        return connector, connector.close
+    transport = __import__(engine).AsyncHTTPTransport()
+    return transport, transport.aclose
+
+
+async def test_a_lent_transport_stays_open(engine, plain):
+    """
+    It carries the requests, and its connections outlive the client.
+    """
+    transport, close = await transports(engine)
+    for _ in range(2):
+        async with Client(
+            CREDENTIALS, base_url=plain.base_url, engine=engine, transport=transport
+        ) as client:
+            await client.send(MESSAGE)
+
+    assert 1 == plain.most == len(plain.open)
+    await close()
+    await asyncio.sleep(0.02)
+    assert not plain.open
+
+
 @pytest.mark.parametrize("bypassed", [True, False])
-async def test_the_proxy_of_the_environment(monkeypatch, server, engine, bypassed):
+async def test_the_proxy_of_the_environment(monkeypatch, plain, engine, bypassed):
     """
     Requests go to it, unless it is not for this host.
     """
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setenv("http_proxy", server.base_url)
+    monkeypatch.setenv("http_proxy", plain.base_url)
     monkeypatch.setenv("no_proxy", "127.0.0.1" if bypassed else "")
-    url = server.base_url if bypassed else "http://orange.test"
+    url = plain.base_url if bypassed else "http://orange.test"
 
     async with Client(CREDENTIALS, base_url=url, engine=engine) as client:
         await client.send(MESSAGE)
 
     path = "/smsmessaging/v1/outbound/tel%3a%2b2250000/requests"
-    assert [f"post {'' if bypassed else url}{path} http/1.1"] == server.heads
+    assert [f"post {'' if bypassed else url}{path} http/1.1"] == plain.heads
 
 
-async def test_a_proxy_that_cannot_be_used(monkeypatch):
+@pytest.mark.parametrize("engine", ["httpx", "httpx2"])
+async def test_a_proxy_that_cannot_be_used(monkeypatch, engine):
     """
     The block is not entered: no request has to find it out.
     """
     monkeypatch.setenv("http_proxy", "gopher://127.0.0.1")
 
     with pytest.raises(ValueError, match="gopher"):
-        async with Client(CREDENTIALS, base_url="http://orange.test"):
+        async with Client(CREDENTIALS, base_url="http://orange.test", engine=engine):
             pass
 
 
@@ -359,23 +534,41 @@ def test_an_engine_that_is_none():
     """
     It is said at once.
     """
-    with pytest.raises(ValueError, match='"httpx" or "aiohttp"'):
+    with pytest.raises(ValueError, match='"httpx", "httpx2" or "aiohttp"'):
         Client(CREDENTIALS, engine="requests")
 
 
-def test_an_engine_that_is_not_installed():
+def printed(program):
+    """What a new process prints, in which `Client` can be made and no module was imported yet."""
+    credentials = "from orange_sms_async import Client, ClientCredentials as Credentials"
+    program = f"import sys\n{credentials}\n{program}"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", ["httpx2", "aiohttp"])
+def test_an_engine_that_is_not_installed(name):
     """
     The error says what to install.
     """
-    program = """
-import sys
-sys.modules["aiohttp"] = None
-from orange_sms_async import Client, ClientCredentials
+    program = f"""
+sys.modules["{name}"] = None
 try:
-    Client(ClientCredentials("id", "secret"), engine="aiohttp")
+    Client(Credentials("id", "secret"), engine="{name}")
 except ImportError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
-    assert b"orange-sms-async[aiohttp]" in done.stdout
+    assert f"engine: pip install 'orange-sms-async[{name}]'" == printed(program).decode().strip()
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "aiohttp"])
+def test_only_the_library_in_use_is_imported(name):
+    """
+    Each takes longer to import than all of ours.
+    """
+    program = f"""
+Client(Credentials("id", "secret"), engine="{name}")
+print(*{{"httpx", "httpx2", "aiohttp"}} & sys.modules.keys())
+"""
+
+    assert name == printed(program).decode().strip()

@@ -1,6 +1,7 @@
 """What a user can import, and who imports whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Imports go up this list only; within a line they make no circle. A room stands for all in it.
 LAYERS = [
     "errors countries segments account clock _served messages receipts outcomes",
-    "pacing events _wire _connections _aiohttp",
+    "pacing events _wire engines",
     "auth outbox",
     "client receiver",
     "sendqueue",
@@ -133,6 +134,38 @@ def test_rooms_can_be_read(path):
     assert ast.get_docstring(tree)
     assert 400 >= len(path.read_text().splitlines())
     assert 40 >= max(methods, default=0)
+
+
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_one_module_speaks_to_an_http_library(library):
+    """
+    To change how requests are carried, or to add an engine, is to change one file.
+    """
+    # The demo of the command line lends its client a transport that passes by any proxy.
+    others = {"sandbox", "cli"}
+    importing = re.compile(rf"^\s*(import|from) {library}\b", re.MULTILINE)
+
+    speaking = {name for name, path in MODULES.items() if importing.search(path.read_text())}
+
+    assert {f"engines.{library}"} == {
+        name.partition(".")[2] for name in speaking if room_of(name) not in others
+    }
+
+
+def test_what_needs_no_http_library_imports_none():
+    """
+    Who keeps messages or reads receipts waits for none.
+    """
+    program = """
+import sys
+from orange_sms_async import ClientCredentials, OutboundMessage, SendQueue, SqliteOutbox
+from orange_sms_async import Pacer, ReceiptBook, ReceiptReceiver, decode_receipt
+print(*{"httpx", "httpx2", "aiohttp"} & sys.modules.keys())
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert b"" == done.stdout.strip()
 
 
 def test_no_extra_is_imported():

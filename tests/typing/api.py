@@ -67,7 +67,7 @@ async def clients() -> None:
     async with Client(credentials, base_url="http://localhost:8000", timeout=5) as client:
         await client.ready()
     transport = httpx.AsyncHTTPTransport(retries=1)
-    async with Client(credentials, timeout=httpx.Timeout(5), transport=transport) as client:
+    async with Client(credentials, timeout=5, transport=transport) as client:
         await client.attempt(OutboundMessage(to="+2250701020304", text="Bonjour"))
 
 

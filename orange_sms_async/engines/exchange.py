@@ -1,0 +1,85 @@
+"""One exchange over HTTP: whether the body began to leave, and what came back."""
+
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import attrs
+
+from orange_sms_async._wire import Answer
+
+CONNECTIONS = 200
+"""Connections open at once, at most; a request beyond them waits for one."""
+
+KEEPALIVE = 5.0
+"""
+Seconds that an idle connection is kept.
+
+A connection kept longer may be closed by Orange just as a message leaves on it, and that message's
+outcome is unknown.
+"""
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """
+    One request, and how far it has come.
+
+    Attributes:
+        method: "GET" or "POST".
+        target: path and query, exactly as they are to stand on the wire.
+        headers: those that the engine does not make by itself.
+        body: None for none.
+        on_left: called when the body begins to leave.
+        left: whether the body has begun to leave. Before that the server has seen headers at most.
+        head: the answer without its body, as soon as the engine has that much.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+    on_left: Callable[[], object] | None = None
+    left: bool = attrs.field(default=False, init=False)
+    head: Answer | None = attrs.field(default=None, init=False)
+
+    def leaves(self) -> None:
+        """Note that the body begins to leave now; the engine says so just before the first byte."""
+        self.left = True
+        if self.on_left:
+            self.on_left()
+
+
+class Engine(Protocol):
+    """
+    Who carries requests to one address.
+
+    It follows no redirect and repeats no request with a body. An exchange that fails, or that is
+    cancelled, closes its connection: no later request meets the rest of its answer.
+    """
+
+    async def carry(self, exchange: Exchange) -> Answer:
+        """
+        Send a request and return the whole answer; the caller limits the time.
+
+        Calls `exchange.leaves()` and sets `exchange.head` on the way.
+
+        Raises:
+            Exception: of whatever class. What it means is told by `exchange`, not by the class.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections, which ends the exchanges on them; a lent transport stays open."""
+        ...
+
+
+def proxy_for(base_url: str) -> str | None:
+    """Return the address of the proxy that the environment names for this address."""
+    url = urlsplit(base_url)
+    if proxy_bypass(url.hostname or ""):
+        return None
+    proxies = getproxies()
+    address = proxies.get(url.scheme) or proxies.get("all")
+    return address if not address or "://" in address else f"http://{address}"

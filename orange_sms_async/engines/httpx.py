@@ -1,0 +1,169 @@
+"""Requests carried by httpx, or by httpx2, which has the same interface."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from functools import lru_cache, partial
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+import anyio
+
+from orange_sms_async._wire import Answer
+from orange_sms_async.engines.exchange import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class HttpxEngine:
+    """
+    httpx's connections, or those of a transport that was lent.
+
+    Args:
+        library: the module httpx or httpx2.
+        base_url: where the requests go.
+        transport: an `AsyncBaseTransport` of the library, lent.
+        most: connections open at once.
+        keepalive: seconds that an idle connection is kept.
+
+    Raises:
+        ValueError: the environment names a proxy of a kind that the library does not know.
+    """
+
+    def __init__(
+        self,
+        library: ModuleType,
+        base_url: str,
+        transport: object | None = None,
+        *,
+        most: int = CONNECTIONS,
+        keepalive: float = KEEPALIVE,
+    ) -> None:
+        self._request = library.Request
+        lent = cast("httpx.AsyncBaseTransport | None", transport)
+        proxy = proxy_for(base_url)
+        self._connections = (
+            _Lent(lent) if lent else _Connections(library, proxy, most=most, keepalive=keepalive)
+        )
+        # It only writes addresses and the headers that are the same in all requests to them: that
+        # takes httpx longer than to send one. Those to remember are the senders of some countries.
+        client = library.AsyncClient(
+            base_url=base_url, timeout=None, transport=library.AsyncBaseTransport()
+        )
+        del client.headers["Accept"]  # an exchange says its own
+        self._blank = lru_cache(maxsize=64)(partial(client.build_request, "GET"))
+
+    async def carry(self, exchange: Exchange) -> Answer:
+        request = self._written(exchange)
+        transport = await self._connections.take()
+        try:
+            return await _answer(transport, request, exchange)
+        finally:
+            await self._connections.give_back(transport)
+
+    def _written(self, exchange: Exchange) -> "httpx.Request":
+        blank = self._blank(exchange.target)
+        headers = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
+        body = None
+        if exchange.body is not None:
+            headers.append((b"Content-Length", str(len(exchange.body)).encode()))
+            body = _leaving(exchange, exchange.body)
+        request: httpx.Request = self._request(
+            exchange.method,
+            blank.url,
+            headers=[*blank.headers.raw, *headers],
+            content=body,
+            extensions=blank.extensions,
+        )
+        return request
+
+    async def aclose(self) -> None:
+        await self._connections.aclose()
+
+
+async def _leaving(exchange: Exchange, body: bytes) -> AsyncIterator[bytes]:
+    exchange.leaves()
+    yield body
+
+
+async def _answer(
+    transport: "httpx.AsyncBaseTransport", request: "httpx.Request", exchange: Exchange
+) -> Answer:
+    response = await transport.handle_async_request(request)
+    try:
+        exchange.head = Answer(response.status_code, response.headers)
+        return Answer(response.status_code, response.headers, await _body(response))
+    finally:
+        await response.aclose()
+
+
+async def _body(response: "httpx.Response") -> bytes:
+    # What httpx does to unpack an answer takes longer than to read it.
+    if response.is_stream_consumed or "content-encoding" in response.headers:
+        return await response.aread()
+    stream = cast("httpx.AsyncByteStream", response.stream)
+    return b"".join([chunk async for chunk in stream])
+
+
+class _Connections:
+    """
+    Connections, each in a pool to itself; the warmest is used first.
+
+    httpx's pool looks at all its connections several times a request: a request costs four times
+    as much in a pool of twenty as in twenty pools of one.
+    """
+
+    def __init__(
+        self, library: ModuleType, proxy: str | None, *, most: int, keepalive: float
+    ) -> None:
+        self._keepalive = keepalive
+        self._new = partial(
+            library.AsyncHTTPTransport,
+            # Loading the certificates takes longer than all the rest of a client.
+            verify=library.create_ssl_context(),
+            limits=library.Limits(max_connections=1, keepalive_expiry=keepalive),
+            proxy=proxy,
+        )
+        self._places = anyio.Semaphore(most, fast_acquire=True)
+        self._open: set[httpx.AsyncBaseTransport] = set()
+        # One to begin with: a proxy in the environment that cannot be used is found at once.
+        self._idle = deque([(0.0, self._another())])
+
+    async def take(self) -> "httpx.AsyncBaseTransport":
+        await self._places.acquire()
+        return self._idle.pop()[1] if self._idle else self._another()
+
+    def _another(self) -> "httpx.AsyncBaseTransport":
+        transport: httpx.AsyncBaseTransport = self._new()
+        self._open.add(transport)
+        return transport
+
+    async def give_back(self, transport: "httpx.AsyncBaseTransport") -> None:
+        now = asyncio.get_running_loop().time()
+        self._idle.append((now, transport))
+        self._places.release()
+        while self._idle and self._idle[0][0] < now - self._keepalive:
+            _, old = self._idle.popleft()
+            self._open.discard(old)
+            await old.aclose()
+
+    async def aclose(self) -> None:
+        while self._open:  # a request that this ends closes others on its way out
+            await self._open.pop().aclose()
+
+
+class _Lent:
+    """Somebody else's transport: used, not closed."""
+
+    def __init__(self, transport: "httpx.AsyncBaseTransport") -> None:
+        self._transport = transport
+
+    async def take(self) -> "httpx.AsyncBaseTransport":
+        return self._transport
+
+    async def give_back(self, transport: "httpx.AsyncBaseTransport") -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
