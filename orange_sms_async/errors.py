@@ -7,6 +7,7 @@ Everything raised, one class for each thing a caller can do about it.
         ConnectionFailed (ConnectionError)   it never left this machine, or no token could be had
         TokenExpired                         the token was refused; the next attempt takes a new one
         Throttled                            more than Orange's rate
+        TooLate                              it could not leave before its time ran out
         ServiceUnavailable                   Orange said that it is down or over capacity
       Refused                          Orange said no: the same request will be refused again
         AuthenticationFailed                 wrong client id or secret
@@ -88,6 +89,14 @@ class Throttled(NotSent):
 
 class ServiceUnavailable(NotSent):
     """Orange said that it is unavailable or over capacity: wait, then send again."""
+
+
+class TooLate(NotSent):
+    """
+    The message could not leave before its time, or its sender's turn, ran out.
+
+    Raised only between a client and the queue it sends for, which then settles the message.
+    """
 
 
 class Refused(OrangeSMSError):

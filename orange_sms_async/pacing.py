@@ -10,6 +10,8 @@ from weakref import WeakValueDictionary
 
 from aiolimiter import AsyncLimiter
 
+from orange_sms_async.errors import TooLate
+
 # How much further apart than the bare rate slots are, as a share. On the wire two requests drift
 # against each other; the guard is what keeps a sixth out of the server's second.
 _START, _FLOOR, _CAP = 0.01, 0.003, 0.12
@@ -239,22 +241,28 @@ class Departure:
 
     A client that knows when a request really leaves tells it here. For other clients, a request
     departs at its slot.
+
+    Attributes:
+        too_late: whether it was kept from leaving.
     """
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
         self._counted = self._over = False
         self._on_left: Callable[[], object] | None = None
+        self._is_late: Callable[[], bool] = bool
+        self.too_late = False
         self._count(True)  # a task that is to attempt it does not begin at once
 
-    def begin(self, on_left: Callable[[], object]) -> None:
+    def begin(self, on_left: Callable[[], object], is_late: Callable[[], bool] = bool) -> None:
         """
         Count the request, whose attempt begins in this instant, only if the client expects.
 
         Args:
             on_left: called once, when the request leaves or is known to have left.
+            is_late: asked when it is about to leave, whether it may no more.
         """
-        self._on_left = on_left
+        self._on_left, self._is_late = on_left, is_late
         self._count(False)
 
     def expect(self) -> None:
@@ -263,7 +271,15 @@ class Departure:
             self._count(True)
 
     def tell(self) -> None:
-        """Count the request as leaving now."""
+        """
+        Count the request as leaving now.
+
+        Raises:
+            TooLate: it may not leave any more.
+        """
+        if self._is_late():
+            self.too_late = True
+            raise TooLate("its time ran out before it could leave")
         if self._counted:
             self._pacer.left_at.append(asyncio.get_running_loop().time())
         self.over()

@@ -8,6 +8,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -17,9 +19,16 @@ from httpx_aiohttp import AiohttpTransport
 from line import sms
 from orange import CREDENTIALS, MESSAGE, Orange
 
-from orange_sms_async import Client, ConnectionFailed, OutcomeUnknown, SendQueue
+from orange_sms_async import (
+    Client,
+    ConnectionFailed,
+    MessageExpired,
+    OutcomeUnknown,
+    SendQueue,
+)
 from orange_sms_async.engines import opener
 from orange_sms_async.engines.exchange import Exchange
+from orange_sms_async.events import Claimed
 
 pytestmark = pytest.mark.real_time
 
@@ -572,3 +581,24 @@ print(*{{"httpx", "httpx2", "aiohttp"}} & sys.modules.keys())
 """
 
     assert name == printed(program).decode().strip()
+
+
+async def test_what_ended_before_its_body_could_leave_does_not_leave(engine, server):
+    """
+    A process is stopped between the claim and the body: no SMS, no pause, and the next one goes.
+    """
+
+    def stop(event):
+        if isinstance(event, Claimed) and event.message is MESSAGE:
+            asyncio.get_running_loop().call_soon(time.sleep, 0.3)
+
+    async with Client(CREDENTIALS, base_url=server.base_url, engine=engine) as client:
+        await client.ready()
+        async with SendQueue(client, on_event=stop) as queue:
+            soon = datetime.now(UTC) + timedelta(seconds=0.2)
+            with pytest.raises(MessageExpired):
+                await queue.send(MESSAGE, expires_at=soon)
+
+            assert queue.statistics().waiting_for is None
+            assert "81e4296d-aa" == await queue.send(sms("next"))
+    assert 1 == len(server.heads)

@@ -327,7 +327,7 @@ def test_the_tree_is_as_drawn():
         if isinstance(class_, type)
     }
 
-    assert 19 == len(real)
+    assert 20 == len(real)
     assert real == drawn
 
 

@@ -31,7 +31,7 @@ class Exchange:
         target: path and query, exactly as they are to stand on the wire.
         headers: those that the engine does not make by itself.
         body: None for none.
-        on_left: called when the body begins to leave.
+        on_left: called just before the body begins to leave; what it raises keeps it from leaving.
         left: whether the body has begun to leave. Before that the server has seen headers at most.
         head: the answer without its body, as soon as the engine has that much.
     """
@@ -46,9 +46,9 @@ class Exchange:
 
     def leaves(self) -> None:
         """Note that the body begins to leave now; the engine says so just before the first byte."""
-        self.left = True
         if self.on_left:
             self.on_left()
+        self.left = True
 
 
 class Engine(Protocol):

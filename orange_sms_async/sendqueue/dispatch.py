@@ -230,7 +230,11 @@ class Dispatch:
     async def _request(self, claim: Claim, slot: float, leaving: Departure) -> None:
         outcome: Outcome | None = None
         again, cut = claim.again, True
-        leaving.begin(lambda: self._watch.tell(Left, message=claim.message, attempt=claim.attempt))
+        leaving.begin(
+            lambda: self._watch.tell(Left, message=claim.message, attempt=claim.attempt),
+            # A handshake may take long, and a process may be stopped and continued.
+            lambda: self._now() >= claim.entry.expires_at,
+        )
         departure.set(leaving)
         try:
             outcome = await self._attempt(claim, slot)
@@ -265,7 +269,9 @@ class Dispatch:
 
     def _refused(self, reference: str, error: OrangeSMSError, slot: float) -> Outcome | None:
         if isinstance(error, NotSent):
-            self._not_sent(error, slot)
+            leaving = departure.get()
+            if not (leaving and leaving.too_late):  # else it says nothing of line or server
+                self._not_sent(error, slot)
             return None
         if isinstance(error, OutcomeUnknown):
             return Outcome(reference, State.UNKNOWN, error=error)

@@ -112,7 +112,7 @@ async def test_a_full_disk_is_told_in_words(line):
         future = await queue.submit(named("a"))
         await asyncio.wait({future})
 
-        assert "disk is full" in queue.statistics().stopped
+        assert "disk is full" in str(queue.statistics().stopped)
     assert "disk is full" in str(future.exception())
 
 
