@@ -17,6 +17,13 @@ def answer(status, body="", **headers):
 TAKEN = answer("201 Created", Location=URL)
 
 
+async def until(seen):
+    """Wait for what a server is to see, for some seconds at most."""
+    async with asyncio.timeout(5):
+        while not seen():  # noqa: ASYNC110 -- the kernel sets no event
+            await asyncio.sleep(0.002)
+
+
 class BytesServer:
     """
     On a free port of this machine, for as long as the block lasts.

@@ -14,7 +14,7 @@ from functools import partial
 
 import pytest
 import trustme
-from bytesserver import HANG, TAKEN, URL, BytesServer, answer
+from bytesserver import HANG, TAKEN, URL, BytesServer, answer, until
 from httpx_aiohttp import AiohttpTransport
 from line import sms
 from orange import CREDENTIALS, MESSAGE, Orange
@@ -337,8 +337,7 @@ async def test_connections_are_used_again_and_closed(engine, server):
         await asyncio.gather(*[client.send(MESSAGE) for _ in range(5)])
         assert 5 == server.most
 
-    await asyncio.sleep(0.02)
-    assert not server.open
+    await until(lambda: not server.open)
 
 
 def token_request():
@@ -368,13 +367,12 @@ async def test_idle_connections_are_not_kept(opened, server):
     """
     engine = opened(server, most=20, keepalive=0.05)
     await asyncio.gather(*[engine.carry(token_request()) for _ in range(5)])
-    assert 5 == server.most
     await asyncio.sleep(0.2)
     await engine.carry(token_request())
     await engine.carry(token_request())
-    await asyncio.sleep(0.02)
+    await until(lambda: 1 == len(server.open))
 
-    assert 1 == len(server.open)
+    assert 5 == server.most
     await engine.aclose()
 
 
@@ -385,7 +383,7 @@ async def test_no_more_connections_than_said(opened, server):
     engine = opened(server, most=2)
     await asyncio.gather(*[engine.carry(token_request()) for _ in range(20)])
     hanging = [asyncio.create_task(engine.carry(message(server, HANG))) for _ in range(2)]
-    await asyncio.sleep(0.05)
+    await until(lambda: 2 == len(server.heads))
     waiting = token_request()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(engine.carry(waiting), 0.1)
@@ -406,7 +404,7 @@ async def test_leaving_the_block_ends_what_is_on_the_wire(engine, server):
     server.answers = [HANG]
     async with Client(CREDENTIALS, base_url=server.base_url, engine=engine) as client:
         task = asyncio.create_task(client.send(MESSAGE))
-        await asyncio.sleep(0.1)
+        await until(lambda: server.heads)
 
     with pytest.raises(OutcomeUnknown):
         await task
@@ -420,16 +418,16 @@ async def test_closing_beside_connections_that_were_idle_for_long(opened, server
     await asyncio.gather(*[engine.carry(token_request()) for _ in range(10)])
     exchanges = [message(server, HANG) for _ in range(5)]
     hanging = [asyncio.create_task(engine.carry(exchange)) for exchange in exchanges]
+    await until(lambda: 5 == len(server.heads))
     await asyncio.sleep(0.1)
     await engine.aclose()
     await asyncio.wait(hanging)
-    await asyncio.sleep(0.05)
+    await until(lambda: not server.open)
 
     assert all(
         task.exception() and exchange.left
         for task, exchange in zip(hanging, exchanges, strict=True)
     )
-    assert not server.open
 
 
 HALVES = {"nothing": HANG, "half a head": TAKEN[:20], "half a body": answer("403 No", "{...}")[:-3]}
@@ -445,12 +443,12 @@ async def test_a_request_that_is_cut_short_closes_its_connection(engine, server,
         await client.ready()
         client.timeout, server.answers = 0.2, [HALVES[half]]
         task = asyncio.create_task(client.send(MESSAGE))
-        await asyncio.sleep(0.1)
+        await until(lambda: server.heads)
+        await asyncio.sleep(0.02)
         if cancelled:
             task.cancel()
         await asyncio.wait([task])
-        await asyncio.sleep(0.02)
-        assert not server.open
+        await until(lambda: not server.open)
         client.timeout = 5
         await client.send(MESSAGE)
 
@@ -501,8 +499,7 @@ async def test_a_lent_transport_stays_open(engine, plain):
 
     assert 1 == plain.most == len(plain.open)
     await close()
-    await asyncio.sleep(0.02)
-    assert not plain.open
+    await until(lambda: not plain.open)
 
 
 @pytest.mark.parametrize("bypassed", [True, False])
