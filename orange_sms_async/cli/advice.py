@@ -13,7 +13,7 @@ from orange_sms_async import (
     ServiceUnavailable,
     Throttled,
 )
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.exits import ExitCode
 
 _WAYS_OUT: dict[type[OrangeSMSError], str] = {
     ConnectionFailed: "Check the network, HTTPS_PROXY and the base URL, then try again",

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from orange_sms_async import Contract
-from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.contracts import days_left, is_active
 from orange_sms_async.cli.errors import Debug
+from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.progress import console
 from orange_sms_async.cli.tables import show, table
 

@@ -12,20 +12,20 @@ import typer
 from rich.console import Console
 
 from orange_sms_async import Client, SendQueue
-from orange_sms_async.cli import settings
+from orange_sms_async.cli import config
 from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.campaign import Campaign, WatchedClient
+from orange_sms_async.cli.csv_rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.deliveries import Deliveries
-from orange_sms_async.cli.earlier import RETENTION, Earlier, look_into, opened
-from orange_sms_async.cli.ending import ExitCode, stop_with
 from orange_sms_async.cli.errors import Debug
+from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.options import Rate, RowsFile, SenderName, check_sender_name
 from orange_sms_async.cli.preflight import Preflight
 from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.progress import console, shown
 from orange_sms_async.cli.receipts import Secret, listening, warn_without
 from orange_sms_async.cli.results import Result, ResultsFile, Tally, fill_in
-from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
+from orange_sms_async.cli.resume import RETENTION, Earlier, look_into, opened
 from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.cli.summary import show_earlier, show_end, show_others
 from orange_sms_async.errors import OutboxUnusable
@@ -123,7 +123,7 @@ def bulk(
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
-    client = settings.client(rate)
+    client = config.client(rate)
     try:
         with open_rows(file, sender_name) as rows:
             earlier = _earlier(outbox, path)
@@ -208,7 +208,7 @@ def _dry_run(
         # Opening would make one.
         outbox=outbox if outbox and outbox.exists() else None,
     )
-    raise typer.Exit(looked_at.run(settings.client(), debug=debug))
+    raise typer.Exit(looked_at.run(config.client(), debug=debug))
 
 
 def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:

@@ -10,10 +10,10 @@ import attrs
 
 from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SendReport, SentMessage
 from orange_sms_async.cli.budget import Budget
+from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.deliveries import Deliveries
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.exits import ExitCode
 from orange_sms_async.cli.results import Result, Tally
-from orange_sms_async.cli.rows import Row
 from orange_sms_async.errors import OutboxUnusable
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from orange_sms_async.cli import settings
+from orange_sms_async.cli import config
 from orange_sms_async.cli.errors import Debug
 from orange_sms_async.cli.options import Rate, RowsFile, SenderName, check_sender_name
 from orange_sms_async.cli.preflight import Preflight
@@ -34,4 +34,4 @@ def check(
     """
     check_sender_name(sender_name)
     looked_at = Preflight(file=file, sender_name=sender_name, rate=rate)
-    raise typer.Exit(looked_at.run(settings.client(), debug=debug))
+    raise typer.Exit(looked_at.run(config.client(), debug=debug))

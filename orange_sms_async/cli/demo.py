@@ -15,10 +15,10 @@ from rich.table import Table
 from orange_sms_async import DeliveryReceipt, DeliveryStatus, ResourceId
 from orange_sms_async.cli.bulk import send_rows
 from orange_sms_async.cli.campaign import Campaign
-from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.csv_rows import UnreadableFileError, count_rows, open_rows
+from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.progress import console
 from orange_sms_async.cli.results import Result, RowState
-from orange_sms_async.cli.rows import UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.sandbox_process import SandboxFailedError, sandbox_process
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver

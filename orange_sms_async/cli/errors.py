@@ -9,7 +9,7 @@ import typer
 
 from orange_sms_async import OrangeSMSError
 from orange_sms_async.cli.advice import advice, exit_code
-from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.exits import ExitCode, stop_with
 
 Debug = Annotated[
     bool,

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from orange_sms_async import DeliveryReceipt, InvalidMessage, ResourceId
-from orange_sms_async.cli.earlier import opened
-from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.progress import console
+from orange_sms_async.cli.resume import opened
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import mask
 from orange_sms_async.outbox.sqlite import SqliteOutbox

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from orange_sms_async import Client, Contract
 from orange_sms_async.cli.contracts import days_left, paying, trouble
-from orange_sms_async.cli.ending import ExitCode, stop_with
+from orange_sms_async.cli.csv_rows import UnreadableFileError, open_rows
 from orange_sms_async.cli.errors import errors_end
+from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.progress import console
-from orange_sms_async.cli.rows import UnreadableFileError, open_rows
 from orange_sms_async.cli.survey import Survey, surveyed
 from orange_sms_async.cli.tables import show
 from orange_sms_async.errors import OutboxUnusable

@@ -16,7 +16,7 @@ import attrs
 import typer
 
 from orange_sms_async import DeliveryReceipt
-from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.exits import stop_with
 from orange_sms_async.cli.private_csv import UnwritableFileError
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call

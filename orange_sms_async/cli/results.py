@@ -21,9 +21,9 @@ from orange_sms_async import (
     Refused,
     ResourceId,
 )
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.csv_rows import Row
+from orange_sms_async.cli.exits import ExitCode
 from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
-from orange_sms_async.cli.rows import Row
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outcomes import Outcome, State
 

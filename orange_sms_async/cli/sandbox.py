@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.exits import stop_with
 from orange_sms_async.cli.rates import messages_a_second
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.signals import interrupts_call

@@ -23,10 +23,10 @@ from orange_sms_async import (
     SentMessage,
     count_segments,
 )
-from orange_sms_async.cli import settings
+from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import paying, trouble
-from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.errors import Debug, errors_end
+from orange_sms_async.cli.exits import ExitCode
 from orange_sms_async.cli.receipts import Secret, listening, warn_without
 from orange_sms_async.cli.serving import serving
 from orange_sms_async.cli.signals import interrupts_call
@@ -90,7 +90,7 @@ def send(
     message = _message(to, read(text), sender_name, on_net=on_net)
     if wait is not None and receipts is None:
         raise typer.BadParameter("goes with --receipts PORT", param_hint="--wait")
-    client = settings.client()
+    client = config.client()
     endpoint = None
     if receipts is not None:
         warn_without(secret)

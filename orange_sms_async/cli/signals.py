@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.exits import ExitCode
 
 
 @contextlib.contextmanager

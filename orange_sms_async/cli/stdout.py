@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import typer
 
-from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.exits import stop_with
 
 
 class _Stream:

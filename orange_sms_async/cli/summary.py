@@ -8,10 +8,10 @@ from rich.console import Console
 from orange_sms_async import OrangeSMSError
 from orange_sms_async.cli.advice import advice, way_out, way_out_of_refusals
 from orange_sms_async.cli.campaign import Campaign
-from orange_sms_async.cli.earlier import Earlier
-from orange_sms_async.cli.ending import ExitCode
 from orange_sms_async.cli.errors import show_behind
+from orange_sms_async.cli.exits import ExitCode
 from orange_sms_async.cli.results import RowState
+from orange_sms_async.cli.resume import Earlier
 from orange_sms_async.outcomes import State
 
 _MOST_REASONS = 5

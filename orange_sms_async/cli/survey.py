@@ -7,8 +7,8 @@ from pathlib import Path
 import attrs
 
 from orange_sms_async import Country, count_segments
-from orange_sms_async.cli.earlier import opened
-from orange_sms_async.cli.rows import Row, Rows
+from orange_sms_async.cli.csv_rows import Row, Rows
+from orange_sms_async.cli.resume import opened
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outcomes import State
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from orange_sms_async import UsageStatistics
-from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.errors import Debug
+from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.tables import show, table
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from orange_sms_async.cli import app
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.exits import ExitCode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import attrs
 
+from orange_sms_async.cli.csv_rows import open_rows
 from orange_sms_async.cli.results import first_outcome
-from orange_sms_async.cli.rows import open_rows
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outcomes import Outcome, State
 

@@ -12,7 +12,7 @@ import attrs
 import typer
 
 from orange_sms_async import Client, Country
-from orange_sms_async.cli import settings
+from orange_sms_async.cli import config
 from orange_sms_async.cli.errors import errors_end
 
 _T = TypeVar("_T", bound=attrs.AttrsInstance)
@@ -48,7 +48,7 @@ def answer(
     if as_json and as_csv:
         raise typer.BadParameter("one at a time", param_hint="--json and --csv")
     with errors_end(debug=debug):
-        values = asyncio.run(_asked(settings.client(), question))
+        values = asyncio.run(_asked(config.client(), question))
     if as_json:
         typer.echo(json.dumps([_plain(value) for value in values], indent=2, ensure_ascii=False))
     elif as_csv:

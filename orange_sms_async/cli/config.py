@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orange_sms_async import Client, ClientCredentials
-from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.exits import stop_with
 
 _KEYS = ("client_id", "client_secret", "authorization", "base_url")
 _CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION")
