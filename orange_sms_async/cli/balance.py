@@ -6,10 +6,9 @@ from rich.text import Text
 
 from orange_sms_async import Contract
 from orange_sms_async.cli.contracts import days_left, is_active
-from orange_sms_async.cli.errors import Debug
 from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
-from orange_sms_async.cli.progress import console
-from orange_sms_async.cli.tables import show, table
+from orange_sms_async.cli.options import Debug
+from orange_sms_async.cli.stdout import console, show, table
 
 _SOON = 7  # days
 

@@ -14,20 +14,31 @@ from rich.console import Console
 from orange_sms_async import Client, SendQueue
 from orange_sms_async.cli import config
 from orange_sms_async.cli.budget import Budget
-from orange_sms_async.cli.campaign import Campaign, WatchedClient
+from orange_sms_async.cli.campaign import Campaign, Deliveries, WatchedClient
+from orange_sms_async.cli.check import Preflight
 from orange_sms_async.cli.csv_rows import Row, UnreadableFileError, count_rows, open_rows
-from orange_sms_async.cli.deliveries import Deliveries
-from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.exits import ExitCode, stop_with
-from orange_sms_async.cli.options import Rate, RowsFile, SenderName, check_sender_name
-from orange_sms_async.cli.preflight import Preflight
-from orange_sms_async.cli.private_csv import UnwritableFileError
-from orange_sms_async.cli.progress import console, shown
-from orange_sms_async.cli.receipts import Secret, listening, warn_without
-from orange_sms_async.cli.results import Result, ResultsFile, Tally, fill_in
-from orange_sms_async.cli.resume import RETENTION, Earlier, look_into, opened
-from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.cli.summary import show_earlier, show_end, show_others
+from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
+from orange_sms_async.cli.options import (
+    Debug,
+    Rate,
+    RowsFile,
+    Secret,
+    SenderName,
+    check_sender_name,
+    warn_without,
+)
+from orange_sms_async.cli.progress import show_end, shown
+from orange_sms_async.cli.results import Result, ResultsFile, Tally, UnwritableFileError, fill_in
+from orange_sms_async.cli.resume import (
+    RETENTION,
+    Earlier,
+    look_into,
+    opened,
+    show_earlier,
+    show_others,
+)
+from orange_sms_async.cli.serving import listening
+from orange_sms_async.cli.stdout import console
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 

@@ -13,7 +13,7 @@ import typer
 
 from orange_sms_async import Client, Country
 from orange_sms_async.cli import config
-from orange_sms_async.cli.errors import errors_end
+from orange_sms_async.cli.exits import errors_end
 
 _T = TypeVar("_T", bound=attrs.AttrsInstance)
 
@@ -31,7 +31,11 @@ InCountry = Annotated[
     str | None,
     typer.Option("--country", parser=_country, metavar="CODE", help="Only this one, such as CIV."),
 ]
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="All of Orange's fields, as JSON.")]
+
+
 AsCsv = Annotated[bool, typer.Option("--csv", help="All of Orange's fields, as CSV.")]
 
 

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from orange_sms_async import DeliveryReceipt, InvalidMessage, ResourceId
 from orange_sms_async.cli.exits import ExitCode, stop_with
-from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
-from orange_sms_async.cli.progress import console
+from orange_sms_async.cli.results import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.resume import opened
+from orange_sms_async.cli.stdout import console
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import mask
 from orange_sms_async.outbox.sqlite import SqliteOutbox
@@ -29,7 +29,6 @@ _MOST_ROWS = 200  # on a terminal, which has to know them all before it can alig
 _SHORT = 24  # characters
 _AT_ONCE = 500  # receipts that are taken over together
 _EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
-
 Action = Callable[[SqliteOutbox], Awaitable[None]]
 _Row = tuple[str, ...]
 _Received = tuple[DeliveryReceipt, float]

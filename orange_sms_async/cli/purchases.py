@@ -4,9 +4,9 @@ from collections import Counter
 from decimal import Decimal
 
 from orange_sms_async import PurchaseOrder
-from orange_sms_async.cli.errors import Debug
 from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
-from orange_sms_async.cli.tables import show, table
+from orange_sms_async.cli.options import Debug
+from orange_sms_async.cli.stdout import show, table
 from orange_sms_async.messages import mask
 
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -16,36 +15,15 @@ import attrs
 import typer
 
 from orange_sms_async import DeliveryReceipt
-from orange_sms_async.cli.exits import stop_with
-from orange_sms_async.cli.private_csv import UnwritableFileError
-from orange_sms_async.cli.serving import bind, serving
-from orange_sms_async.cli.signals import interrupts_call
+from orange_sms_async.cli.exits import interrupts_call, stop_with
+from orange_sms_async.cli.options import Secret, warn_without
+from orange_sms_async.cli.results import UnwritableFileError
+from orange_sms_async.cli.serving import listening, serving
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 from orange_sms_async.receiver import ReceiptReceiver
 
 _EVERY = 5.0  # seconds between two lines that say what came
-
-
-def _checked(secret: str | None) -> str | None:
-    try:
-        ReceiptReceiver(bool, secret=secret)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return secret
-
-
-Secret = Annotated[
-    str | None,
-    typer.Option(
-        callback=_checked,
-        envvar="ORANGE_SMS_RECEIPTS_SECRET",
-        metavar="WORD",
-        show_envvar=False,
-        help="The last part of the address, or ?token=. Better in ORANGE_SMS_RECEIPTS_SECRET: "
-        "a command line is seen by everyone on this machine.",
-    ),
-]
 
 
 def receipts(
@@ -170,16 +148,6 @@ def _said(taken: Counter[str], receiver: ReceiptReceiver) -> str:
     return ", ".join(parts)
 
 
-def listening(host: str, port: int, *, instead: str) -> socket.socket:
-    """Take a port, or end with one line that says why it cannot be had."""
-    try:
-        return bind(host, port)
-    except OSError as error:
-        stop_with(
-            f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one."
-        )
-
-
 def _appended(path: Path) -> TextIO:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -196,12 +164,3 @@ def _close(lines: TextIO) -> None:
 def _line(receipt: DeliveryReceipt) -> str:
     arrived_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     return json.dumps({"arrived_at": arrived_at, **attrs.asdict(receipt)}) + "\n"
-
-
-def warn_without(secret: str | None) -> None:
-    """Say what it means that there is no secret, if there is none."""
-    if not secret:
-        typer.echo(
-            "Warning: without a secret, everyone who reaches this address can post receipts.",
-            err=True,
-        )

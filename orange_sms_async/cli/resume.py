@@ -1,4 +1,4 @@
-"""What an outbox holds before a campaign goes on with it."""
+"""What earlier runs left in an outbox, looked at before a campaign goes on with it."""
 
 import contextlib
 import time
@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import attrs
+from rich.console import Console
 
 from orange_sms_async.cli.csv_rows import open_rows
 from orange_sms_async.cli.results import first_outcome
@@ -94,3 +95,30 @@ async def _tells_of(results: Path, outbox: SqliteOutbox) -> bool:
     except LookupError:
         return False
     return first is None or not first[1] or (kept is not None and kept.resource_id == first[1])
+
+
+def show_earlier(earlier: Earlier, outbox: Path, screen: Console) -> None:
+    """Say what an outbox holds as the campaign goes on with it."""
+    counts = earlier.counts
+    if not counts:
+        screen.print(f"{outbox} is new: the campaign begins.")
+        return
+    found = [f"{counts[State.SENT]} already sent", f"{len(earlier.waiting)} waiting"]
+    found += [
+        f"{counts[state]} {state}"
+        for state in (State.UNKNOWN, State.FAILED, State.EXPIRED, State.WITHDRAWN)
+        if counts[state]
+    ]
+    screen.print(f"{outbox} goes on: {', '.join(found)}.")
+    if earlier.cut:
+        screen.print(
+            f"{earlier.cut} of the unknown: on the wire when the last run ended, perhaps sent."
+        )
+
+
+def show_others(others: int | None, file: Path, screen: Console) -> None:
+    """Say how many messages are sent that stand in no row of the file."""
+    if others is None:
+        screen.print("What waits is sent, also what may be in no row of this file.")
+    elif others:
+        screen.print(f"{others} of the waiting: in no row of {file}. They are sent too.")

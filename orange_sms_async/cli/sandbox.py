@@ -13,10 +13,9 @@ from typing import Annotated
 
 import typer
 
-from orange_sms_async.cli.exits import stop_with
-from orange_sms_async.cli.rates import messages_a_second
+from orange_sms_async.cli.exits import interrupts_call, stop_with
+from orange_sms_async.cli.options import messages_a_second
 from orange_sms_async.cli.serving import bind, serving
-from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.sandbox import Sandbox
 from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 

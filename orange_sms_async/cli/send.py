@@ -25,12 +25,9 @@ from orange_sms_async import (
 )
 from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import paying, trouble
-from orange_sms_async.cli.errors import Debug, errors_end
-from orange_sms_async.cli.exits import ExitCode
-from orange_sms_async.cli.receipts import Secret, listening, warn_without
-from orange_sms_async.cli.serving import serving
-from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.cli.text import Text, read
+from orange_sms_async.cli.exits import ExitCode, errors_end, interrupts_call
+from orange_sms_async.cli.options import Debug, Secret, Text, read, warn_without
+from orange_sms_async.cli.serving import listening, serving
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 _WAIT = 60.0  # seconds for the receipt, unless said otherwise

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from orange_sms_async import UsageStatistics
-from orange_sms_async.cli.errors import Debug
 from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
-from orange_sms_async.cli.tables import show, table
+from orange_sms_async.cli.options import Debug
+from orange_sms_async.cli.stdout import show, table
 
 
 def usage(

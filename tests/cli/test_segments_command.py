@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orange_sms_async import count_segments
-from orange_sms_async.cli.plain import is_foreign, plain
+from orange_sms_async.cli.segments import is_foreign, plain
 
 
 def test_a_text_that_costs_nothing_more(invoke):
