@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from orange_sms_async import Client, SendQueue
+from orange_sms_async import Client, OutboxUnusable, SendQueue, SqliteOutbox
 from orange_sms_async.cli import config
 from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.campaign import Campaign, Deliveries, WatchedClient
@@ -39,8 +39,6 @@ from orange_sms_async.cli.resume import (
 )
 from orange_sms_async.cli.serving import listening
 from orange_sms_async.cli.stdout import console
-from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 
 def bulk(

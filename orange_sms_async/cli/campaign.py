@@ -16,18 +16,18 @@ from orange_sms_async import (
     DeliveryStatus,
     NotSent,
     OutboundMessage,
+    OutboxUnusable,
+    ReceiptReceiver,
     SendQueue,
     SendReport,
     SentMessage,
+    SqliteOutbox,
 )
 from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.exits import ExitCode
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.serving import serving
-from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.receiver import ReceiptReceiver
 
 _EVERY = 1.0  # seconds between two counts of the outbox
 

@@ -13,7 +13,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orange_sms_async import Client, Contract, Country, count_segments
+from orange_sms_async import (
+    Client,
+    Contract,
+    Country,
+    OutboxUnusable,
+    SqliteOutbox,
+    State,
+    count_segments,
+)
 from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import days_left, paying, trouble
 from orange_sms_async.cli.csv_rows import Row, Rows, UnreadableFileError, open_rows
@@ -21,9 +29,6 @@ from orange_sms_async.cli.exits import ExitCode, errors_end, stop_with
 from orange_sms_async.cli.options import Debug, Rate, RowsFile, SenderName, check_sender_name
 from orange_sms_async.cli.resume import opened
 from orange_sms_async.cli.stdout import console, show
-from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import State
 
 _MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
 _WAITING = (State.QUEUED, State.SCHEDULED)

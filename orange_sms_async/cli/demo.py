@@ -17,7 +17,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import Client, ClientCredentials, DeliveryReceipt, DeliveryStatus, ResourceId
+from orange_sms_async import (
+    Client,
+    ClientCredentials,
+    DeliveryReceipt,
+    DeliveryStatus,
+    ReceiptBook,
+    ReceiptReceiver,
+    ResourceId,
+)
 from orange_sms_async.cli.bulk import send_rows
 from orange_sms_async.cli.campaign import Campaign
 from orange_sms_async.cli.csv_rows import UnreadableFileError, count_rows, open_rows
@@ -25,7 +33,6 @@ from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.results import Result, RowState
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.stdout import console
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 _LIST = Path("examples/recipients.csv")
 _RATE = 5

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orange_sms_async import InvalidMessage, OutboundMessage
-from orange_sms_async.receiver import ReceiptReceiver
+from orange_sms_async import InvalidMessage, OutboundMessage, ReceiptReceiver
 
 
 def messages_a_second(given: str | float) -> float:

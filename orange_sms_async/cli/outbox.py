@@ -13,17 +13,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import DeliveryReceipt, InvalidMessage, ResourceId
+from orange_sms_async import (
+    DeliveryReceipt,
+    InvalidMessage,
+    OutboxUnusable,
+    Outcome,
+    ResourceId,
+    SqliteOutbox,
+    State,
+)
 from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.results import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.resume import opened
 from orange_sms_async.cli.stdout import console
-from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import mask
-from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
-from orange_sms_async.outcomes import Outcome, State
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
 _SHORT = 24  # characters

@@ -14,14 +14,12 @@ from typing import Annotated, TextIO
 import attrs
 import typer
 
-from orange_sms_async import DeliveryReceipt
+from orange_sms_async import DeliveryReceipt, OutboxUnusable, ReceiptReceiver
 from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import Secret, warn_without
 from orange_sms_async.cli.results import UnwritableFileError
 from orange_sms_async.cli.serving import listening, serving
-from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
-from orange_sms_async.receiver import ReceiptReceiver
 
 _EVERY = 5.0  # seconds between two lines that say what came
 

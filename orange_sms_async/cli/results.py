@@ -19,15 +19,16 @@ from orange_sms_async import (
     AuthenticationFailed,
     InvalidMessage,
     OrangeSMSError,
+    OutboxUnusable,
+    Outcome,
     OutcomeUnknown,
     QueueClosed,
     Refused,
     ResourceId,
+    State,
 )
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.exits import ExitCode
-from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outcomes import Outcome, State
 
 _COLUMNS = (
     "row",

@@ -10,10 +10,9 @@ from pathlib import Path
 import attrs
 from rich.console import Console
 
+from orange_sms_async import Outcome, SqliteOutbox, State
 from orange_sms_async.cli.csv_rows import open_rows
 from orange_sms_async.cli.results import first_outcome
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import Outcome, State
 
 # A row whose outcome was forgotten would be sent again: the file of a campaign is kept or deleted.
 RETENTION = timedelta.max

@@ -20,6 +20,8 @@ from orange_sms_async import (
     InvalidMessage,
     OrangeSMSError,
     OutboundMessage,
+    ReceiptBook,
+    ReceiptReceiver,
     SentMessage,
     count_segments,
 )
@@ -28,7 +30,6 @@ from orange_sms_async.cli.contracts import paying, trouble
 from orange_sms_async.cli.exits import ExitCode, errors_end, interrupts_call
 from orange_sms_async.cli.options import Debug, Secret, Text, read, warn_without
 from orange_sms_async.cli.serving import listening, serving
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 _WAIT = 60.0  # seconds for the receipt, unless said otherwise
 

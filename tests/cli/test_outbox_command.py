@@ -17,11 +17,9 @@ import pytest
 from cli.served import COMMAND, environment, seen_at_work
 from typer.testing import CliRunner
 
-from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId
+from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId, SqliteOutbox, State
 from orange_sms_async.cli import app
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import State
 
 GOOD = "+2250700000001"
 

@@ -18,10 +18,8 @@ import httpx
 import pytest
 from cli.served import seen_at_work, served_sandbox
 
-from orange_sms_async import OutboundMessage, Priority
+from orange_sms_async import OutboundMessage, Priority, SqliteOutbox, State
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import State
 
 ROWS = "to,text,reference\n" + "".join(
     f"+22507000000{n:02},Bonjour,R{n}\n" for n in (*range(10), 98, 99)
