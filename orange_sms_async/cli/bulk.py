@@ -27,13 +27,13 @@ from orange_sms_async.cli.options import (
     check_sender_name,
     warn_without,
 )
-from orange_sms_async.cli.progress import show_end, shown
+from orange_sms_async.cli.progress import show_end, show_progress
 from orange_sms_async.cli.results import Result, ResultsFile, Tally, UnwritableFileError, fill_in
 from orange_sms_async.cli.resume import (
     RETENTION,
-    Earlier,
+    EarlierRuns,
     look_into,
-    opened,
+    open_outbox,
     show_earlier,
     show_others,
 )
@@ -195,7 +195,7 @@ async def send_rows(
             campaign.interrupt()
 
         with interrupts_call(interrupt, leaving=screen.show_cursor):
-            async with shown(campaign, total, screen):
+            async with show_progress(campaign, total, screen):
                 await campaign.run()
     return campaign
 
@@ -241,7 +241,7 @@ def _receipts_told(outbox: Path, results: Path, tally: Tally) -> tuple[dict[str,
 
 
 async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, int]:
-    async with opened(outbox) as (kept_in, _):
+    async with open_outbox(outbox) as (kept_in, _):
         told = dict(await kept_in.deliveries())
         if told and results:
             tally.settled_by_receipts(await fill_in(results, kept_in.find))
@@ -256,5 +256,5 @@ def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFil
     return ResultsFile(path, replace=replace)
 
 
-def _earlier(outbox: Path | None, results: Path) -> Earlier | None:
+def _earlier(outbox: Path | None, results: Path) -> EarlierRuns | None:
     return asyncio.run(look_into(outbox, results)) if outbox else None

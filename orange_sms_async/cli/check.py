@@ -27,7 +27,7 @@ from orange_sms_async.cli.contracts import days_left, paying, trouble
 from orange_sms_async.cli.csv_rows import Row, Rows, UnreadableFileError, open_rows
 from orange_sms_async.cli.exits import ExitCode, errors_end, stop_with
 from orange_sms_async.cli.options import Debug, Rate, RowsFile, SenderName, check_sender_name
-from orange_sms_async.cli.resume import opened
+from orange_sms_async.cli.resume import open_outbox
 from orange_sms_async.cli.stdout import console, show
 
 _MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
@@ -105,7 +105,7 @@ async def surveyed(rows: Rows, outbox: Path | None) -> Survey:
         for row in rows:
             survey.add(row)
         return survey
-    async with opened(outbox) as (kept_in, _):
+    async with open_outbox(outbox) as (kept_in, _):
         rows.key = await kept_in.key()
         for row in rows:
             if row.message and await _is_settled(kept_in, row.reference):
@@ -152,9 +152,9 @@ class Preflight:
         """Show every finding as soon as there is one; say whether it is go or no-go."""
         with errors_end(debug=debug):
             survey = self._survey()
-            against = _shown(self._of_file(survey))
+            against = _show_findings(self._of_file(survey))
             contracts = asyncio.run(_contracts(client))
-            against += _shown(self._of_account(survey, contracts))
+            against += _show_findings(self._of_account(survey, contracts))
         things = "1 thing" if against == 1 else f"{against} things"
         verdict = f"No-go: {things} to put right." if against else "Go."
         console().print(f"{verdict} Nothing was sent.")
@@ -215,7 +215,7 @@ async def _contracts(client: Client) -> list[Contract]:
         return await client.contracts()
 
 
-def _shown(findings: Iterator[Finding]) -> int:
+def _show_findings(findings: Iterator[Finding]) -> int:
     """Show findings; count those against it."""
     against = 0
     for finding in findings:

@@ -24,7 +24,7 @@ from orange_sms_async import (
 )
 from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.results import PrivateCsv, UnwritableFileError
-from orange_sms_async.cli.resume import opened
+from orange_sms_async.cli.resume import open_outbox
 from orange_sms_async.cli.stdout import console
 from orange_sms_async.messages import mask
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
@@ -149,7 +149,7 @@ def _check_file(path: Path, what: str = "outbox") -> None:
 
 
 async def _do(action: Action, path: Path) -> None:
-    async with opened(path) as (outbox, _):
+    async with open_outbox(path) as (outbox, _):
         await action(outbox)
 
 

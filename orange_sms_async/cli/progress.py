@@ -100,7 +100,9 @@ class _Course:
 
 
 @contextlib.asynccontextmanager
-async def shown(campaign: Campaign, total: int | None, screen: Console) -> AsyncIterator[None]:
+async def show_progress(
+    campaign: Campaign, total: int | None, screen: Console
+) -> AsyncIterator[None]:
     """Show a campaign while the block runs, and its last state at the end."""
     course = _Course(campaign, total)
     with contextlib.ExitStack() as stack:

@@ -19,7 +19,7 @@ RETENTION = timedelta.max
 
 
 @attrs.frozen
-class Earlier:
+class EarlierRuns:
     """
     An outbox as earlier runs left it.
 
@@ -52,20 +52,20 @@ class Earlier:
         return len(others)
 
 
-async def look_into(path: Path, results: Path) -> Earlier:
+async def look_into(path: Path, results: Path) -> EarlierRuns:
     """
     Look into an outbox, created where there is none; nothing is sent.
 
     Raises:
         OutboxUnusable: names the file and the cause.
     """
-    async with opened(path) as (outbox, recovered):
+    async with open_outbox(path) as (outbox, recovered):
         waiting = [
             outcome.reference
             for state in (State.QUEUED, State.SCHEDULED)
             async for outcome in outbox.outcomes(state)
         ]
-        return Earlier(
+        return EarlierRuns(
             counts=await outbox.counts(),
             cut=sum(outcome.state is State.UNKNOWN for outcome in recovered),
             waiting=frozenset(waiting),
@@ -75,7 +75,7 @@ async def look_into(path: Path, results: Path) -> Earlier:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
+async def open_outbox(path: Path) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
     """Open an outbox without a queue; yield it and what was settled by that."""
     outbox = SqliteOutbox(path)
     recovered = await outbox.open(time.time(), RETENTION)
@@ -96,7 +96,7 @@ async def _tells_of(results: Path, outbox: SqliteOutbox) -> bool:
     return first is None or not first[1] or (kept is not None and kept.resource_id == first[1])
 
 
-def show_earlier(earlier: Earlier, outbox: Path, screen: Console) -> None:
+def show_earlier(earlier: EarlierRuns, outbox: Path, screen: Console) -> None:
     """Say what an outbox holds as the campaign goes on with it."""
     counts = earlier.counts
     if not counts:

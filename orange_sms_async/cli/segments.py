@@ -70,22 +70,22 @@ def _show_costly(text: str, counted: SegmentCount) -> None:
     made = table("character", why, "times", "plain", numbers=("times",))
     for character in counted.costly[:_MOST_CHARACTERS]:
         name = f"U+{ord(character):04X} {unicodedata.name(character, '').lower()}".strip()
-        shown = character if character.isprintable() else ""
-        made.add_row(shown, name, str(times[character]), _instead(character))
+        legible = character if character.isprintable() else ""
+        made.add_row(legible, name, str(times[character]), _instead(character))
     show(made)
     if len(counted.costly) > _MOST_CHARACTERS:
         console().print(f"... and {len(counted.costly) - _MOST_CHARACTERS} others")
 
 
 def _instead(character: str) -> str:
-    replaced = plain(character)
+    replaced = in_plain_characters(character)
     return "" if replaced == character else repr(replaced)
 
 
 def _show_plain(text: str, counted: SegmentCount) -> None:
-    replaced = plain(text)
+    replaced = in_plain_characters(text)
     cost = count_segments(replaced)
-    if is_foreign(replaced):
+    if needs_ucs2(replaced):
         console().print(f"Without a plain replacement: {cost.costly[:_MOST_CHARACTERS]}")
     saved = counted.segments - cost.segments
     if saved > 0:
@@ -95,7 +95,7 @@ def _show_plain(text: str, counted: SegmentCount) -> None:
         console().print(f"In plain characters {_said(cost)} too, with room for {cost.room} more.")
 
 
-def plain(text: str) -> str:
+def in_plain_characters(text: str) -> str:
     """
     Replace characters that force UCS-2 by plain ones, where there are any: ç by c, … by three dots.
 
@@ -105,14 +105,14 @@ def plain(text: str) -> str:
     return "".join(map(_plain, unicodedata.normalize("NFC", text)))
 
 
-def is_foreign(text: str) -> bool:
+def needs_ucs2(text: str) -> bool:
     """Tell whether a text needs UCS-2."""
     return count_segments(text).encoding is Encoding.UCS_2
 
 
 def _plain(character: str) -> str:
-    if not is_foreign(character):
+    if not needs_ucs2(character):
         return character
     decomposed = unicodedata.normalize("NFKD", character.translate(_PLAIN))
     bare = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return character if is_foreign(bare) else bare
+    return character if needs_ucs2(bare) else bare
