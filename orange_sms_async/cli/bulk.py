@@ -97,12 +97,12 @@ def bulk(
 
     With --outbox the campaign survives Ctrl-C, a crash or a power cut: the same command goes on
     where it was, lists every row, and sends no row again that was sent or may have been. It shows
-    first what it found; what else waits in the outbox is sent too. `orange-sms outbox` shows what
-    is in it: numbers and texts, so keep it as you keep the rows.
+    first what it found; what else waits in the outbox is sent too. `orange-sms outbox show` tells
+    what is in it: numbers and texts, so keep it as you keep the rows.
 
     With --receipts, which needs an outbox, delivered is shown beside sent, and the results say it
     of each row. Have your proxy pass what Orange posts to that port. What comes after the end,
-    `orange-sms receipts` can take, and `orange-sms outbox --import` joins.
+    `orange-sms receipts` can take, and `orange-sms outbox import` joins.
 
     A row is recognised by its reference or, without one, by its number and text, wherever it
     stands in the file. So a row whose number or text was changed is a new message, and two

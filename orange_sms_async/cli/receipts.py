@@ -42,7 +42,7 @@ def receipts(
     Take the delivery receipts that Orange posts, and keep them.
 
     Orange posts to https on port 443 only: put a proxy with a certificate before it. RECEIPTS.db
-    holds numbers and is created for you alone. `orange-sms outbox CAMPAIGN.db --import RECEIPTS.db`
+    holds numbers and is created for you alone. `orange-sms outbox import CAMPAIGN.db RECEIPTS.db`
     joins what is in it with the messages of a campaign, also while this runs. Every few seconds a
     line says what came. Ctrl-C ends it.
     """

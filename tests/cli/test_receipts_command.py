@@ -1,4 +1,4 @@
-"""`orange-sms receipts`, `bulk --receipts` and `outbox --import`, as a user runs them."""
+"""`orange-sms receipts`, `bulk --receipts` and `outbox import`, as a user runs them."""
 
 import asyncio
 import contextlib
@@ -381,11 +381,11 @@ def test_receipts_taken_elsewhere_are_joined(run, endpoint, crashed, tmp_path):
     with httpx.Client(base_url=address, trust_env=False) as orange:
         for resource_id, number in (("81e4", 11), ("92f5", 12), ("stranger", 13)):
             orange.post("/", json=body(resource_id, number=f"+22507000000{number}"))
-        imported = [run("outbox", "c.db", "--import", "r.db").stdout for _ in range(2)]
+        imported = [run("outbox", "import", "c.db", "r.db").stdout for _ in range(2)]
         assert 200 == orange.post("/", json=body("later")).status_code
-    listed = run("outbox", "c.db", "--state", "unknown").stdout
-    counted = run("outbox", "c.db").stdout
-    run("outbox", "c.db", "--export", "all.csv")
+    listed = run("outbox", "show", "c.db", "--state", "unknown").stdout
+    counted = run("outbox", "show", "c.db").stdout
+    run("outbox", "export", "c.db", "all.csv")
     with (tmp_path / "all.csv").open(encoding="utf-8-sig", newline="") as file:
         exported = {line["reference"]: line for line in csv.DictReader(file)}
 
@@ -407,8 +407,8 @@ def test_one_of_two_that_a_person_settles(run, endpoint, crashed):
     """
     _, address = endpoint("--store", "r.db")
     httpx.post(address, json=body("92f5", number="+2250700000012"), trust_env=False)
-    run("outbox", "c.db", "--import", "r.db")
-    settled = run("outbox", "c.db", "--resolve", "U2", "--not-sent").stdout
+    run("outbox", "import", "c.db", "r.db")
+    settled = run("outbox", "resolve", "c.db", "U2", "--not-sent").stdout
 
     assert "U3 is sent, too: the receipt that is left can only be its own." in settled
 
@@ -427,7 +427,7 @@ def test_what_is_no_store_of_receipts(run, crashed, tmp_path, content, said):
     """
     if content is not None:
         (tmp_path / "r.db").write_bytes(content)
-    done = run("outbox", "c.db", "--import", "r.db")
+    done = run("outbox", "import", "c.db", "r.db")
 
     assert 2 == done.returncode
     assert said in done.stderr
