@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from orange_sms_async import Client, OutboxUnusable, SendQueue, SqliteOutbox
+from orange_sms_async import Client, OutboxUnusable, SqliteOutbox
 from orange_sms_async.cli import config
-from orange_sms_async.cli.budget import Budget
-from orange_sms_async.cli.campaign import Campaign, Deliveries, WatchedClient
+from orange_sms_async.cli.campaign import Campaign, Deliveries
 from orange_sms_async.cli.check import Preflight
 from orange_sms_async.cli.csv_rows import Row, UnreadableFileError, count_rows, open_rows
 from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
@@ -30,7 +28,6 @@ from orange_sms_async.cli.options import (
 from orange_sms_async.cli.progress import show_end, show_progress
 from orange_sms_async.cli.results import Result, ResultsFile, Tally, UnwritableFileError, fill_in
 from orange_sms_async.cli.resume import (
-    RETENTION,
     EarlierRuns,
     look_into,
     open_outbox,
@@ -151,7 +148,7 @@ def bulk(
                     screen=screen,
                     outbox=kept_in,
                     deliveries=deliveries,
-                    budget=Budget(math.inf if max_units is None else max_units),
+                    max_units=max_units,
                 )
                 campaign = asyncio.run(sending)
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
@@ -175,20 +172,16 @@ async def send_rows(
     screen: Console,
     outbox: SqliteOutbox | None = None,
     deliveries: Deliveries | None = None,
-    budget: Budget | None = None,
+    max_units: int | None = None,
 ) -> Campaign:
     """Send rows through a queue, watched on a screen; Ctrl-C stops it in an orderly way."""
-    watched = WatchedClient(client, budget or Budget())
+    campaign = Campaign(rows, client, settled, patience, outbox, max_units, deliveries)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
-        queue = SendQueue(watched, outbox=outbox, retention=RETENTION)
-        await stack.enter_async_context(queue)
+        await stack.enter_async_context(campaign.queue)
         if deliveries:
-            address = await stack.enter_async_context(deliveries.served(queue))
+            address = await stack.enter_async_context(deliveries.served(campaign.queue))
             screen.print(f"Receipts are taken on {address}")
-        campaign = Campaign(
-            rows, watched, queue, patience, settled, goes_on=bool(outbox), deliveries=deliveries
-        )
 
         def interrupt() -> None:
             screen.print("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime as dt
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +22,10 @@ _BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
 _RATE_OVER = 10.0  # seconds whose average the rate is
 _STALLED = 2.0  # seconds without a row after which it is said what the trouble is
 _MOST_REASONS = 5
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Display(Protocol):
@@ -57,12 +60,12 @@ class _Course:
     total: int | None
     _seen: deque[tuple[float, int, int]] = attrs.field(factory=deque)
     _rows: int = 0
-    _moved_at: float = attrs.field(factory=time.monotonic)
+    _moved_at: float = attrs.field(factory=_now)
     _trouble: str = ""
 
     def look(self) -> str:
         """Say how far it is."""
-        tally, now = self.campaign.tally, time.monotonic()
+        tally, now = self.campaign.tally, _now()
         if tally.rows != self._rows:
             self._rows, self._moved_at = tally.rows, now
         self._seen.append((now, self.campaign.asked, tally.done))
@@ -79,8 +82,8 @@ class _Course:
 
     def trouble(self) -> str:
         """Say what keeps it waiting, once each."""
-        stalled = time.monotonic() - self._moved_at > _STALLED
-        trouble = self.campaign.client.trouble if stalled else None
+        stalled = _now() - self._moved_at > _STALLED
+        trouble = self.campaign.trouble if stalled else None
         before, self._trouble = self._trouble, str(trouble or "")
         return self._trouble if self._trouble != before else ""
 
@@ -161,7 +164,7 @@ def show_end(
 
 def _show_why(campaign: Campaign, *, debug: bool) -> None:
     """Say on stderr why it ended before its rows did."""
-    trouble, no_access = campaign.client.trouble, campaign.tally.no_access
+    trouble, no_access = campaign.trouble, campaign.tally.no_access
     if campaign.ended is ExitCode.UNREACHABLE and trouble:
         _complain(f"{campaign.why}. {way_out(trouble)}.", trouble if debug else None)
     elif campaign.ended in (ExitCode.UNREACHABLE, ExitCode.USAGE, ExitCode.SOME_FAILED):
