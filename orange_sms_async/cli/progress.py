@@ -153,12 +153,14 @@ def show_end(
         if way := way_out_of_refusals(reason.partition(":")[0]):
             screen.print(f"    {way}.")
     if tally.states[RowState.UNKNOWN]:
-        screen.print("Look into the unknown ones before you send them again: they may be sent.")
+        screen.print(
+            "Look into the unknown ones before you send them again: they may have been sent."
+        )
         if outbox:
-            screen.print(f"`orange-sms outbox {outbox} --state unknown` lists them.")
+            screen.print(f"`orange-sms outbox show {outbox} --state unknown` lists them.")
     if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
         screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
-    screen.print(f"What became of each row is in {path}")
+    screen.print(f"The result of each row is in {path}")
     _show_why(campaign, debug=debug)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import math
 import os
+import re
 import shlex
 import signal
 import sqlite3
@@ -245,6 +246,18 @@ def test_it_counts_and_lists(run, unknown):
     assert ["U1", "+225******12"] == listed[:2]
     assert time.strftime("%Y-") == listed[2][:5]
     assert "the process ended while this was on the wire\n" == listed[3]
+
+
+def test_a_campaign_says_how_to_list_the_unknown(run, unknown, rows_file):
+    """
+    In a line that can be copied.
+    """
+    path = rows_file("to,text,reference\n+2250700000012,Secret,U1\n")
+
+    said = run("bulk", path, "--outbox", unknown, "--rate", "off").stdout
+    command = re.search(r"`orange-sms (.*)` lists them", said)[1]
+
+    assert run(*command.split()).stdout.startswith("U1\t")
 
 
 def test_an_unknown_message_was_sent(run, unknown, counts):
