@@ -22,7 +22,7 @@ def balance(
     The total is what can be used now: an expired contract keeps its units, and the next bundle
     bought for it makes them usable again. A contract ends at midnight, UTC.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange cannot be reached.
+    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
     """
     answer(
         lambda client: client.contracts(country=country),

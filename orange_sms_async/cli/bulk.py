@@ -53,7 +53,7 @@ def bulk(
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="What became of each row. Default: FILE.results.csv.", metavar="FILE"),
+        typer.Option(help="The result of each row. Default: FILE.results.csv.", metavar="FILE"),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a results file that exists.")

@@ -1,4 +1,4 @@
-"""`orange-sms check`: whether a campaign can begin, as far as the file and the account tell."""
+"""`orange-sms check`: whether a campaign is ready, as far as its file and the account tell."""
 
 import asyncio
 import math
@@ -38,7 +38,7 @@ def check(
     file: RowsFile, *, rate: Rate = 5.0, sender_name: SenderName = None, debug: Debug = False
 ) -> None:
     """
-    Look whether the campaign of a CSV file can begin. Nothing is sent.
+    Check whether the campaign of a CSV file is ready. Nothing is sent.
 
     It checks every row, the credentials, and for each country in the file that the contract is
     active, does not end before the campaign does, and has the units. It says what the campaign
@@ -52,7 +52,7 @@ def check(
 
     3: wrong credentials or no access.
 
-    4: Orange cannot be reached.
+    4: Orange is unreachable.
 
     1: no-go, each thing against it on a line of its own.
 
@@ -173,7 +173,8 @@ class Preflight:
             yield Finding(True, f"settled already, and not sent again: {survey.settled:,} rows")
         yield Finding(
             messages > 0 or survey.settled > 0,
-            f"{messages:,} messages, {units:,} SMS at 1 unit each (Orange does not say its own)",
+            f"{messages:,} messages, {units:,} SMS, counted as 1 unit each; "
+            "Orange does not document its count",
         )
         for rule, rows in survey.invalid.items():
             yield Finding(False, f"{rows:,} x {rule}; first in row {survey.first[rule]:,}")

@@ -50,7 +50,9 @@ def open_rows(path: Path, sender_name: str | None = None) -> Iterator["Rows"]:
     """
     Read a file row by row; the header is checked at once.
 
-    sender_name: for rows that have none.
+    Args:
+        path: of a CSV file in UTF-8; a pipe can be read once only.
+        sender_name: for rows that have none.
 
     Raises:
         UnreadableFileError: no such file, or not a CSV file with the columns that are needed.

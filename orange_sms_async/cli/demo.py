@@ -97,7 +97,7 @@ def demo(
     ] = _LIST,
 ) -> None:
     """
-    Send a list of messages to a local Orange and show what came of it.
+    Send a list of messages to a local Orange and show the result.
 
     Nothing leaves this machine: it starts a sandbox in another process and an endpoint for
     delivery receipts in this one, and sends at 5 a second over HTTP. It ends with 0 if every row
@@ -151,7 +151,7 @@ async def _final_receipts(
 
 
 def _summarise(outcome: _Outcome, screen: Console) -> None:
-    table = Table(title="What came of it", title_justify="left", show_header=False, box=None)
+    table = Table(title="Result", title_justify="left", show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in (*_rows(outcome), *_receipts(outcome), *_pace(outcome)):
@@ -200,7 +200,7 @@ class SandboxFailedError(Exception):
 
 @attrs.frozen
 class SandboxProcess:
-    """A sandbox that listens, and a line to it past any proxy the environment names."""
+    """A sandbox that listens, and a connection to it past any proxy the environment names."""
 
     base_url: str
     authorization: str = attrs.field(repr=False)

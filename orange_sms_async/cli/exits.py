@@ -53,7 +53,7 @@ _WAYS_OUT: dict[type[OrangeSMSError], str] = {
     ContractRefused: "Buy a bundle, units are kept; `orange-sms balance` shows what there is",
     RequestRejected: "Correct number, text, sender or base URL: the same will be refused again",
     Refused: "The same will be refused again",
-    OutcomeUnknown: "It may be sent: ask the recipient before you send it again",
+    OutcomeUnknown: "It may have been sent: ask the recipient before you send it again",
 }
 _OF_REFUSALS = {
     class_.__name__: way_out for class_, way_out in _WAYS_OUT.items() if issubclass(class_, Refused)
@@ -75,7 +75,7 @@ def advice(error: OrangeSMSError) -> str:
 
 
 def way_out(error: OrangeSMSError) -> str:
-    """Say what to do about what came of a request."""
+    """Say what to do about an error."""
     if isinstance(error, OutcomeUnknown) and error.accepted:
         return "Do not send it again"
     return next(_WAYS_OUT[class_] for class_ in type(error).__mro__ if class_ in _WAYS_OUT)
@@ -94,7 +94,7 @@ def exit_code(error: OrangeSMSError) -> ExitCode:
 
 @contextlib.contextmanager
 def errors_end(*, debug: bool) -> Iterator[None]:
-    """End the command with one line where Orange or the line to it fails; so with Ctrl-C."""
+    """End the command with one line where Orange or the connection to it fails; so with Ctrl-C."""
     try:
         yield
     except OrangeSMSError as error:

@@ -1,4 +1,4 @@
-"""`orange-sms outbox`: what is in a campaign's outbox, and what to do about the unknown."""
+"""`orange-sms outbox`: what is in a campaign's outbox, and what a person changes in it."""
 
 import asyncio
 import contextlib

@@ -52,7 +52,11 @@ class PrivateCsv:
     """
     A file whose every line is on disk at once.
 
-    instead: what to do about a file that exists and is not to be replaced.
+    Args:
+        path: of the file.
+        columns: its first line.
+        replace: one that exists.
+        instead: what to do about a file that exists and is not to be replaced.
 
     Raises:
         UnwritableFileError: it exists and is not to be replaced, or it cannot be written.
@@ -249,9 +253,12 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
     """
     Write a results file again, with what receipts told since.
 
-    Returns why the rows were unknown that a receipt settled.
+    Args:
+        path: of the results file.
+        find: tells the outcome of a reference.
 
-    find: tells the outcome of a reference.
+    Returns:
+        Why the rows were unknown that a receipt settled, and how many.
 
     Raises:
         UnwritableFileError: it cannot be written; the file is as it was.

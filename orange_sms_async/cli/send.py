@@ -77,7 +77,7 @@ def send(
 
     3: wrong credentials or no access.
 
-    4: not sent, as Orange cannot be reached or has no time; trying again is safe.
+    4: not sent, as Orange is unreachable or overloaded; trying again is safe.
 
     5: it is unknown whether it was sent or, with --receipts, delivered.
 
@@ -165,7 +165,7 @@ def _interrupts(scope: anyio.CancelScope) -> contextlib.AbstractContextManager[N
         scope.cancel()
 
     def leave() -> None:
-        typer.echo("Without a resource id above, the message may be sent.", err=True)
+        typer.echo("If no resource id is shown, the message may still have been sent.", err=True)
 
     return interrupts_call(ask, leaving=leave)
 

@@ -27,8 +27,10 @@ def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ())
     """
     Make a table without lines, which fold badly and are no good in a pipe.
 
-    numbers: the columns that are aligned to the right.
-    whole: those that are not folded besides these.
+    Args:
+        columns: their names.
+        numbers: the columns that are aligned to the right.
+        whole: those that are not folded besides these.
     """
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:

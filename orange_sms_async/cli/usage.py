@@ -23,7 +23,7 @@ def usage(
 
     Requests are what Orange counted, units are what it debited, both since the account began.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange cannot be reached.
+    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
     """
     answer(
         lambda client: client.statistics(country=country, app_id=app_id),

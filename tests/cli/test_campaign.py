@@ -24,7 +24,7 @@ async def client(orange):
 
 async def test_its_trouble_is_over_once_a_message_gets_through(client, orange):
     """
-    Orange has no time, and then it has.
+    Orange is overloaded, and then it is not.
     """
     results = []
     orange.fail_next(503, code=5, times=3)

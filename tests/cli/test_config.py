@@ -69,13 +69,13 @@ def test_credentials_of_the_environment_never_go_to_the_address_of_the_file(
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_file_that_others_may_read_is_refused(invoke, config_file, home, mode):
     """
-    With the line that mends it.
+    With the line that fixes it.
     """
     path = config_file(FILE, mode=mode)
 
     ended = invoke("balance", settings=home)
 
-    said = f"Error: {path}: others may read the secret in it: `chmod 600 {path}` mends that\n"
+    said = f"Error: {path}: others may read the secret in it: `chmod 600 {path}` fixes that\n"
     assert (2, said) == (ended.exit_code, ended.stderr)
 
 
