@@ -2,11 +2,11 @@
 
 import typer
 
+from orange_sms_async.cli import outbox
 from orange_sms_async.cli.balance import balance
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.check import check
 from orange_sms_async.cli.demo import demo
-from orange_sms_async.cli.outbox import outbox
 from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
@@ -24,11 +24,18 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
+_outbox = typer.Typer(help=outbox.HELP, no_args_is_help=True, rich_markup_mode=None)
+_outbox.command()(ends()(outbox.show))
+_outbox.command()(ends()(outbox.resolve))
+_outbox.command()(ends()(outbox.export))
+_outbox.command(name="import")(ends()(outbox.import_))
+_outbox.command()(ends()(outbox.forget))
+
 app.command()(goes_on()(send))
 app.command()(ends()(segments))
 app.command()(ends()(check))
 app.command()(goes_on()(bulk))
-app.command()(ends()(outbox))
+app.add_typer(_outbox, name="outbox")
 app.command()(goes_on()(receipts))
 app.command()(ends()(balance))
 app.command()(ends()(usage))

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from orange_sms_async import Contract
-from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.contracts import days_left, is_active
-from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.progress import console
-from orange_sms_async.cli.tables import show, table
+from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
+from orange_sms_async.cli.options import Debug
+from orange_sms_async.cli.stdout import console, show, table
 
 _SOON = 7  # days
 
@@ -23,7 +22,7 @@ def balance(
     The total is what can be used now: an expired contract keeps its units, and the next bundle
     bought for it makes them usable again. A contract ends at midnight, UTC.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange cannot be reached.
+    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
     """
     answer(
         lambda client: client.contracts(country=country),

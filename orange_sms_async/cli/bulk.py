@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,25 +10,32 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from orange_sms_async import Client, SendQueue
-from orange_sms_async.cli import settings
-from orange_sms_async.cli.budget import Budget
-from orange_sms_async.cli.campaign import Campaign, WatchedClient
-from orange_sms_async.cli.deliveries import Deliveries
-from orange_sms_async.cli.earlier import RETENTION, Earlier, look_into, opened
-from orange_sms_async.cli.ending import ExitCode, stop_with
-from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.options import Rate, RowsFile, SenderName, check_sender_name
-from orange_sms_async.cli.preflight import Preflight
-from orange_sms_async.cli.private_csv import UnwritableFileError
-from orange_sms_async.cli.progress import console, shown
-from orange_sms_async.cli.receipts import Secret, listening, warn_without
-from orange_sms_async.cli.results import Result, ResultsFile, Tally, fill_in
-from orange_sms_async.cli.rows import Row, UnreadableFileError, count_rows, open_rows
-from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.cli.summary import show_earlier, show_end, show_others
-from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async import Client, OutboxUnusable, SqliteOutbox
+from orange_sms_async.cli import config
+from orange_sms_async.cli.campaign import Campaign, Deliveries
+from orange_sms_async.cli.check import Preflight
+from orange_sms_async.cli.csv_rows import Row, UnreadableFileError, count_rows, open_rows
+from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
+from orange_sms_async.cli.options import (
+    Debug,
+    Rate,
+    RowsFile,
+    Secret,
+    SenderName,
+    check_sender_name,
+    warn_without,
+)
+from orange_sms_async.cli.progress import show_end, show_progress
+from orange_sms_async.cli.results import Result, ResultsFile, Tally, UnwritableFileError, fill_in
+from orange_sms_async.cli.resume import (
+    EarlierRuns,
+    look_into,
+    open_outbox,
+    show_earlier,
+    show_others,
+)
+from orange_sms_async.cli.serving import listening
+from orange_sms_async.cli.stdout import console
 
 
 def bulk(
@@ -47,7 +53,7 @@ def bulk(
     ] = None,
     results: Annotated[
         Path | None,
-        typer.Option(help="What became of each row. Default: FILE.results.csv.", metavar="FILE"),
+        typer.Option(help="The result of each row. Default: FILE.results.csv.", metavar="FILE"),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a results file that exists.")
@@ -88,12 +94,12 @@ def bulk(
 
     With --outbox the campaign survives Ctrl-C, a crash or a power cut: the same command goes on
     where it was, lists every row, and sends no row again that was sent or may have been. It shows
-    first what it found; what else waits in the outbox is sent too. `orange-sms outbox` shows what
-    is in it: numbers and texts, so keep it as you keep the rows.
+    first what it found; what else waits in the outbox is sent too. `orange-sms outbox show` tells
+    what is in it: numbers and texts, so keep it as you keep the rows.
 
     With --receipts, which needs an outbox, delivered is shown beside sent, and the results say it
     of each row. Have your proxy pass what Orange posts to that port. What comes after the end,
-    `orange-sms receipts` can take, and `orange-sms outbox --import` joins.
+    `orange-sms receipts` can take, and `orange-sms outbox import` joins.
 
     A row is recognised by its reference or, without one, by its number and text, wherever it
     stands in the file. So a row whose number or text was changed is a new message, and two
@@ -123,7 +129,7 @@ def bulk(
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
-    client = settings.client(rate)
+    client = config.client(rate)
     try:
         with open_rows(file, sender_name) as rows:
             earlier = _earlier(outbox, path)
@@ -142,7 +148,7 @@ def bulk(
                     screen=screen,
                     outbox=kept_in,
                     deliveries=deliveries,
-                    budget=Budget(math.inf if max_units is None else max_units),
+                    max_units=max_units,
                 )
                 campaign = asyncio.run(sending)
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
@@ -166,27 +172,23 @@ async def send_rows(
     screen: Console,
     outbox: SqliteOutbox | None = None,
     deliveries: Deliveries | None = None,
-    budget: Budget | None = None,
+    max_units: int | None = None,
 ) -> Campaign:
     """Send rows through a queue, watched on a screen; Ctrl-C stops it in an orderly way."""
-    watched = WatchedClient(client, budget or Budget())
+    campaign = Campaign(rows, client, settled, patience, outbox, max_units, deliveries)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
-        queue = SendQueue(watched, outbox=outbox, retention=RETENTION)
-        await stack.enter_async_context(queue)
+        await stack.enter_async_context(campaign.queue)
         if deliveries:
-            address = await stack.enter_async_context(deliveries.served(queue))
+            address = await stack.enter_async_context(deliveries.served(campaign.queue))
             screen.print(f"Receipts are taken on {address}")
-        campaign = Campaign(
-            rows, watched, queue, patience, settled, goes_on=bool(outbox), deliveries=deliveries
-        )
 
         def interrupt() -> None:
             screen.print("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
             campaign.interrupt()
 
         with interrupts_call(interrupt, leaving=screen.show_cursor):
-            async with shown(campaign, total, screen):
+            async with show_progress(campaign, total, screen):
                 await campaign.run()
     return campaign
 
@@ -208,7 +210,7 @@ def _dry_run(
         # Opening would make one.
         outbox=outbox if outbox and outbox.exists() else None,
     )
-    raise typer.Exit(looked_at.run(settings.client(), debug=debug))
+    raise typer.Exit(looked_at.run(config.client(), debug=debug))
 
 
 def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:
@@ -232,7 +234,7 @@ def _receipts_told(outbox: Path, results: Path, tally: Tally) -> tuple[dict[str,
 
 
 async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, int]:
-    async with opened(outbox) as (kept_in, _):
+    async with open_outbox(outbox) as (kept_in, _):
         told = dict(await kept_in.deliveries())
         if told and results:
             tally.settled_by_receipts(await fill_in(results, kept_in.find))
@@ -247,5 +249,5 @@ def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFil
     return ResultsFile(path, replace=replace)
 
 
-def _earlier(outbox: Path | None, results: Path) -> Earlier | None:
+def _earlier(outbox: Path | None, results: Path) -> EarlierRuns | None:
     return asyncio.run(look_into(outbox, results)) if outbox else None

@@ -1,53 +1,89 @@
-"""Rows in, results out: a campaign through the queue, in bounded memory."""
+"""A campaign: rows in, results and receipts out, in bounded memory."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 
 import anyio
 import attrs
 
-from orange_sms_async import Client, NotSent, OutboundMessage, SendQueue, SendReport, SentMessage
+from orange_sms_async import (
+    Client,
+    DeliveryStatus,
+    NotSent,
+    OrangeSMSError,
+    OutboundMessage,
+    OutboxUnusable,
+    ReceiptReceiver,
+    SendQueue,
+    SendReport,
+    SqliteOutbox,
+)
 from orange_sms_async.cli.budget import Budget
-from orange_sms_async.cli.deliveries import Deliveries
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.csv_rows import Row
+from orange_sms_async.cli.exits import ExitCode
 from orange_sms_async.cli.results import Result, Tally
-from orange_sms_async.cli.rows import Row
-from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.cli.resume import RETENTION
+from orange_sms_async.cli.serving import serving
+from orange_sms_async.events import Answered, Event, GoingOn, Waiting
+
+_EVERY = 1.0  # seconds between two counts of the outbox
 
 
-class WatchedClient:
+@attrs.define(eq=False)
+class Deliveries:
     """
-    A client that spends no more than it may, and remembers why nothing gets through just now.
+    The endpoint of a campaign, whose outbox keeps what comes.
 
     Attributes:
-        trouble: the error of the last attempt, for people to read; None if it went well.
+        listener: where they are taken.
+        wait: seconds for receipts after the last message of the campaign.
     """
 
-    def __init__(self, client: Client, budget: Budget) -> None:
-        self._client = client
-        self.budget = budget
-        self.timeout, self.pacer = client.timeout, client.pacer
-        self.trouble: NotSent | None = None
+    outbox: SqliteOutbox
+    listener: socket.socket
+    secret: str | None = attrs.field(repr=False)
+    wait: float
+    counts: Counter[str] = attrs.field(factory=Counter, init=False)
+    _came: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
 
-    async def ready(self) -> None:
-        with self._watched():
-            await self._client.ready()
+    @property
+    def delivered(self) -> int:
+        return self.counts[DeliveryStatus.DELIVERED_TO_TERMINAL]
 
-    async def attempt(self, message: OutboundMessage) -> SentMessage:
-        async with self.budget.pays(message):
-            with self._watched():
-                return await self._client.attempt(message)
+    @contextlib.asynccontextmanager
+    async def served(self, queue: SendQueue) -> AsyncIterator[str]:
+        """Take receipts for a queue while the block lasts; yield the address."""
+        receiver = ReceiptReceiver(lambda _: self._came.set(), secret=self.secret, store=queue)
+        async with serving(receiver, self.listener) as address:
+            watching = asyncio.create_task(self._watch(), name="orange-sms deliveries")
+            try:
+                yield address
+            finally:
+                watching.cancel()
+                await asyncio.wait({watching})
 
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except NotSent as error:
-            self.trouble = error
-            raise
-        self.trouble = None
+    async def come(self) -> None:
+        """Wait until all final receipts are there, no longer, or the outbox is closed."""
+        with contextlib.suppress(OutboxUnusable):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.wait):
+                    self._came.clear()
+                    while await self.outbox.awaited(time.time()):
+                        await self._came.wait()
+                        self._came.clear()
+            self.counts = await self.outbox.deliveries()
+
+    async def _watch(self) -> None:
+        with contextlib.suppress(OutboxUnusable):  # closed: the campaign is at its end
+            while True:
+                self.counts = await self.outbox.deliveries()
+                await asyncio.sleep(_EVERY)
+        self._came.set()  # who waits finds it closed
 
 
 @attrs.define(eq=False)
@@ -56,31 +92,41 @@ class Campaign:
     Sends the messages of rows through a queue.
 
     Attributes:
-        patience: seconds without a row settled, though there are some, after which it gives up.
         settled: told what became of each row, once a row.
-        goes_on: whether the queue's outbox keeps what waits, and the campaign can be run again.
+        patience: seconds without a row settled, though there are some, after which it gives up.
+        outbox: keeps what waits, so that the campaign can be run again; None where nothing does.
+        max_units: what it may spend; None without a limit.
         deliveries: where receipts are taken; None where they are not.
+        trouble: why nothing gets through just now or, once it has ended, did not then.
         ended: how it was ended before its rows did, and why; None if it was not.
     """
 
     rows: Iterable[Row]
-    client: WatchedClient
-    queue: SendQueue
-    patience: float
+    client: Client
     settled: Callable[[Result], None]
-    goes_on: bool = False
+    patience: float
+    outbox: SqliteOutbox | None = None
+    max_units: int | None = None
     deliveries: Deliveries | None = None
+    queue: SendQueue = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
+    trouble: OrangeSMSError | None = attrs.field(default=None, init=False)
     ended: ExitCode | None = attrs.field(default=None, init=False)
     why: str = attrs.field(default="", init=False)
     _receipts: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
     _under_way: dict[str, Row] = attrs.field(factory=dict, init=False)
+    _giving_up: asyncio.TimerHandle = attrs.field(init=False)
     _stopping: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        limit, client = self.max_units, self.client
+        exceeded = partial(self._stop, ExitCode.SOME_FAILED)
+        sender = client if limit is None else Budget(client, limit, exceeded)
+        self.queue = SendQueue(sender, outbox=self.outbox, retention=RETENTION, on_event=self._hear)
 
     async def run(self) -> None:
         """Send every row, and what else waits in the outbox; once stopped, list the rest."""
-        self.client.budget.exceeded = partial(self._stop, ExitCode.SOME_FAILED)
-        giving_up = asyncio.create_task(self._give_up(), name="orange-sms patience")
+        self._giving_up = self._out_of_patience()
         try:
             async with self.queue.bulk(self._messages()) as reports:
                 try:
@@ -93,9 +139,10 @@ class Campaign:
             with self._receipts:
                 if self.deliveries:
                     await self.deliveries.come()
-            await self.queue.aclose()
+            # Leaving a durable queue would leave what waits in no row of the file.
+            await self.queue.aclose(drain=True)
         finally:
-            giving_up.cancel()
+            self._giving_up.cancel()
 
     def interrupt(self) -> None:
         """Send nothing more, because somebody asked for it."""
@@ -119,12 +166,23 @@ class Campaign:
             return self.tally.exit_code() or self.ended or ExitCode.ALL_ACCEPTED
         return self.ended
 
-    async def _give_up(self) -> None:
-        before = -1
-        while self.tally.rows != before or not self.client.trouble:
-            before = self.tally.rows
-            await asyncio.sleep(self.patience)
-        self._stop(ExitCode.UNREACHABLE, f"gave up: {self.client.trouble}")
+    def _hear(self, event: Event) -> None:
+        if self.ended is not None:
+            return  # the trouble that it ended with is told at the end
+        match event:
+            case Waiting(error=error) | Answered(error=NotSent() as error):
+                self.trouble = error
+            case Answered() | GoingOn():
+                self.trouble = None
+
+    def _out_of_patience(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self.patience, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.trouble:
+            self._stop(ExitCode.UNREACHABLE, f"gave up: {self.trouble}")
+        else:
+            self._giving_up = self._out_of_patience()
 
     def _stop(self, ended: ExitCode, why: str) -> None:
         if self.ended is None:
@@ -145,11 +203,13 @@ class Campaign:
 
     def _report(self, report: SendReport) -> None:
         row = self._under_way.pop(report.message.reference)
-        result = Result(row, report.resource_id, report.error, self.why, self.goes_on)
+        result = Result(row, report.resource_id, report.error, self.why, self.outbox is not None)
         self._settle(result)
         if isinstance(result.cause, OutboxUnusable):
             self._stop(ExitCode.USAGE, str(result.cause))
 
     def _settle(self, result: Result) -> None:
         self.tally.add(result)
+        self._giving_up.cancel()
+        self._giving_up = self._out_of_patience()
         self.settled(result)

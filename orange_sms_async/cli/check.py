@@ -1,18 +1,44 @@
-"""`orange-sms check`: whether a campaign can begin."""
+"""`orange-sms check`: whether a campaign is ready, as far as its file and the account tell."""
 
+import asyncio
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from orange_sms_async.cli import settings
-from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.options import Rate, RowsFile, SenderName, check_sender_name
-from orange_sms_async.cli.preflight import Preflight
+from orange_sms_async import (
+    Client,
+    Contract,
+    Country,
+    OutboxUnusable,
+    SqliteOutbox,
+    State,
+    count_segments,
+)
+from orange_sms_async.cli import config
+from orange_sms_async.cli.contracts import days_left, paying, trouble
+from orange_sms_async.cli.csv_rows import Row, Rows, UnreadableFileError, open_rows
+from orange_sms_async.cli.exits import ExitCode, errors_end, stop_with
+from orange_sms_async.cli.options import Debug, Rate, RowsFile, SenderName, check_sender_name
+from orange_sms_async.cli.resume import open_outbox
+from orange_sms_async.cli.stdout import console, show
+
+_MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
+_WAITING = (State.QUEUED, State.SCHEDULED)
 
 
 def check(
     file: RowsFile, *, rate: Rate = 5.0, sender_name: SenderName = None, debug: Debug = False
 ) -> None:
     """
-    Look whether the campaign of a CSV file can begin. Nothing is sent.
+    Check whether the campaign of a CSV file is ready. Nothing is sent.
 
     It checks every row, the credentials, and for each country in the file that the contract is
     active, does not end before the campaign does, and has the units. It says what the campaign
@@ -26,7 +52,7 @@ def check(
 
     3: wrong credentials or no access.
 
-    4: Orange cannot be reached.
+    4: Orange is unreachable.
 
     1: no-go, each thing against it on a line of its own.
 
@@ -34,4 +60,171 @@ def check(
     """
     check_sender_name(sender_name)
     looked_at = Preflight(file=file, sender_name=sender_name, rate=rate)
-    raise typer.Exit(looked_at.run(settings.client(), debug=debug))
+    raise typer.Exit(looked_at.run(config.client(), debug=debug))
+
+
+@attrs.define
+class Survey:
+    """
+    The rows of a file, counted.
+
+    Attributes:
+        messages: how many go to each country, by its ISO-3 code.
+        units: what they cost, at one unit a segment.
+        invalid: how many rows break each rule.
+        first: the first row that breaks it.
+        settled: rows that an outbox knows the outcome of, and that are not sent again.
+        sender_names: the first few.
+    """
+
+    messages: Counter[str] = attrs.field(factory=Counter)
+    units: Counter[str] = attrs.field(factory=Counter)
+    invalid: Counter[str] = attrs.field(factory=Counter)
+    first: dict[str, int] = attrs.field(factory=dict)
+    settled: int = 0
+    sender_names: set[str] = attrs.field(factory=set)
+
+    def add(self, row: Row) -> None:
+        if row.message is None:
+            # One rule, whichever row it is that has the reference already.
+            rule = re.sub(r"row \d+$", "an earlier row", str(row.error))
+            self.invalid[rule] += 1
+            self.first.setdefault(rule, row.number)
+            return
+        country = Country.from_number(row.message.to).code
+        self.messages[country] += 1
+        self.units[country] += count_segments(row.message.text).segments
+        if row.message.sender_name and len(self.sender_names) < _MOST_NAMES:
+            self.sender_names.add(row.message.sender_name)
+
+
+async def surveyed(rows: Rows, outbox: Path | None) -> Survey:
+    """Count rows; those that were settled in an outbox, which must exist, cost nothing more."""
+    survey = Survey()
+    if outbox is None:
+        for row in rows:
+            survey.add(row)
+        return survey
+    async with open_outbox(outbox) as (kept_in, _):
+        rows.key = await kept_in.key()
+        for row in rows:
+            if row.message and await _is_settled(kept_in, row.reference):
+                survey.settled += 1
+            else:
+                survey.add(row)
+    return survey
+
+
+async def _is_settled(outbox: SqliteOutbox, reference: str) -> bool:
+    try:
+        return (await outbox.find(reference)).state not in _WAITING
+    except KeyError:
+        return False
+
+
+@attrs.frozen
+class Finding:
+    """One thing that was looked at, and whether the campaign can go as far as it is concerned."""
+
+    go: bool
+    line: str
+
+
+@attrs.frozen(kw_only=True)
+class Preflight:
+    """
+    A campaign that is looked at, not sent.
+
+    Attributes:
+        sender_name: for rows that have none.
+        rate: messages a second.
+        max_units: the most it may spend.
+        outbox: where it has begun already.
+    """
+
+    file: Path
+    sender_name: str | None
+    rate: float
+    max_units: int | None = None
+    outbox: Path | None = None
+
+    def run(self, client: Client, *, debug: bool) -> ExitCode:
+        """Show every finding as soon as there is one; say whether it is go or no-go."""
+        with errors_end(debug=debug):
+            survey = self._survey()
+            against = _show_findings(self._of_file(survey))
+            contracts = asyncio.run(_contracts(client))
+            against += _show_findings(self._of_account(survey, contracts))
+        things = "1 thing" if against == 1 else f"{against} things"
+        verdict = f"No-go: {things} to put right." if against else "Go."
+        console().print(f"{verdict} Nothing was sent.")
+        return ExitCode.SOME_FAILED if against else ExitCode.ALL_ACCEPTED
+
+    def _survey(self) -> Survey:
+        try:
+            with open_rows(self.file, self.sender_name) as rows:
+                return asyncio.run(surveyed(rows, self.outbox))
+        except (UnreadableFileError, OutboxUnusable) as error:
+            stop_with(str(error))
+
+    def _of_file(self, survey: Survey) -> Iterator[Finding]:
+        messages, units = survey.messages.total(), survey.units.total()
+        if survey.settled:
+            yield Finding(True, f"settled already, and not sent again: {survey.settled:,} rows")
+        yield Finding(
+            messages > 0 or survey.settled > 0,
+            f"{messages:,} messages, {units:,} SMS, counted as 1 unit each; "
+            "Orange does not document its count",
+        )
+        for rule, rows in survey.invalid.items():
+            yield Finding(False, f"{rows:,} x {rule}; first in row {survey.first[rule]:,}")
+        if survey.sender_names:
+            names = ", ".join(sorted(survey.sender_names))
+            yield Finding(True, f"sender names, if Orange approved them: {names}")
+        if self.max_units is not None and units > self.max_units:
+            yield Finding(False, f"--max-units {self.max_units:,} stops it before its end")
+        if not math.isinf(self.rate):
+            ends = f"{self._end(survey).astimezone():%Y-%m-%d %H:%M}"
+            yield Finding(True, f"about {self._duration(survey)} at {self.rate:g}/s: until {ends}")
+
+    def _of_account(self, survey: Survey, contracts: list[Contract]) -> Iterator[Finding]:
+        yield Finding(True, "the credentials work")
+        until = self._end(survey)
+        for country, units in sorted(survey.units.items()):
+            contract = paying(contracts, country)
+            against = trouble(contract, country, units=units, until=until)
+            yield Finding(not against, against or _room(contract, units))
+
+    def _duration(self, survey: Survey) -> timedelta:
+        seconds = 0.0 if math.isinf(self.rate) else survey.messages.total() / self.rate
+        return timedelta(seconds=math.ceil(seconds))
+
+    def _end(self, survey: Survey) -> datetime:
+        return datetime.now(UTC) + self._duration(survey)
+
+
+def _room(contract: Contract | None, units: int) -> str:
+    if contract is None:
+        return ""
+    has = f"contract for {contract.country}: {units:,} of {contract.available_units:,} units"
+    days = days_left(contract, datetime.now(UTC))
+    return has if days is None else f"{has}, {days} days left"
+
+
+async def _contracts(client: Client) -> list[Contract]:
+    async with client:
+        return await client.contracts()
+
+
+def _show_findings(findings: Iterator[Finding]) -> int:
+    """Show findings; count those against it."""
+    against = 0
+    for finding in findings:
+        against += not finding.go
+        line = Table.grid(padding=(0, 2, 0, 0))
+        line.add_column(no_wrap=True, width=5)
+        line.add_column()
+        verdict = Text("go", "green") if finding.go else Text("no-go", "bold red")
+        line.add_row(verdict, finding.line)
+        show(line)
+    return against

@@ -32,7 +32,7 @@ def paying(contracts: Iterable[Contract], country: str, *, on_net: bool = False)
 
 
 def trouble(contract: Contract | None, country: str, *, units: int, until: datetime) -> str:
-    """Say why so many units until then would not be had from a contract; "" if they would."""
+    """Explain why the contract cannot cover these units by then; "" if it can."""
     if contract is None:
         return f"no contract for {country}: buy a bundle"
     now, end = datetime.now(UTC), _end(contract)

@@ -1,32 +1,45 @@
 """`orange-sms demo`: a campaign as it really runs, against a local Orange in another process."""
 
 import asyncio
+import contextlib
+import re
+import sys
 import time
+from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import attrs
+import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import DeliveryReceipt, DeliveryStatus, ResourceId
+from orange_sms_async import (
+    Client,
+    ClientCredentials,
+    DeliveryReceipt,
+    DeliveryStatus,
+    ReceiptBook,
+    ReceiptReceiver,
+    ResourceId,
+)
 from orange_sms_async.cli.bulk import send_rows
 from orange_sms_async.cli.campaign import Campaign
-from orange_sms_async.cli.ending import ExitCode, stop_with
-from orange_sms_async.cli.progress import console
+from orange_sms_async.cli.csv_rows import UnreadableFileError, count_rows, open_rows
+from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.results import Result, RowState
-from orange_sms_async.cli.rows import UnreadableFileError, count_rows, open_rows
-from orange_sms_async.cli.sandbox_process import SandboxFailedError, sandbox_process
 from orange_sms_async.cli.serving import bind, serving
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async.cli.stdout import console
 
 _LIST = Path("examples/recipients.csv")
 _RATE = 5
 _PATIENCE = 20.0  # seconds without getting through to a sandbox of our own
 _RECEIPTS = 10.0  # seconds that receipts may take after the last message
+_START, _END = 20.0, 5.0  # seconds it may take to start and to end
+_SETTING = re.compile(r'export ORANGE_SMS_(\w+)="?([^"\n]+)')
 
 
 @attrs.define
@@ -84,7 +97,7 @@ def demo(
     ] = _LIST,
 ) -> None:
     """
-    Send a list of messages to a local Orange and show what came of it.
+    Send a list of messages to a local Orange and show the result.
 
     Nothing leaves this machine: it starts a sandbox in another process and an endpoint for
     delivery receipts in this one, and sends at 5 a second over HTTP. It ends with 0 if every row
@@ -138,7 +151,7 @@ async def _final_receipts(
 
 
 def _summarise(outcome: _Outcome, screen: Console) -> None:
-    table = Table(title="What came of it", title_justify="left", show_header=False, box=None)
+    table = Table(title="Result", title_justify="left", show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in (*_rows(outcome), *_receipts(outcome), *_pace(outcome)):
@@ -179,3 +192,81 @@ def _pace(outcome: _Outcome) -> Iterator[tuple[str, str]]:
     yield "throttled", str(counted["throttled"])
     yield "units used", str(counted["units_used"])
     yield "time", f"{outcome.seconds:.1f} s"
+
+
+class SandboxFailedError(Exception):
+    """The sandbox did not start; what it said about it went to stderr."""
+
+
+@attrs.frozen
+class SandboxProcess:
+    """A sandbox that listens, and a connection to it past any proxy the environment names."""
+
+    base_url: str
+    authorization: str = attrs.field(repr=False)
+    transport: httpx.AsyncBaseTransport
+
+    def client(self) -> Client:
+        credentials = ClientCredentials.from_header(self.authorization)
+        return Client(credentials, base_url=self.base_url, transport=self.transport)
+
+    async def statistics(self) -> dict[str, int]:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"{self.base_url}/_sandbox/statistics")
+            counted: dict[str, int] = answer.raise_for_status().json()
+            return counted
+
+
+@contextlib.asynccontextmanager
+async def sandbox_process(*options: str) -> AsyncIterator[SandboxProcess]:
+    """
+    Start `orange-sms sandbox` on a free port, yield it once it listens, and end it.
+
+    Raises:
+        SandboxFailedError: it did not start.
+    """
+    command = (sys.executable, "-m", "orange_sms_async.cli", "sandbox", "--port", "0")
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        "--until-stdin-ends",
+        *options,
+        stdin=PIPE,
+        stdout=PIPE,
+        # Ctrl-C reaches every process of a terminal's group: this one is to outlive the wire.
+        start_new_session=True,
+    )
+    stdin, output = process.stdin, process.stdout
+    if stdin is None or output is None:
+        raise SandboxFailedError("the sandbox has no pipes")  # asked for above; for type checkers
+    try:
+        settings = await _settings(output)
+        transport = httpx.AsyncHTTPTransport()
+        yield SandboxProcess(settings["BASE_URL"], settings["AUTHORIZATION"], transport)
+        await transport.aclose()
+    finally:
+        await _end(process, stdin)
+
+
+async def _settings(output: asyncio.StreamReader) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(_START):
+            while settings.keys() < {"BASE_URL", "AUTHORIZATION"}:
+                line = await output.readline()
+                if not line:
+                    raise SandboxFailedError("the sandbox did not start")
+                if setting := _SETTING.match(line.decode()):
+                    settings[setting[1]] = setting[2]
+    except TimeoutError:
+        raise SandboxFailedError(f"the sandbox did not start within {_START:.0f} s") from None
+    return settings
+
+
+async def _end(process: Process, stdin: asyncio.StreamWriter) -> None:
+    stdin.close()  # that is what it waits for; it also happens when this process is killed
+    try:
+        async with asyncio.timeout(_END):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

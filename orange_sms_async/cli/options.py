@@ -1,12 +1,56 @@
 """The arguments and options that several commands share."""
 
+import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orange_sms_async import InvalidMessage, OutboundMessage
-from orange_sms_async.cli.rates import messages_a_second
+from orange_sms_async import InvalidMessage, OutboundMessage, ReceiptReceiver
+
+
+def messages_a_second(given: str | float) -> float:
+    """
+    Read `--rate`; `off` is infinity.
+
+    Raises:
+        typer.BadParameter: neither a number above 0 nor `off`.
+    """
+    if given == "off":
+        return math.inf
+    try:
+        rate = float(given)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate <= math.inf:
+        raise typer.BadParameter("a number above 0 (messages a second), or off")
+    return rate
+
+
+Text = Annotated[
+    str, typer.Argument(metavar="TEXT", help="What the recipient reads; - reads it from stdin.")
+]
+
+
+def read(given: str) -> str:
+    """
+    Return the text; of stdin without the line break that ends it.
+
+    Raises:
+        typer.BadParameter: it is empty or not UTF-8.
+    """
+    try:
+        text = sys.stdin.buffer.read().decode() if given == "-" else given
+        text.encode()
+    except UnicodeError:
+        raise typer.BadParameter("not UTF-8", param_hint="TEXT") from None
+    if given == "-":
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text.strip():
+        raise typer.BadParameter("may not be empty", param_hint="TEXT")
+    return text
+
 
 RowsFile = Annotated[
     Path,
@@ -40,3 +84,39 @@ def check_sender_name(name: str | None) -> None:
     except InvalidMessage as error:
         rule = str(error).removeprefix("sender_name: ")
         raise typer.BadParameter(rule, param_hint="--sender-name") from None
+
+
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", help="After an error, show what is behind it: no number, no secret."),
+]
+
+
+def _checked(secret: str | None) -> str | None:
+    try:
+        ReceiptReceiver(bool, secret=secret)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return secret
+
+
+Secret = Annotated[
+    str | None,
+    typer.Option(
+        callback=_checked,
+        envvar="ORANGE_SMS_RECEIPTS_SECRET",
+        metavar="WORD",
+        show_envvar=False,
+        help="The last part of the address, or ?token=. Better in ORANGE_SMS_RECEIPTS_SECRET: "
+        "a command line is seen by everyone on this machine.",
+    ),
+]
+
+
+def warn_without(secret: str | None) -> None:
+    """Say what it means that there is no secret, if there is none."""
+    if not secret:
+        typer.echo(
+            "Warning: without a secret, everyone who reaches this address can post receipts.",
+            err=True,
+        )

@@ -1,4 +1,4 @@
-"""`orange-sms outbox`: what is in a campaign's outbox, and what to do about the unknown."""
+"""`orange-sms outbox`: what is in a campaign's outbox, and what a person changes in it."""
 
 import asyncio
 import contextlib
@@ -13,124 +13,119 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async import DeliveryReceipt, InvalidMessage, ResourceId
-from orange_sms_async.cli.earlier import opened
-from orange_sms_async.cli.ending import ExitCode, stop_with
-from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
-from orange_sms_async.cli.progress import console
-from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async import (
+    DeliveryReceipt,
+    InvalidMessage,
+    OutboxUnusable,
+    Outcome,
+    ResourceId,
+    SqliteOutbox,
+    State,
+)
+from orange_sms_async.cli.exits import ExitCode, stop_with
+from orange_sms_async.cli.results import PrivateCsv, UnwritableFileError
+from orange_sms_async.cli.resume import open_outbox
+from orange_sms_async.cli.stdout import console
 from orange_sms_async.messages import mask
-from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
-from orange_sms_async.outcomes import Outcome, State
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
 _SHORT = 24  # characters
 _AT_ONCE = 500  # receipts that are taken over together
 _EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
-
-Action = Callable[[SqliteOutbox], Awaitable[None]]
 _Row = tuple[str, ...]
 _Received = tuple[DeliveryReceipt, float]
 
+HELP = """
+Look into a campaign's outbox, or change what is in it. Nothing is sent.
 
-def outbox(
-    path: Annotated[
-        Path, typer.Argument(metavar="CAMPAIGN.db", help="As given to `orange-sms bulk --outbox`.")
-    ],
+The outbox must not be in use: a campaign that runs holds it alone. What was on the wire when the
+last run ended is unknown: it may have been sent.
+
+All of them end with 0, or with 2 if the file is missing, in use or no outbox, or the usage wrong.
+"""
+
+OutboxFile = Annotated[
+    Path, typer.Argument(metavar="CAMPAIGN.db", help="As given to `orange-sms bulk --outbox`.")
+]
+
+
+def show(
+    path: OutboxFile,
     *,
     state: Annotated[
         State | None, typer.Option(help="List the messages in this state, numbers masked.")
     ] = None,
-    resolve: Annotated[
-        str | None,
-        typer.Option(metavar="REFERENCE", help="Settle one unknown message, as you found out:"),
-    ] = None,
-    sent: Annotated[
-        str | None,
-        typer.Option(metavar="RESOURCE_ID", help="it was sent, and Orange calls it this."),
-    ] = None,
-    not_sent: Annotated[
-        bool, typer.Option("--not-sent", help="it was not sent, and is to be sent.")
-    ] = False,
-    export: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.csv", help="Write all messages, with numbers, to a new file."),
-    ] = None,
-    import_: Annotated[
-        Path | None,
-        typer.Option(
-            "--import",
-            metavar="RECEIPTS.db",
-            help="Take over the receipts that `orange-sms receipts --store` kept.",
-        ),
-    ] = None,
-    forget: Annotated[
-        bool,
-        typer.Option("--forget", help="Take numbers and texts of finished messages out of it."),
-    ] = False,
 ) -> None:
     """
-    Show how many messages of an outbox are in each state, or do one thing with it.
-
-    Nothing is sent. The outbox must not be in use: a campaign that runs holds it alone. What was
-    on the wire when the last run ended is unknown: it may have been sent.
-
-    What --forget leaves is a keyed hash of number and text, so that a campaign run again still
-    recognises its rows. Unknown messages keep theirs until they are settled.
+    Show how many messages are in each state, or list those in one.
 
     A receipt settles an unknown message where it is certain whose it is. Where it is not, --state
     unknown lists the resource ids that may be its own: "perhaps".
-
-    It ends with 0, or with 2 if the file is missing, in use or no outbox, or the usage wrong.
     """
-    action = _action(state, resolve, sent, export, import_, not_sent=not_sent, forget=forget)
-    _check_file(path)
-    try:
-        asyncio.run(_do(action, path))
-    except (OutboxUnusable, UnwritableFileError, InvalidMessage) as error:
-        stop_with(str(error))
-    except KeyboardInterrupt:
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    _do(path, _count if state is None else partial(_list, state=state))
 
 
-def _action(
-    state: State | None,
-    resolve: str | None,
-    sent: str | None,
-    export: Path | None,
-    import_: Path | None,
+def resolve(
+    path: OutboxFile,
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="Of an unknown message.")],
     *,
-    not_sent: bool,
-    forget: bool,
-) -> Action:
-    _check_resolve(resolve, sent, not_sent=not_sent)
-    asked: dict[str, Action] = {}
-    if state is not None:
-        asked["--state"] = partial(_list, state=state)
-    if resolve is not None:
-        asked["--resolve"] = partial(_resolve, reference=resolve, sent=sent)
-    if export is not None:
-        asked["--export"] = partial(_export, to=export)
-    if import_ is not None:
-        asked["--import"] = partial(_import, source=import_)
-    if forget:
-        asked["--forget"] = _forget
-    if len(asked) > 1:
-        raise typer.BadParameter("one at a time", param_hint=" and ".join(asked))
-    return next(iter(asked.values()), _count)
+    sent: Annotated[
+        str | None,
+        typer.Option(metavar="RESOURCE_ID", help="It was sent, and Orange calls it this."),
+    ] = None,
+    not_sent: Annotated[
+        bool, typer.Option("--not-sent", help="It was not sent, and is to be sent.")
+    ] = False,
+) -> None:
+    """
+    Settle one unknown message, as you found out: with --sent or with --not-sent.
 
-
-def _check_resolve(resolve: str | None, sent: str | None, *, not_sent: bool) -> None:
-    if resolve is None and (sent is not None or not_sent):
-        raise typer.BadParameter("goes with --resolve REFERENCE", param_hint="--sent, --not-sent")
-    if resolve is not None and (sent == "" or (sent is None) is not not_sent):
+    One that was not sent waits again: the next campaign with this outbox sends it.
+    """
+    if sent == "" or (sent is None) is not not_sent:
         raise typer.BadParameter(
-            "goes with either --sent RESOURCE_ID or --not-sent", param_hint="--resolve"
+            "goes with either --sent RESOURCE_ID or --not-sent", param_hint="REFERENCE"
         )
-    if not f"{resolve}{sent}".isprintable():
-        raise typer.BadParameter("holds what is no character", param_hint="--resolve, --sent")
+    if not f"{reference}{sent}".isprintable():
+        raise typer.BadParameter(
+            "contains an unprintable character", param_hint="REFERENCE, --sent"
+        )
+    _do(path, partial(_resolve, reference=reference, sent=sent))
+
+
+def export(
+    path: OutboxFile,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A new file.")],
+) -> None:
+    """Write all messages, with their numbers, to a CSV file that only you can read."""
+    _do(path, partial(_export, to=file))
+
+
+def import_(
+    path: OutboxFile,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="RECEIPTS.db", help="As given to `orange-sms receipts --store`."),
+    ],
+) -> None:
+    """
+    Take over the receipts that `orange-sms receipts` kept.
+
+    It may go on meanwhile, and a receipt that is imported twice changes nothing.
+    """
+    _do(path, partial(_import, source=source))
+
+
+def forget(path: OutboxFile) -> None:
+    """
+    Take numbers and texts of finished messages out of it.
+
+    What is left is a keyed hash of number and text, so that a campaign run again still recognises
+    its rows. Unknown messages keep theirs until they are settled.
+    """
+    _do(path, _forget)
 
 
 def _check_file(path: Path, what: str = "outbox") -> None:
@@ -144,8 +139,19 @@ def _check_file(path: Path, what: str = "outbox") -> None:
         stop_with(f"{what} {path}: empty")
 
 
-async def _do(action: Action, path: Path) -> None:
-    async with opened(path) as (outbox, _):
+def _do(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
+    """Do one thing with an outbox, or end with one line that says why it cannot be done."""
+    _check_file(path)
+    try:
+        asyncio.run(_with_outbox(path, action))
+    except (OutboxUnusable, UnwritableFileError, InvalidMessage) as error:
+        stop_with(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+async def _with_outbox(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
+    async with open_outbox(path) as (outbox, _):
         await action(outbox)
 
 
@@ -157,27 +163,27 @@ async def _count(outbox: SqliteOutbox) -> None:
         if state is not State.SENDING  # it was settled when the outbox was opened
     ]
     rows += [(status, str(times)) for status, times in (await outbox.deliveries()).items()]
-    _show(rows, screen, "state", "messages")
+    _show_rows(rows, screen, "state", "messages")
 
 
 async def _list(outbox: SqliteOutbox, state: State) -> None:
     screen = console()
     if not screen.is_terminal:
         async for row in _listed(outbox, state):
-            _show([row], screen)
+            _show_rows([row], screen)
         return
     total = (await outbox.counts())[state]
     async with contextlib.aclosing(_listed(outbox, state)) as listed:
         rows = [row async for row in _first(_MOST_ROWS, listed)]
     if rows:
-        _show(rows, screen, "reference", "number", "since", "reason")
+        _show_rows(rows, screen, "reference", "number", "since", "reason")
     else:
         screen.print(f"No message is {state}.")
     if total > len(rows):
         screen.print(f"... and {total - len(rows)} more; in a pipe, all are listed.")
 
 
-def _show(rows: Sequence[Sequence[str]], screen: Console, *columns: str) -> None:
+def _show_rows(rows: Sequence[Sequence[str]], screen: Console, *columns: str) -> None:
     """Show a table to a person, and lines with tabs to a program."""
     if not screen.is_terminal:
         for row in rows:
@@ -252,7 +258,7 @@ async def _why_not(outbox: SqliteOutbox, reference: str) -> str:
 
 
 async def _export(outbox: SqliteOutbox, to: Path) -> None:
-    with PrivateCsv(to, _EXPORTED, instead="--export names another") as file:
+    with PrivateCsv(to, _EXPORTED, instead="name another") as file:
         rows = 0
         async for message in outbox.messages():
             outcome, error = message.outcome, message.outcome.error

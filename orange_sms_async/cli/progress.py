@@ -1,23 +1,31 @@
-"""How far a campaign is: a bar on a terminal, a line now and then elsewhere."""
+"""How far a campaign is, and what became of it: a bar on a terminal, lines elsewhere."""
 
 import asyncio
 import contextlib
 import datetime as dt
-import time
 from collections import deque
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Protocol
 
 import attrs
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from orange_sms_async import OrangeSMSError
 from orange_sms_async.cli.campaign import Campaign
+from orange_sms_async.cli.exits import ExitCode, advice, show_behind, way_out, way_out_of_refusals
 from orange_sms_async.cli.results import RowState
 
 _BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
 _RATE_OVER = 10.0  # seconds whose average the rate is
 _STALLED = 2.0  # seconds without a row after which it is said what the trouble is
+_MOST_REASONS = 5
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Display(Protocol):
@@ -52,12 +60,12 @@ class _Course:
     total: int | None
     _seen: deque[tuple[float, int, int]] = attrs.field(factory=deque)
     _rows: int = 0
-    _moved_at: float = attrs.field(factory=time.monotonic)
+    _moved_at: float = attrs.field(factory=_now)
     _trouble: str = ""
 
     def look(self) -> str:
         """Say how far it is."""
-        tally, now = self.campaign.tally, time.monotonic()
+        tally, now = self.campaign.tally, _now()
         if tally.rows != self._rows:
             self._rows, self._moved_at = tally.rows, now
         self._seen.append((now, self.campaign.asked, tally.done))
@@ -74,8 +82,8 @@ class _Course:
 
     def trouble(self) -> str:
         """Say what keeps it waiting, once each."""
-        stalled = time.monotonic() - self._moved_at > _STALLED
-        trouble = self.campaign.client.trouble if stalled else None
+        stalled = _now() - self._moved_at > _STALLED
+        trouble = self.campaign.trouble if stalled else None
         before, self._trouble = self._trouble, str(trouble or "")
         return self._trouble if self._trouble != before else ""
 
@@ -94,15 +102,10 @@ class _Course:
         return f"  {dt.timedelta(seconds=round(rows * (ended - began) / (done - first)))} left"
 
 
-def console() -> Console:
-    """Make the screen that all commands write to: folded between words, but not in a pipe."""
-    screen = Console(highlight=False, markup=False)
-    screen.soft_wrap = not screen.is_terminal
-    return screen
-
-
 @contextlib.asynccontextmanager
-async def shown(campaign: Campaign, total: int | None, screen: Console) -> AsyncIterator[None]:
+async def show_progress(
+    campaign: Campaign, total: int | None, screen: Console
+) -> AsyncIterator[None]:
     """Show a campaign while the block runs, and its last state at the end."""
     course = _Course(campaign, total)
     with contextlib.ExitStack() as stack:
@@ -128,3 +131,50 @@ async def _show(course: _Course, display: Display, every: float, screen: Console
             screen.print(f"Waiting: {trouble}")
         display.show(text, course.campaign.tally.done, course.total)
         await asyncio.sleep(every)
+
+
+def show_end(
+    campaign: Campaign,
+    path: Path,
+    outbox: Path | None,
+    told: dict[str, int],
+    screen: Console,
+    *,
+    debug: bool,
+) -> None:
+    """Say what became of the rows, and what is to be done about it."""
+    tally = campaign.tally
+    counts = ", ".join(f"{times} {state}" for state, times in tally.counts())
+    screen.print(f"{tally.rows} rows: {counts}.")
+    if told:
+        screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
+    for reason, times in tally.reasons.most_common(_MOST_REASONS):
+        screen.print(f"{times} x {reason}")
+        if way := way_out_of_refusals(reason.partition(":")[0]):
+            screen.print(f"    {way}.")
+    if tally.states[RowState.UNKNOWN]:
+        screen.print(
+            "Look into the unknown ones before you send them again: they may have been sent."
+        )
+        if outbox:
+            screen.print(f"`orange-sms outbox show {outbox} --state unknown` lists them.")
+    if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
+        screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
+    screen.print(f"The result of each row is in {path}")
+    _show_why(campaign, debug=debug)
+
+
+def _show_why(campaign: Campaign, *, debug: bool) -> None:
+    """Say on stderr why it ended before its rows did."""
+    trouble, no_access = campaign.trouble, campaign.tally.no_access
+    if campaign.ended is ExitCode.UNREACHABLE and trouble:
+        _complain(f"{campaign.why}. {way_out(trouble)}.", trouble if debug else None)
+    elif campaign.ended in (ExitCode.UNREACHABLE, ExitCode.USAGE, ExitCode.SOME_FAILED):
+        _complain(campaign.why)
+    elif no_access:
+        _complain(advice(no_access), no_access if debug else None)
+
+
+def _complain(line: str, behind: OrangeSMSError | None = None) -> None:
+    show_behind(behind)
+    typer.echo(f"Error: {line}", err=True)

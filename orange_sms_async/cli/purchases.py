@@ -4,9 +4,9 @@ from collections import Counter
 from decimal import Decimal
 
 from orange_sms_async import PurchaseOrder
-from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
-from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.tables import show, table
+from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
+from orange_sms_async.cli.options import Debug
+from orange_sms_async.cli.stdout import show, table
 from orange_sms_async.messages import mask
 
 
@@ -19,7 +19,7 @@ def purchases(
     Who paid is a phone number or an e-mail address: the table masks it, --json and --csv are
     complete. A contract ends on the day that its last bundle gave it.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange cannot be reached.
+    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
     """
     answer(
         lambda client: client.purchase_orders(country=country),

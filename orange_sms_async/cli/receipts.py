@@ -2,50 +2,22 @@
 
 import asyncio
 import contextlib
-import json
-import os
-import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import attrs
 import typer
 
-from orange_sms_async import DeliveryReceipt
-from orange_sms_async.cli.ending import stop_with
-from orange_sms_async.cli.private_csv import UnwritableFileError
-from orange_sms_async.cli.serving import bind, serving
-from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async import OutboxUnusable, ReceiptReceiver
+from orange_sms_async.cli.exits import interrupts_call, stop_with
+from orange_sms_async.cli.options import Secret, warn_without
+from orange_sms_async.cli.serving import listening, serving
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
-from orange_sms_async.receiver import ReceiptReceiver
 
 _EVERY = 5.0  # seconds between two lines that say what came
-
-
-def _checked(secret: str | None) -> str | None:
-    try:
-        ReceiptReceiver(bool, secret=secret)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return secret
-
-
-Secret = Annotated[
-    str | None,
-    typer.Option(
-        callback=_checked,
-        envvar="ORANGE_SMS_RECEIPTS_SECRET",
-        metavar="WORD",
-        show_envvar=False,
-        help="The last part of the address, or ?token=. Better in ORANGE_SMS_RECEIPTS_SECRET: "
-        "a command line is seen by everyone on this machine.",
-    ),
-]
 
 
 def receipts(
@@ -56,10 +28,6 @@ def receipts(
     store: Annotated[
         Path | None,
         typer.Option(metavar="RECEIPTS.db", help="Keep them there before Orange is answered."),
-    ] = None,
-    jsonl: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Add a line of JSON for each, before it is answered."),
     ] = None,
     allowed_source: Annotated[
         list[str] | None,
@@ -73,27 +41,25 @@ def receipts(
     """
     Take the delivery receipts that Orange posts, and keep them.
 
-    Orange posts to https on port 443 only: put a proxy with a certificate before it. Both files
-    hold numbers and are created for you alone. What is in RECEIPTS.db, `orange-sms outbox
-    CAMPAIGN.db --import RECEIPTS.db` joins with the messages of a campaign, also while this runs.
-    Every few seconds a line says what came. Ctrl-C ends it.
+    Orange posts to https on port 443 only: put a proxy with a certificate before it. RECEIPTS.db
+    holds numbers and is created for you alone. `orange-sms outbox import CAMPAIGN.db RECEIPTS.db`
+    joins what is in it with the messages of a campaign, also while this runs. Every few seconds a
+    line says what came. Ctrl-C ends it.
     """
     taken = Counter[str]()
+    file = ReceiptFile(store) if store else None
     with _ending():
-        kept = _Kept(store, jsonl)
         receiver = ReceiptReceiver(
             lambda receipt: taken.update([str(receipt.status)]),
             secret=secret,
             allowed_sources=allowed_source or (),
             trusted_proxies=trusted_proxy or (),
-            store=kept,
+            store=file,
         )
         warn_without(secret)
-        if not (store or jsonl):
-            typer.echo(
-                "Warning: without --store or --jsonl, receipts are counted and not kept.", err=True
-            )
-        asyncio.run(_serve(receiver, kept, taken, host, port))
+        if not store:
+            typer.echo("Warning: without --store, receipts are counted and not kept.", err=True)
+        asyncio.run(_serve(receiver, file, taken, host, port))
     typer.echo(_said(taken, receiver))
 
 
@@ -101,42 +67,15 @@ def receipts(
 def _ending() -> Iterator[None]:
     try:
         yield
-    except (OutboxUnusable, UnwritableFileError, ValueError) as error:
+    except (OutboxUnusable, ValueError) as error:
         stop_with(str(error))
 
 
-@attrs.define
-class _Kept:
-    """Where receipts are kept before they are answered: none, one or both."""
-
-    store: Path | None
-    jsonl: Path | None
-    _file: ReceiptFile | None = attrs.field(default=None, init=False)
-    _lines: TextIO | None = attrs.field(default=None, init=False)
-
-    @contextlib.asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            if self.jsonl:
-                self._lines = _appended(self.jsonl)
-                stack.callback(_close, self._lines)
-            if self.store:
-                self._file = await stack.enter_async_context(ReceiptFile(self.store))
-            yield
-
-    async def keep(self, receipt: DeliveryReceipt) -> None:
-        if self._file:
-            await self._file.keep(receipt)
-        if self._lines:
-            self._lines.write(_line(receipt))
-            self._lines.flush()
-
-
 async def _serve(
-    receiver: ReceiptReceiver, kept: _Kept, taken: Counter[str], host: str, port: int
+    receiver: ReceiptReceiver, file: ReceiptFile | None, taken: Counter[str], host: str, port: int
 ) -> None:
     asked_to_end = asyncio.Event()
-    async with kept.opened():
+    async with file or contextlib.nullcontext():
         with interrupts_call(asked_to_end.set):
             listener = listening(host, port, instead="--port 0")
             async with serving(receiver, listener) as address:
@@ -168,40 +107,3 @@ def _said(taken: Counter[str], receiver: ReceiptReceiver) -> str:
     }
     parts += [f"{times} refused ({name.replace('_', ' ')})" for name, times in refused.items()]
     return ", ".join(parts)
-
-
-def listening(host: str, port: int, *, instead: str) -> socket.socket:
-    """Take a port, or end with one line that says why it cannot be had."""
-    try:
-        return bind(host, port)
-    except OSError as error:
-        stop_with(
-            f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one."
-        )
-
-
-def _appended(path: Path) -> TextIO:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except OSError as error:
-        raise UnwritableFileError(f"cannot write {path}: {error.strerror}") from None
-    return os.fdopen(descriptor, "a", encoding="utf-8")
-
-
-def _close(lines: TextIO) -> None:
-    with contextlib.suppress(OSError):  # every line was flushed, or answered 503
-        lines.close()
-
-
-def _line(receipt: DeliveryReceipt) -> str:
-    arrived_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"arrived_at": arrived_at, **attrs.asdict(receipt)}) + "\n"
-
-
-def warn_without(secret: str | None) -> None:
-    """Say what it means that there is no secret, if there is none."""
-    if not secret:
-        typer.echo(
-            "Warning: without a secret, everyone who reaches this address can post receipts.",
-            err=True,
-        )

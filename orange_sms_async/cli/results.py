@@ -1,13 +1,16 @@
-"""What became of each row, one line a row in a CSV file of its own."""
+"""What became of each row, one line a row in a CSV file for its owner's eyes only."""
 
 import asyncio
 import contextlib
 import csv
 import enum
 import itertools
+import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import attrs
 
@@ -16,16 +19,16 @@ from orange_sms_async import (
     AuthenticationFailed,
     InvalidMessage,
     OrangeSMSError,
+    OutboxUnusable,
+    Outcome,
     OutcomeUnknown,
     QueueClosed,
     Refused,
     ResourceId,
+    State,
 )
-from orange_sms_async.cli.ending import ExitCode
-from orange_sms_async.cli.private_csv import PrivateCsv, UnwritableFileError
-from orange_sms_async.cli.rows import Row
-from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outcomes import Outcome, State
+from orange_sms_async.cli.csv_rows import Row
+from orange_sms_async.cli.exits import ExitCode
 
 _COLUMNS = (
     "row",
@@ -39,6 +42,70 @@ _COLUMNS = (
     "delivery",
 )
 _AT_ONCE = 500  # rows whose outcome is asked for together
+
+
+class UnwritableFileError(Exception):
+    """The file cannot be written; one line says why."""
+
+
+class PrivateCsv:
+    """
+    A file whose every line is on disk at once.
+
+    Args:
+        path: of the file.
+        columns: its first line.
+        replace: one that exists.
+        instead: what to do about a file that exists and is not to be replaced.
+
+    Raises:
+        UnwritableFileError: it exists and is not to be replaced, or it cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, columns: Iterable[str], *, replace: bool = False, instead: str
+    ) -> None:
+        self._path = path
+        try:
+            descriptor = _open(path, replace=replace)
+        except FileExistsError:
+            raise UnwritableFileError(f"{path} exists already: {instead}") from None
+        except OSError as error:
+            raise self._unwritable(error) from None
+        # With a byte order mark, or Excel takes it for another encoding.
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
+        self._lines = csv.writer(self._file, lineterminator="\n")
+        self.write(columns)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):  # every line was flushed, or said that it could not be
+            self._file.close()
+
+    def write(self, cells: Iterable[object]) -> None:
+        try:
+            self._lines.writerow(cells)
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UnwritableFileError:
+        return UnwritableFileError(f"cannot write {self._path}: {error.strerror}")
+
+
+def _open(path: Path, *, replace: bool) -> int:
+    how = os.O_TRUNC if replace else os.O_EXCL
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+    if path.is_file():  # not a device; a file that is replaced would keep the rights it had
+        path.chmod(0o600)
+    return descriptor
 
 
 class RowState(enum.StrEnum):
@@ -186,9 +253,12 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
     """
     Write a results file again, with what receipts told since.
 
-    Returns why the rows were unknown that a receipt settled.
+    Args:
+        path: of the results file.
+        find: tells the outcome of a reference.
 
-    find: tells the outcome of a reference.
+    Returns:
+        Why the rows were unknown that a receipt settled, and how many.
 
     Raises:
         UnwritableFileError: it cannot be written; the file is as it was.

@@ -13,10 +13,9 @@ from typing import Annotated
 
 import typer
 
-from orange_sms_async.cli.ending import stop_with
-from orange_sms_async.cli.rates import messages_a_second
+from orange_sms_async.cli.exits import interrupts_call, stop_with
+from orange_sms_async.cli.options import messages_a_second
 from orange_sms_async.cli.serving import bind, serving
-from orange_sms_async.cli.signals import interrupts_call
 from orange_sms_async.sandbox import Sandbox
 from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
@@ -43,20 +42,6 @@ class ExpiresIn(enum.StrEnum):
     STRING = "string"
     NUMBER = "number"
     ABSENT = "absent"
-
-
-class SenderNameError(enum.StrEnum):
-    """What a sender name that is not approved is answered with."""
-
-    SVC0002 = "SVC0002"
-    SVC0001 = "SVC0001"
-
-
-class AccountShape(enum.StrEnum):
-    """In what shape contracts and purchase orders are answered."""
-
-    CURRENT = "current"
-    OF_2021 = "2021"
 
 
 def sandbox(
@@ -97,22 +82,6 @@ def sandbox(
     expires_in: Annotated[
         ExpiresIn, typer.Option(help="How a token's answer says that; Orange does each.")
     ] = ExpiresIn.STRING,
-    sender_name_error: Annotated[
-        SenderNameError,
-        typer.Option(help="The answer to a sender name that is not approved; Orange does not say."),
-    ] = SenderNameError.SVC0002,
-    raw_sender: Annotated[
-        bool, typer.Option(help="Take tel:+... in the path as it is, not only percent-encoded.")
-    ] = True,
-    longest_message: Annotated[
-        int, typer.Option(min=1, help="Characters of a text; Orange does not say.")
-    ] = 1024,
-    subscriptions: Annotated[
-        bool, typer.Option(help="Have the subscriptions that only old clients ask for.")
-    ] = True,
-    account_shape: Annotated[
-        AccountShape, typer.Option(help="2021: contracts and purchases as before 2022.")
-    ] = AccountShape.CURRENT,
     data: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep messages, account and counts there between runs."),
@@ -138,11 +107,6 @@ def sandbox(
         receipt_url=receipts,
         receipt_delay=receipt_delay,
         sender_names=frozenset(sender_name or ["MonService"]),
-        sender_name_error=sender_name_error.value,
-        raw_sender=raw_sender,
-        longest_message=longest_message,
-        subscriptions=subscriptions,
-        account_shape=account_shape.value,
         latency=latency,
         jitter=jitter,
         token_lifetime=token_lifetime,

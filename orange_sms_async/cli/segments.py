@@ -7,13 +7,26 @@ from collections import Counter
 from rich.text import Text as Styled
 
 from orange_sms_async import count_segments
-from orange_sms_async.cli.plain import is_foreign, plain
-from orange_sms_async.cli.progress import console
-from orange_sms_async.cli.tables import show, table
-from orange_sms_async.cli.text import Text, read
+from orange_sms_async.cli.options import Text, read
+from orange_sms_async.cli.stdout import console, show, table
 from orange_sms_async.segments import Encoding, SegmentCount
 
 _MOST_CHARACTERS = 10
+# What word processors and keyboards put into French and English, and Unicode does not decompose.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′´`", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‹›", "'"),
+        **dict.fromkeys("‐‑‒–—―−•", "-"),
+        **dict.fromkeys("\u200b\u2060\ufeff\u00ad", ""),  # invisible: they let a line break or not
+        "œ": "oe",
+        "Œ": "OE",
+        "\t": " ",
+        "\u2028": "\n",
+        "\u2029": "\n",
+    }
+)
 
 
 def segments(text: Text) -> None:
@@ -57,22 +70,22 @@ def _show_costly(text: str, counted: SegmentCount) -> None:
     made = table("character", why, "times", "plain", numbers=("times",))
     for character in counted.costly[:_MOST_CHARACTERS]:
         name = f"U+{ord(character):04X} {unicodedata.name(character, '').lower()}".strip()
-        shown = character if character.isprintable() else ""
-        made.add_row(shown, name, str(times[character]), _instead(character))
+        legible = character if character.isprintable() else ""
+        made.add_row(legible, name, str(times[character]), _instead(character))
     show(made)
     if len(counted.costly) > _MOST_CHARACTERS:
         console().print(f"... and {len(counted.costly) - _MOST_CHARACTERS} others")
 
 
 def _instead(character: str) -> str:
-    replaced = plain(character)
+    replaced = in_plain_characters(character)
     return "" if replaced == character else repr(replaced)
 
 
 def _show_plain(text: str, counted: SegmentCount) -> None:
-    replaced = plain(text)
+    replaced = in_plain_characters(text)
     cost = count_segments(replaced)
-    if is_foreign(replaced):
+    if needs_ucs2(replaced):
         console().print(f"Without a plain replacement: {cost.costly[:_MOST_CHARACTERS]}")
     saved = counted.segments - cost.segments
     if saved > 0:
@@ -80,3 +93,26 @@ def _show_plain(text: str, counted: SegmentCount) -> None:
         console().print(replaced, soft_wrap=True)  # in one piece, to be copied
     elif saved == 0 and replaced != text:
         console().print(f"In plain characters {_said(cost)} too, with room for {cost.room} more.")
+
+
+def in_plain_characters(text: str) -> str:
+    """
+    Replace characters that force UCS-2 by plain ones, where there are any: ç by c, … by three dots.
+
+    What GSM-7 has stays as it is, so é does. Other scripts and emoji stay too.
+    """
+    # First, as an e and an accent behind it may be é.
+    return "".join(map(_plain, unicodedata.normalize("NFC", text)))
+
+
+def needs_ucs2(text: str) -> bool:
+    """Tell whether a text needs UCS-2."""
+    return count_segments(text).encoding is Encoding.UCS_2
+
+
+def _plain(character: str) -> str:
+    if not needs_ucs2(character):
+        return character
+    decomposed = unicodedata.normalize("NFKD", character.translate(_PLAIN))
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return character if needs_ucs2(bare) else bare

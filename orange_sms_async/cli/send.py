@@ -20,18 +20,16 @@ from orange_sms_async import (
     InvalidMessage,
     OrangeSMSError,
     OutboundMessage,
+    ReceiptBook,
+    ReceiptReceiver,
     SentMessage,
     count_segments,
 )
-from orange_sms_async.cli import settings
+from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import paying, trouble
-from orange_sms_async.cli.ending import ExitCode
-from orange_sms_async.cli.errors import Debug, errors_end
-from orange_sms_async.cli.receipts import Secret, listening, warn_without
-from orange_sms_async.cli.serving import serving
-from orange_sms_async.cli.signals import interrupts_call
-from orange_sms_async.cli.text import Text, read
-from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
+from orange_sms_async.cli.exits import ExitCode, errors_end, interrupts_call
+from orange_sms_async.cli.options import Debug, Secret, Text, read, warn_without
+from orange_sms_async.cli.serving import listening, serving
 
 _WAIT = 60.0  # seconds for the receipt, unless said otherwise
 
@@ -79,7 +77,7 @@ def send(
 
     3: wrong credentials or no access.
 
-    4: not sent, as Orange cannot be reached or has no time; trying again is safe.
+    4: not sent, as Orange is unreachable or overloaded; trying again is safe.
 
     5: it is unknown whether it was sent or, with --receipts, delivered.
 
@@ -90,7 +88,7 @@ def send(
     message = _message(to, read(text), sender_name, on_net=on_net)
     if wait is not None and receipts is None:
         raise typer.BadParameter("goes with --receipts PORT", param_hint="--wait")
-    client = settings.client()
+    client = config.client()
     endpoint = None
     if receipts is not None:
         warn_without(secret)
@@ -167,7 +165,7 @@ def _interrupts(scope: anyio.CancelScope) -> contextlib.AbstractContextManager[N
         scope.cancel()
 
     def leave() -> None:
-        typer.echo("Without a resource id above, the message may be sent.", err=True)
+        typer.echo("If no resource id is shown, the message may still have been sent.", err=True)
 
     return interrupts_call(ask, leaving=leave)
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from orange_sms_async.cli.exits import stop_with
+
 _GRACE = 2  # seconds for answers under way when the block ends
 
 
@@ -63,3 +65,13 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
 def address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listening(host: str, port: int, *, instead: str) -> socket.socket:
+    """Take a port, or end with one line that says why it cannot be had."""
+    try:
+        return bind(host, port)
+    except OSError as error:
+        stop_with(
+            f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one."
+        )

@@ -1,15 +1,54 @@
-"""Stdout that cannot be written any more: its reader has gone, or the disk is full."""
+"""Stdout: tables on it, as wide as it is, and what a command does when it cannot be written."""
 
 import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.exits import stop_with
+
+_WIDEST = 10_000  # columns: in a pipe nothing is folded
+
+
+def console() -> Console:
+    """Make the screen that all commands write to: folded between words, but not in a pipe."""
+    screen = Console(highlight=False, markup=False)
+    screen.soft_wrap = not screen.is_terminal
+    return screen
+
+
+def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
+    """
+    Make a table without lines, which fold badly and are no good in a pipe.
+
+    Args:
+        columns: their names.
+        numbers: the columns that are aligned to the right.
+        whole: those that are not folded besides these.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            overflow="fold",
+            no_wrap=column in numbers or column in whole,
+        )
+    return made
+
+
+def show(made: Table) -> None:
+    """Print a table, as wide as the terminal allows; in a pipe as wide as it is."""
+    screen = console()
+    if not screen.is_terminal:
+        screen.width = _WIDEST
+    screen.print(made, soft_wrap=False)
 
 
 class _Stream:

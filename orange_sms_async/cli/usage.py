@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from orange_sms_async import UsageStatistics
-from orange_sms_async.cli.account import AsCsv, AsJson, InCountry, answer
-from orange_sms_async.cli.errors import Debug
-from orange_sms_async.cli.tables import show, table
+from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
+from orange_sms_async.cli.options import Debug
+from orange_sms_async.cli.stdout import show, table
 
 
 def usage(
@@ -23,7 +23,7 @@ def usage(
 
     Requests are what Orange counted, units are what it debited, both since the account began.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange cannot be reached.
+    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
     """
     answer(
         lambda client: client.statistics(country=country, app_id=app_id),

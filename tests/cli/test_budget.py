@@ -4,18 +4,37 @@ import asyncio
 
 import pytest
 
-from orange_sms_async import NotSent, OutboundMessage, OutcomeUnknown, RequestRejected
+from orange_sms_async import (
+    NotSent,
+    OutboundMessage,
+    OutcomeUnknown,
+    Pacer,
+    RequestRejected,
+    ResourceId,
+    SentMessage,
+)
 from orange_sms_async.cli.budget import Budget
 
 MESSAGE = OutboundMessage("+2250700000001", "Bonjour")
 LONG = OutboundMessage("+2250700000001", "a" * 161)
 
 
-async def pay(budget, message, error=None):
-    async with budget.pays(message):
+class Orange:
+    """Takes a second for each message, and raises what is said of it."""
+
+    pacer, timeout = Pacer(), 30.0
+
+    def __init__(self, *errors):
+        self.errors = [*errors]
+
+    async def ready(self):
+        pass
+
+    async def attempt(self, message):
         await asyncio.sleep(1)
-        if error:
+        if self.errors and (error := self.errors.pop(0)):
             raise error
+        return SentMessage(resource_id=ResourceId("r"))
 
 
 async def test_the_rest_is_not_sent():
@@ -23,11 +42,11 @@ async def test_the_rest_is_not_sent():
     A message that costs more than is left is not asked for, and it is said why.
     """
     said = []
-    budget = Budget(2, said.append)
-    await pay(budget, MESSAGE)
+    budget = Budget(Orange(), 2, said.append)
+    await budget.attempt(MESSAGE)
     with pytest.raises(NotSent):
-        await pay(budget, LONG)
-    await pay(budget, MESSAGE)
+        await budget.attempt(LONG)
+    await budget.attempt(MESSAGE)
 
     assert ["--max-units 2: 1 spent, the next message costs 2"] == said
 
@@ -39,13 +58,13 @@ async def test_what_is_on_the_wire_may_cost_nothing(error, is_free):
     """
     The next one waits for what becomes of it: refused it is free, unknown it may have been sent.
     """
-    budget = Budget(1)
+    budget = Budget(Orange(error), 1, bool)
     first, second = await asyncio.gather(
-        pay(budget, MESSAGE, error), pay(budget, MESSAGE), return_exceptions=True
+        budget.attempt(MESSAGE), budget.attempt(MESSAGE), return_exceptions=True
     )
 
     assert error is first
-    assert is_free is (second is None)
+    assert is_free is isinstance(second, SentMessage)
 
 
 @pytest.mark.real_time

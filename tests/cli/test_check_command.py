@@ -57,7 +57,7 @@ async def test_go(ask, rows_file):
 
     lines = said.splitlines()
     assert (0, "") == (code, complaints)
-    assert lines[0].startswith("go     3 messages, 4 SMS at 1 unit each")
+    assert lines[0].startswith("go     3 messages, 4 SMS, counted as 1 unit each")
     assert lines[1].startswith("go     about 0:00:03 at 1/s: until ")
     assert [
         "go     the credentials work",

@@ -7,20 +7,33 @@ import pytest
 import typer
 
 from orange_sms_async.cli import app
-from orange_sms_async.cli.ending import ExitCode
+from orange_sms_async.cli.exits import ExitCode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
-COMMANDS = typer.main.get_command(app).commands
+GROUP = typer.main.get_command(app)
+
+
+def commands(group, *path):
+    """Yield each command and what one types for it, those of a group included."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, name)
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(GROUP))
 
 
 def section(name):
-    return re.search(rf"^## `orange-sms {name}.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    first = name.partition(" ")[0]
+    return re.search(rf"^## `orange-sms {first}.*?(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_and_all_its_options_are_described(name):
     """
-    In a section of its own, each option between backticks.
+    In a section of its own or of its group, each option between backticks.
     """
     found = section(name)
     options = [
@@ -32,6 +45,7 @@ def test_a_command_and_all_its_options_are_described(name):
     ]
 
     assert found, f"no section on {name}"
+    assert f"`orange-sms {name}" in found[0]
     assert [] == [option for option in options if f"`{option}" not in found[0]]
 
 
@@ -44,7 +58,10 @@ def test_no_command_or_option_is_described_that_does_not_exist():
     }
     described = set(re.findall(r"`(--[a-z-]+)", PAGE))
 
-    assert set(re.findall(r"^## `orange-sms ([a-z]+)", PAGE, re.MULTILINE)) == COMMANDS.keys()
+    named = set(re.findall(r"^\| `orange-sms ([a-z]+ [a-z]+)", PAGE, re.MULTILINE))
+
+    assert set(re.findall(r"^## `orange-sms ([a-z]+)", PAGE, re.MULTILINE)) == GROUP.commands.keys()
+    assert named == {name for name in COMMANDS if " " in name}
     assert described <= options | {"--install-completion", "--show-completion", "--help"}
 
 

@@ -5,6 +5,8 @@ import contextlib
 import csv
 import math
 import os
+import re
+import shlex
 import signal
 import sqlite3
 import stat
@@ -17,11 +19,9 @@ import pytest
 from cli.served import COMMAND, environment, seen_at_work
 from typer.testing import CliRunner
 
-from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId
+from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId, SqliteOutbox, State
 from orange_sms_async.cli import app
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import State
 
 GOOD = "+2250700000001"
 
@@ -238,8 +238,8 @@ def test_it_counts_and_lists(run, unknown):
     """
     What was on the wire is unknown; its number is masked.
     """
-    counted = run("outbox", unknown)
-    listed = run("outbox", unknown, "--state", "unknown").stdout.split("\t")
+    counted = run("outbox", "show", unknown)
+    listed = run("outbox", "show", unknown, "--state", "unknown").stdout.split("\t")
 
     assert (0, "") == (counted.returncode, counted.stderr)
     assert "queued\t1\nsent\t1\nfailed\t0\nunknown\t1\n" in counted.stdout
@@ -248,12 +248,24 @@ def test_it_counts_and_lists(run, unknown):
     assert "the process ended while this was on the wire\n" == listed[3]
 
 
+def test_a_campaign_says_how_to_list_the_unknown(run, unknown, rows_file):
+    """
+    In a line that can be copied.
+    """
+    path = rows_file("to,text,reference\n+2250700000012,Secret,U1\n")
+
+    said = run("bulk", path, "--outbox", unknown, "--rate", "off").stdout
+    command = re.search(r"`orange-sms (.*)` lists them", said)[1]
+
+    assert run(*command.split()).stdout.startswith("U1\t")
+
+
 def test_an_unknown_message_was_sent(run, unknown, counts):
     """
     A person found out what Orange calls it; that is settled once.
     """
-    settled = run("outbox", unknown, "--resolve", "U1", "--sent", "r-2")
-    again = run("outbox", unknown, "--resolve", "U1", "--not-sent")
+    settled = run("outbox", "resolve", unknown, "U1", "--sent", "r-2")
+    again = run("outbox", "resolve", unknown, "U1", "--not-sent")
 
     assert (0, "U1 is sent.\n") == (settled.returncode, settled.stdout)
     assert (2, f"Error: outbox {unknown}: U1 is sent, not unknown\n") == (
@@ -269,7 +281,7 @@ def test_an_unknown_message_was_not_sent(run, unknown, rows_file, results):
     """
     path = rows_file("to,text,reference\n+2250700000012,Secret,U1\n")
 
-    settled = run("outbox", unknown, "--resolve", "U1", "--not-sent")
+    settled = run("outbox", "resolve", unknown, "U1", "--not-sent")
     ended = run("bulk", path, "--outbox", unknown, "--rate", "off")
 
     assert settled.stdout.startswith("U1 waits again")
@@ -282,8 +294,8 @@ def test_all_messages_are_exported_for_their_owner(run, unknown, tmp_path):
     """
     out = tmp_path / "out.csv"
 
-    exported = run("outbox", unknown, "--export", out)
-    again = run("outbox", unknown, "--export", out)
+    exported = run("outbox", "export", unknown, out)
+    again = run("outbox", "export", unknown, out)
 
     with out.open(encoding="utf-8-sig", newline="") as file:
         lines = {line.pop("reference"): line for line in csv.DictReader(file)}
@@ -291,7 +303,7 @@ def test_all_messages_are_exported_for_their_owner(run, unknown, tmp_path):
     assert ("+2250700000011", "sent", "r-1", "") == tuple(lines["S1"].values())[:4]
     assert ("unknown", "", "OutcomeUnknown") == tuple(lines["U1"].values())[1:4]
     assert "queued" == lines["W1"]["state"]
-    assert (2, f"Error: {out} exists already: --export names another\n") == (
+    assert (2, f"Error: {out} exists already: name another\n") == (
         again.returncode,
         again.stderr,
     )
@@ -304,8 +316,8 @@ def test_what_is_forgotten_is_still_recognised(run, rows_file, tmp_path, receive
     path = rows_file(f"to,text\n{GOOD},Oubliée\n")
     run("bulk", path, "--outbox", "c.db", "--rate", "off")
 
-    forgotten = run("outbox", "c.db", "--forget")
-    listed = run("outbox", "c.db", "--state", "sent").stdout
+    forgotten = run("outbox", "forget", "c.db")
+    listed = run("outbox", "show", "c.db", "--state", "sent").stdout
     again = run("bulk", path, "--outbox", "c.db", "--rate", "off")
 
     assert "finished messages forgotten: 1." in forgotten.stdout
@@ -323,7 +335,7 @@ def test_a_person_gets_a_table(unknown):
     """
     ours, theirs = os.openpty()
     settings = environment(TERM="xterm", COLUMNS="60")
-    command = [*COMMAND, "outbox", str(unknown), "--state", "unknown"]
+    command = [*COMMAND, "outbox", "show", str(unknown), "--state", "unknown"]
 
     subprocess.run(command, env=settings, stdout=theirs, check=True)
     os.close(theirs)
@@ -346,7 +358,10 @@ def test_a_running_campaign_holds_its_outbox(start, run, campaign):
     start("bulk", path, "--outbox", "c.db", "--rate", "10")
     seen_at_work(path)
 
-    ended = run("outbox", "c.db"), run("bulk", path, "--outbox", "c.db", "--results", "2.csv")
+    ended = (
+        run("outbox", "show", "c.db"),
+        run("bulk", path, "--outbox", "c.db", "--results", "2.csv"),
+    )
 
     for one in ended:
         assert (2, "Error: outbox c.db: held by another process\n") == (one.returncode, one.stderr)
@@ -403,7 +418,7 @@ def test_what_is_no_outbox_is_one_line_and_stays_as_it_is(start, tmp_path):
         make(path)
     before = {path: content(path) for path in paths.values()}
 
-    asked = {made: start("outbox", path) for made, path in paths.items()}
+    asked = {made: start("outbox", "show", path) for made, path in paths.items()}
 
     for made, process in asked.items():
         said = process.communicate(timeout=30)[1]
@@ -416,22 +431,23 @@ def content(path):
     return path.read_bytes() if path.is_file() else path.exists()
 
 
-WRONG_USE = [
-    ("--sent", "r-1"),
-    ("--not-sent",),
-    ("--resolve", "U1"),
-    ("--resolve", "U1", "--sent", "r-1", "--not-sent"),
-    ("--resolve", "U1", "--sent", ""),
-    ("--forget", "--state", "sent"),
-]
+WRONG_USE = {
+    "resolve c.db": "Missing argument 'REFERENCE'",
+    "resolve c.db U1": "Invalid value for REFERENCE: goes with either --sent",
+    "resolve c.db U1 --sent r-1 --not-sent": "Invalid value for REFERENCE: goes with either --sent",
+    "resolve c.db U1 --sent ''": "Invalid value for REFERENCE: goes with either --sent",
+    "resolve c.db U1 --sent 'r\t1'": "Invalid value for REFERENCE, --sent: contains an unprintable",
+    "forget c.db --state sent": "No such option: --state",
+    "c.db": "No such command 'c.db'",
+}
 
 
-@pytest.mark.parametrize("options", WRONG_USE, ids=" ".join)
-def test_it_does_one_thing_and_asks_for_what_that_needs(options):
-    ended = CliRunner().invoke(app, ["outbox", "c.db", *options])
+@pytest.mark.parametrize("words", WRONG_USE)
+def test_it_does_one_thing_and_asks_for_what_that_needs(words):
+    ended = CliRunner().invoke(app, ["outbox", *shlex.split(words)])
 
     assert 2 == ended.exit_code
-    assert "Invalid value for" in ended.output
+    assert WRONG_USE[words] in ended.output
 
 
 def test_nothing_it_says_holds_a_number_or_a_text(run, unknown, rows_file):
@@ -439,10 +455,10 @@ def test_nothing_it_says_holds_a_number_or_a_text(run, unknown, rows_file):
     Neither the command nor a campaign that goes on.
     """
     path = rows_file("to,text,reference\n+2250700000012,Secret,U1\n+2250700000013,Secret,W1\n")
-    ended = [run("outbox", unknown, "--state", state) for state in ("queued", "unknown")]
+    ended = [run("outbox", "show", unknown, "--state", state) for state in ("queued", "unknown")]
     ended += [
         run("bulk", path, "--outbox", unknown, "--rate", "off"),
-        run("outbox", unknown, "--forget"),
+        run("outbox", "forget", unknown),
     ]
 
     said = "".join(one.stdout + one.stderr for one in ended)

@@ -133,18 +133,7 @@ def test_its_switches_reach_it():
     """
     Where Orange is unclear, a person chooses.
     """
-    options = [
-        "--keep",
-        "7",
-        "--expires-in",
-        "number",
-        "--account-shape",
-        "2021",
-        "--no-raw-sender",
-    ]
-    with served_sandbox(
-        *options, "--sender-name-error", "SVC0001", "--no-subscriptions"
-    ) as sandbox:
+    with served_sandbox("--keep", "7", "--expires-in", "number") as sandbox:
         form = b"grant_type=client_credentials"
         headers = {"Authorization": sandbox.environment["ORANGE_SMS_AUTHORIZATION"]}
         request = urllib.request.Request(f"{sandbox.url}/oauth/v3/token", form, headers)

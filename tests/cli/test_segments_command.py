@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orange_sms_async import count_segments
-from orange_sms_async.cli.plain import is_foreign, plain
+from orange_sms_async.cli.segments import in_plain_characters, needs_ucs2
 
 
 def test_a_text_that_costs_nothing_more(invoke):
@@ -67,7 +67,7 @@ def test_plain_characters(text, expected):
     """
     What GSM-7 has stays, what has a plain form gets it, other scripts stay.
     """
-    assert expected == plain(text)
+    assert expected == in_plain_characters(text)
 
 
 @given(st.text(st.one_of(st.sampled_from("aé’çœ…\u00a0\u0301🙂"), st.characters(codec="utf-8"))))
@@ -75,8 +75,8 @@ def test_plain_is_as_plain_as_it_gets(text):
     """
     To do it twice changes nothing, and what is all GSM-7 is not touched.
     """
-    once = plain(text)
+    once = in_plain_characters(text)
 
-    assert once == plain(once)
-    assert is_foreign(text) or text == once
+    assert once == in_plain_characters(once)
+    assert needs_ucs2(text) or text == once
     assert set(count_segments(once).costly) <= set(once)

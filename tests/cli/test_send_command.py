@@ -56,7 +56,7 @@ async def test_an_unknown_outcome(orange, ask):
     code, _, complaints = await ask("send", TO, "Bonjour")
 
     assert (5, 1) == (code, len(orange.sent))
-    assert "It may be sent: ask the recipient before you send it again." in complaints
+    assert "It may have been sent: ask the recipient before you send it again." in complaints
 
 
 @pytest.mark.real_time

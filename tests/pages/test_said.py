@@ -35,14 +35,21 @@ WRONG = re.compile(r".*(?:\w'\w|[^\s\d*/][;!?»](?!\w)| [:;!?»]|[a-zé]:\s|« )
 TEXT = {page: page.read_text("utf-8") for page in PAGES}
 
 
-def commands():
-    group = typer.main.get_command(app)
-    return {name: group.get_command(click.Context(group), name) for name in group.commands}
+def commands(group, *path):
+    """Yield each command and what one types for it, those of a group included."""
+    for word in group.commands:
+        command = group.get_command(click.Context(group), word)
+        if hasattr(command, "commands"):
+            yield from commands(command, *path, word)
+        else:
+            yield " ".join((*path, word)), command
 
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
 
 OPTIONS = [
     (command, "|".join([*parameter.opts, *parameter.secondary_opts]))
-    for command, found in commands().items()
+    for command, found in COMMANDS.items()
     for parameter in found.params
     if parameter.param_type_name == "option" and not parameter.hidden
     if "--help" not in parameter.opts
@@ -84,7 +91,7 @@ def test_every_field_of_the_account_is_said(kind):
     assert {name for name in names if f"`{name}`" in TEXT[DOCS / "account.md"]} == names
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_said(command):
     """
     As one types it.

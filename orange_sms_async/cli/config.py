@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orange_sms_async import Client, ClientCredentials
-from orange_sms_async.cli.ending import stop_with
+from orange_sms_async.cli.exits import stop_with
 
 _KEYS = ("client_id", "client_secret", "authorization", "base_url")
 _CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION")
@@ -87,7 +87,7 @@ def _read(path: Path) -> dict[str, str] | None:
 def _check_mode(path: Path, mode: int) -> None:
     # Windows keeps no such bits: who may read a file there is inherited from the user's folder.
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise ValueError(f"others may read the secret in it: `chmod 600 {path}` mends that")
+        raise ValueError(f"others may read the secret in it: `chmod 600 {path}` fixes that")
 
 
 def _check_keys(kept: Mapping[str, object]) -> None:

@@ -2,7 +2,9 @@
 
 import contextlib
 import csv
+import hashlib
 import re
+import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +14,6 @@ from typing import TextIO
 import attrs
 
 from orange_sms_async import InvalidMessage, OutboundMessage
-from orange_sms_async.cli.references import References
 from orange_sms_async.messages import mask
 
 _REQUIRED, _OPTIONAL = ("to", "text"), ("sender_name", "reference")
@@ -49,7 +50,9 @@ def open_rows(path: Path, sender_name: str | None = None) -> Iterator["Rows"]:
     """
     Read a file row by row; the header is checked at once.
 
-    sender_name: for rows that have none.
+    Args:
+        path: of a CSV file in UTF-8; a pipe can be read once only.
+        sender_name: for rows that have none.
 
     Raises:
         UnreadableFileError: no such file, or not a CSV file with the columns that are needed.
@@ -150,6 +153,52 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | N
         lines.forget()
         if cells:  # not an empty line
             yield number, cells
+
+
+class References:
+    """
+    What one pass over a file has seen.
+
+    In a temporary database of SQLite's, which keeps itself to a few megabytes of memory: a set of
+    a million references takes a hundred.
+    """
+
+    def __init__(self) -> None:
+        self._seen = sqlite3.connect("", isolation_level=None)
+        self._seen.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+        self._seen.execute("CREATE TABLE seen (reference TEXT PRIMARY KEY, row INT) WITHOUT ROWID")
+        self._seen.execute("CREATE TABLE alike (content TEXT PRIMARY KEY, times INT) WITHOUT ROWID")
+
+    def first_seen(self, reference: str, row: int) -> int:
+        added = self._seen.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (reference, row))
+        if added.rowcount:
+            return row
+        found = self._seen.execute("SELECT row FROM seen WHERE reference = ?", (reference,))
+        return int(found.fetchone()[0])
+
+    def made_up(self, key: bytes, to: str, text: str) -> str:
+        """
+        Return the reference of a row that has none: a hash of its number and text.
+
+        The second of two identical rows gets a -2. The place of a row in its file does not count,
+        nor does its sender name, so that no row is sent again because others were put in, taken
+        out or sorted, or because of another --sender-name.
+        """
+        # Keyed: a plain hash gives away its number to whoever knows the text and tries them all.
+        content = hashlib.blake2b(f"{to}\n{text}".encode(), key=key, digest_size=8).hexdigest()
+        times = self._times(content)
+        return content if times == 1 else f"{content}-{times}"
+
+    def _times(self, content: str) -> int:
+        counted = self._seen.execute(
+            "INSERT INTO alike VALUES (?, 1) "
+            "ON CONFLICT (content) DO UPDATE SET times = times + 1 RETURNING times",
+            (content,),
+        )
+        return int(counted.fetchall()[0][0])
+
+    def close(self) -> None:
+        self._seen.close()
 
 
 @attrs.define

@@ -3,23 +3,23 @@
 import pytest
 
 from orange_sms_async import Client
-from orange_sms_async.cli import settings
+from orange_sms_async.cli import config
 
 FILE = 'client_id = "sandbox"\nclient_secret = "sandbox"\n'
 
 
 @pytest.fixture
-def config(tmp_path):
+def config_file(tmp_path):
     """Write the file of settings."""
 
-    def config(text, *, mode=0o600):
+    def config_file(text, *, mode=0o600):
         path = tmp_path / "orange-sms" / "config.toml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="latin-1")
         path.chmod(mode)
         return path
 
-    return config
+    return config_file
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def home(tmp_path):
 
 
 @pytest.mark.parametrize("secret", [FILE, 'authorization = "Basic c2FuZGJveDpzYW5kYm94"\n'])
-def test_a_file_is_all_it_takes(invoke, config, home, sandbox, secret):
+def test_a_file_is_all_it_takes(invoke, config_file, home, sandbox, secret):
     """
     Nothing is in the environment, and Orange answers.
     """
-    config(f'{secret}base_url = "{sandbox.url}"\n')
+    config_file(f'{secret}base_url = "{sandbox.url}"\n')
 
     ended = invoke("balance", "--country", "CIV", settings=home)
 
@@ -40,40 +40,42 @@ def test_a_file_is_all_it_takes(invoke, config, home, sandbox, secret):
     assert "CIV" in ended.stdout
 
 
-def test_the_environment_wins(invoke, config, home, sandbox):
+def test_the_environment_wins(invoke, config_file, home, sandbox):
     """
     Its credentials go to its address, never to that of the file; an address alone replaces one.
     """
-    config(f'{FILE}base_url = "http://127.0.0.1:9"\n')
+    config_file(f'{FILE}base_url = "http://127.0.0.1:9"\n')
     whole = invoke("balance", settings=home | sandbox.environment)
     address = invoke("balance", settings=home | {"ORANGE_SMS_BASE_URL": sandbox.url})
 
     assert (0, 0) == (whole.exit_code, address.exit_code)
 
 
-def test_credentials_of_the_environment_never_go_to_the_address_of_the_file(monkeypatch, config):
+def test_credentials_of_the_environment_never_go_to_the_address_of_the_file(
+    monkeypatch, config_file
+):
     """
     They would otherwise reach whoever listens there.
     """
-    path = config(f'{FILE}base_url = "http://127.0.0.1:9"\n')
+    path = config_file(f'{FILE}base_url = "http://127.0.0.1:9"\n')
     monkeypatch.setenv("XDG_CONFIG_HOME", str(path.parents[1]))
     monkeypatch.setenv("ORANGE_SMS_AUTHORIZATION", "Basic eDp5")
     monkeypatch.delenv("ORANGE_SMS_BASE_URL", raising=False)
 
-    assert repr(Client.from_env()) == repr(settings.client())
-    assert "api.orange.com" in repr(settings.client())
+    assert repr(Client.from_env()) == repr(config.client())
+    assert "api.orange.com" in repr(config.client())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_file_that_others_may_read_is_refused(invoke, config, home, mode):
+def test_a_file_that_others_may_read_is_refused(invoke, config_file, home, mode):
     """
-    With the line that mends it.
+    With the line that fixes it.
     """
-    path = config(FILE, mode=mode)
+    path = config_file(FILE, mode=mode)
 
     ended = invoke("balance", settings=home)
 
-    said = f"Error: {path}: others may read the secret in it: `chmod 600 {path}` mends that\n"
+    said = f"Error: {path}: others may read the secret in it: `chmod 600 {path}` fixes that\n"
     assert (2, said) == (ended.exit_code, ended.stderr)
 
 
@@ -90,11 +92,11 @@ def test_a_file_that_others_may_read_is_refused(invoke, config, home, mode):
         ("# Côte\n", "not UTF-8"),
     ],
 )
-def test_what_is_wrong_with_a_file(invoke, config, home, text, said):
+def test_what_is_wrong_with_a_file(invoke, config_file, home, text, said):
     """
     One line names the file and the key, and shows nothing that is in it.
     """
-    path = config(text)
+    path = config_file(text)
 
     ended = invoke("balance", settings=home)
 
@@ -105,9 +107,9 @@ def test_what_is_wrong_with_a_file(invoke, config, home, text, said):
     assert "canary" not in ended.stderr
 
 
-def test_a_folder_in_its_place(invoke, config, home):
-    config(FILE).rename(config(FILE).parent / "other")
-    path = config(FILE)
+def test_a_folder_in_its_place(invoke, config_file, home):
+    config_file(FILE).rename(config_file(FILE).parent / "other")
+    path = config_file(FILE)
     path.unlink()
     path.mkdir()
 
@@ -127,11 +129,11 @@ def test_no_account_at_all(invoke, home, tmp_path):
     assert f"{tmp_path}/.config/orange-sms/config.toml" in elsewhere.stderr
 
 
-def test_half_an_account_in_the_environment(invoke, config, home):
+def test_half_an_account_in_the_environment(invoke, config_file, home):
     """
     The other half is not taken from the file.
     """
-    config(FILE)
+    config_file(FILE)
 
     ended = invoke("balance", settings=home | {"ORANGE_SMS_CLIENT_ID": "x"})
 

@@ -1,4 +1,4 @@
-"""What an outbox holds before a campaign goes on with it."""
+"""What earlier runs left in an outbox, looked at before a campaign goes on with it."""
 
 import contextlib
 import time
@@ -8,18 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import attrs
+from rich.console import Console
 
+from orange_sms_async import Outcome, SqliteOutbox, State
+from orange_sms_async.cli.csv_rows import open_rows
 from orange_sms_async.cli.results import first_outcome
-from orange_sms_async.cli.rows import open_rows
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import Outcome, State
 
 # A row whose outcome was forgotten would be sent again: the file of a campaign is kept or deleted.
 RETENTION = timedelta.max
 
 
 @attrs.frozen
-class Earlier:
+class EarlierRuns:
     """
     An outbox as earlier runs left it.
 
@@ -52,20 +52,20 @@ class Earlier:
         return len(others)
 
 
-async def look_into(path: Path, results: Path) -> Earlier:
+async def look_into(path: Path, results: Path) -> EarlierRuns:
     """
     Look into an outbox, created where there is none; nothing is sent.
 
     Raises:
         OutboxUnusable: names the file and the cause.
     """
-    async with opened(path) as (outbox, recovered):
+    async with open_outbox(path) as (outbox, recovered):
         waiting = [
             outcome.reference
             for state in (State.QUEUED, State.SCHEDULED)
             async for outcome in outbox.outcomes(state)
         ]
-        return Earlier(
+        return EarlierRuns(
             counts=await outbox.counts(),
             cut=sum(outcome.state is State.UNKNOWN for outcome in recovered),
             waiting=frozenset(waiting),
@@ -75,7 +75,7 @@ async def look_into(path: Path, results: Path) -> Earlier:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
+async def open_outbox(path: Path) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
     """Open an outbox without a queue; yield it and what was settled by that."""
     outbox = SqliteOutbox(path)
     recovered = await outbox.open(time.time(), RETENTION)
@@ -94,3 +94,30 @@ async def _tells_of(results: Path, outbox: SqliteOutbox) -> bool:
     except LookupError:
         return False
     return first is None or not first[1] or (kept is not None and kept.resource_id == first[1])
+
+
+def show_earlier(earlier: EarlierRuns, outbox: Path, screen: Console) -> None:
+    """Say what an outbox holds as the campaign goes on with it."""
+    counts = earlier.counts
+    if not counts:
+        screen.print(f"{outbox} is new: the campaign begins.")
+        return
+    found = [f"{counts[State.SENT]} already sent", f"{len(earlier.waiting)} waiting"]
+    found += [
+        f"{counts[state]} {state}"
+        for state in (State.UNKNOWN, State.FAILED, State.EXPIRED, State.WITHDRAWN)
+        if counts[state]
+    ]
+    screen.print(f"{outbox} goes on: {', '.join(found)}.")
+    if earlier.cut:
+        screen.print(
+            f"{earlier.cut} of the unknown: on the wire when the last run ended, perhaps sent."
+        )
+
+
+def show_others(others: int | None, file: Path, screen: Console) -> None:
+    """Say how many messages are sent that stand in no row of the file."""
+    if others is None:
+        screen.print("What waits is sent, also what may be in no row of this file.")
+    elif others:
+        screen.print(f"{others} of the waiting: in no row of {file}. They are sent too.")

@@ -12,8 +12,8 @@ import attrs
 import typer
 
 from orange_sms_async import Client, Country
-from orange_sms_async.cli import settings
-from orange_sms_async.cli.errors import errors_end
+from orange_sms_async.cli import config
+from orange_sms_async.cli.exits import errors_end
 
 _T = TypeVar("_T", bound=attrs.AttrsInstance)
 
@@ -31,7 +31,11 @@ InCountry = Annotated[
     str | None,
     typer.Option("--country", parser=_country, metavar="CODE", help="Only this one, such as CIV."),
 ]
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="All of Orange's fields, as JSON.")]
+
+
 AsCsv = Annotated[bool, typer.Option("--csv", help="All of Orange's fields, as CSV.")]
 
 
@@ -48,7 +52,7 @@ def answer(
     if as_json and as_csv:
         raise typer.BadParameter("one at a time", param_hint="--json and --csv")
     with errors_end(debug=debug):
-        values = asyncio.run(_asked(settings.client(), question))
+        values = asyncio.run(_asked(config.client(), question))
     if as_json:
         typer.echo(json.dumps([_plain(value) for value in values], indent=2, ensure_ascii=False))
     elif as_csv:

@@ -1,0 +1,168 @@
+"""How a command ends: its exit code, one line that says what to do, and Ctrl-C."""
+
+import asyncio
+import contextlib
+import enum
+import os
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import NoReturn
+
+import typer
+
+from orange_sms_async import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConnectionFailed,
+    ContractRefused,
+    NotSent,
+    OrangeSMSError,
+    OutcomeUnknown,
+    Refused,
+    RequestRejected,
+    ServiceUnavailable,
+    Throttled,
+)
+
+
+class ExitCode(enum.IntEnum):
+    """What a command says to the shell that started it."""
+
+    ALL_ACCEPTED = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    NO_ACCESS = 3
+    UNREACHABLE = 4
+    SOME_UNKNOWN = 5
+    INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def stop_with(line: str, code: ExitCode = ExitCode.USAGE) -> NoReturn:
+    typer.echo(f"Error: {line}", err=True)
+    raise typer.Exit(code)
+
+
+_WAYS_OUT: dict[type[OrangeSMSError], str] = {
+    ConnectionFailed: "Check the network, HTTPS_PROXY and the base URL, then try again",
+    Throttled: "Wait a minute, then try again",
+    ServiceUnavailable: "Orange is down or busy: try again later",
+    NotSent: "Try again",
+    AuthenticationFailed: "Compare client id and secret with those of MyApps in Orange's portal",
+    AccessDenied: "Subscribe the application to the SMS API in Orange's portal, or ask Orange",
+    ContractRefused: "Buy a bundle, units are kept; `orange-sms balance` shows what there is",
+    RequestRejected: "Correct number, text, sender or base URL: the same will be refused again",
+    Refused: "The same will be refused again",
+    OutcomeUnknown: "It may have been sent: ask the recipient before you send it again",
+}
+_OF_REFUSALS = {
+    class_.__name__: way_out for class_, way_out in _WAYS_OUT.items() if issubclass(class_, Refused)
+}
+_EXIT_CODES: dict[type[OrangeSMSError], ExitCode] = {
+    AuthenticationFailed: ExitCode.NO_ACCESS,
+    AccessDenied: ExitCode.NO_ACCESS,
+    NotSent: ExitCode.UNREACHABLE,
+    OutcomeUnknown: ExitCode.SOME_UNKNOWN,
+}
+
+
+def advice(error: OrangeSMSError) -> str:
+    """Say what happened and what to do; a note on the error knows better than its class."""
+    if notes := getattr(error, "__notes__", None):
+        return "; ".join(notes)
+    said = f"{type(error).__name__}: {error}".removesuffix(".")
+    return f"{said}. {way_out(error)}."
+
+
+def way_out(error: OrangeSMSError) -> str:
+    """Say what to do about an error."""
+    if isinstance(error, OutcomeUnknown) and error.accepted:
+        return "Do not send it again"
+    return next(_WAYS_OUT[class_] for class_ in type(error).__mro__ if class_ in _WAYS_OUT)
+
+
+def way_out_of_refusals(name: str) -> str:
+    """Say what to do about messages refused with a class of that name; "" if they were not."""
+    return _OF_REFUSALS.get(name, "")
+
+
+def exit_code(error: OrangeSMSError) -> ExitCode:
+    """Say how a command ends that could do one thing only, and met this error."""
+    codes = (_EXIT_CODES[class_] for class_ in type(error).__mro__ if class_ in _EXIT_CODES)
+    return next(codes, ExitCode.SOME_FAILED)
+
+
+@contextlib.contextmanager
+def errors_end(*, debug: bool) -> Iterator[None]:
+    """End the command with one line where Orange or the connection to it fails; so with Ctrl-C."""
+    try:
+        yield
+    except OrangeSMSError as error:
+        end_with(error, debug=debug)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def end_with(error: OrangeSMSError, *, debug: bool) -> NoReturn:
+    if debug:
+        show_behind(error)
+    stop_with(advice(error), exit_code(error))
+
+
+def show_behind(error: BaseException | None) -> None:
+    """Show an error and those behind it, the first cause last, on stderr."""
+    while error:
+        typer.echo(f"  {_name(error)}{_words(error)}{_place(error.__traceback__)}", err=True)
+        # Also one that `from None` hides: it was hidden for its words, which are not shown here.
+        error = error.__cause__ or error.__context__
+
+
+def _name(error: BaseException) -> str:
+    class_ = type(error)
+    ours = isinstance(error, OrangeSMSError) or class_.__module__ == "builtins"
+    return class_.__name__ if ours else f"{class_.__module__.partition('.')[0]}.{class_.__name__}"
+
+
+def _words(error: BaseException) -> str:
+    """Ours hold nothing personal, nor do the system's; a library's may hold what it was given."""
+    if isinstance(error, OrangeSMSError):
+        asked = f", X-OAPI-Request-Id {error.request_id}" if error.request_id else ""
+        return f": {error}{asked}"
+    if isinstance(error, OSError) and isinstance(error.strerror, str):
+        return f": {error.strerror}"
+    return ""
+
+
+def _place(traceback: TracebackType | None) -> str:
+    if traceback is None:
+        return ""
+    while traceback.tb_next:
+        traceback = traceback.tb_next
+    return f" ({traceback.tb_frame.f_globals.get('__name__')}, line {traceback.tb_lineno})"
+
+
+@contextlib.contextmanager
+def interrupts_call(
+    ask: Callable[[], object], *, leaving: Callable[[], object] = bool
+) -> Iterator[None]:
+    """Call `ask` in the event loop at the first signal; call `leaving` and end at the second."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def caught(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            leaving()
+            # No exception: it would surface in any line of the loop, which may catch it.
+            os._exit(ExitCode.INTERRUPTED)
+        asked = True
+        loop.call_soon_threadsafe(ask)
+
+    # Not loop.add_signal_handler: it does not exist on Windows, and this does on both.
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, caught) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
