@@ -1,5 +1,7 @@
 """The command `orange-sms`: messages and campaigns, the account, receipts, and a sandbox."""
 
+import logging
+
 import typer
 
 from orange_sms_async.cli import outbox
@@ -14,6 +16,9 @@ from orange_sms_async.cli.segments import segments
 from orange_sms_async.cli.send import send
 from orange_sms_async.cli.stdout import ends, goes_on
 from orange_sms_async.cli.usage import usage
+
+# A command says on its own screen what a queue waits for.
+logging.getLogger("orange_sms_async.sendqueue").addHandler(logging.NullHandler())
 
 app = typer.Typer(
     help="Send SMS through Orange's API for Africa and the Middle East.",

@@ -68,9 +68,10 @@ def unknown(tmp_path):
         for reference, number in (("S1", 11), ("U1", 12), ("W1", 13)):
             message = OutboundMessage(f"+22507000000{number}", "Secret", reference=reference)
             await outbox.add(Entry(message, Priority.BULK, 0.0, math.inf))
-        await outbox.take(time.time())
-        await outbox.settle(Outcome("S1", State.SENT, ResourceId("r-1")), time.time())
-        await outbox.take(time.time())
+        claim = await outbox.claim(time.time())
+        sent = Outcome("S1", State.SENT, ResourceId("r-1"))
+        await outbox.settle(claim, sent, time.time())
+        await outbox.claim(time.time())
         await outbox.aclose()
 
     path = tmp_path / "c.db"

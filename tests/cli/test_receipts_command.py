@@ -367,7 +367,7 @@ def crashed(tmp_path):
         for reference, number in (("U1", 11), ("U2", 12), ("U3", 12)):
             message = OutboundMessage(f"+22507000000{number}", "Secret", reference=reference)
             await outbox.add(Entry(message, Priority.BULK, 0.0, math.inf))
-            await outbox.take(time.time())
+            await outbox.claim(time.time())
         await outbox.aclose()
 
     asyncio.run(leave(SqliteOutbox(tmp_path / "c.db")))
