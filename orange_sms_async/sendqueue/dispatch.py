@@ -186,6 +186,8 @@ class Dispatch:
             except NotSent as error:
                 self._pause(error)
                 continue
+            if math.isinf(self._pacer.rate):
+                return self._loop.time()  # nothing to wait for
             # A token refused, or a line lost, while this waits: begin anew at once, or the message
             # would be kept back until it leaves beside the next one.
             with anyio.CancelScope() as self._waiting:
