@@ -256,7 +256,7 @@ def test_a_campaign_says_how_to_list_the_unknown(run, unknown, rows_file):
     path = rows_file("to,text,reference\n+2250700000012,Secret,U1\n")
 
     said = run("bulk", path, "--outbox", unknown, "--rate", "off").stdout
-    command = re.search(r"`orange-sms (.*)` lists them", said)[1]
+    [command] = re.findall(r"`orange-sms (.*)` lists them", said)
 
     assert run(*command.split()).stdout.startswith("U1\t")
 
