@@ -90,8 +90,8 @@ class SendQueue:
         if self._watch.phase is not Phase.NEW:
             raise RuntimeError("a SendQueue opens only once; create a new one")
         self._loop = asyncio.get_running_loop()
-        # Dates are kept on a clock of our own, which nobody steps.
-        self._epoch = time.time() - self._loop.time()
+        # A loop whose clock jumps brings the wall clock that goes with it.
+        self._now = getattr(self._loop, "wall_time", time.time)
         self.recovered = await self._outbox.open(self._now(), self._retention)
         if self._outbox.sent_lately:
             self._client.pacer.hold(1.0)
@@ -101,7 +101,7 @@ class SendQueue:
         watch.open(self._admission.unwanted)
         self._dispatch.start()
         for outcome in self.recovered:
-            self._watch.tell_outcome(outcome)
+            self._watch.listeners.tell_outcome(outcome)
         return self
 
     async def __aexit__(
@@ -382,9 +382,6 @@ class SendQueue:
 
     def _is_idle(self) -> bool:
         return not self._watch.tickets and not self._outbox.unfinished
-
-    def _now(self) -> float:
-        return self._epoch + self._loop.time()
 
 
 async def _delivery(queue: SendQueue, reference: str, within: float) -> DeliveryReceipt | None:
