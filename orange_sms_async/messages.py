@@ -1,7 +1,8 @@
 """What is sent: a message, and what Orange answers when it takes it."""
 
+import os
 import re
-import uuid
+from functools import lru_cache
 from typing import NewType
 
 import attrs
@@ -52,14 +53,15 @@ def _check_sender_address(
     message: "OutboundMessage", _: "attrs.Attribute[str | None]", value: object
 ) -> None:
     if value is None:
-        _country_sender(message.to)
+        _country_sender(message.to[:4])
     elif not isinstance(value, str) or not re.fullmatch(r"tel:\+[0-9]{3,15}", value):
         raise InvalidMessage("sender_address: tel:+ and 3 to 15 digits, as in tel:+2250000")
 
 
-def _country_sender(to: str) -> str:
+@lru_cache(maxsize=64)  # it is asked for several times a message
+def _country_sender(prefix: str) -> str:
     try:
-        return Country.from_number(to).sender_address
+        return Country.from_number(prefix).sender_address
     except LookupError:
         raise InvalidMessage(
             "to: not in one of the 13 countries Orange sends to; "
@@ -101,13 +103,13 @@ class OutboundMessage:
     )
     on_net: bool = attrs.field(default=False, kw_only=True)
     reference: str = attrs.field(
-        factory=lambda: uuid.uuid4().hex, kw_only=True, validator=_check_text
+        factory=lambda: os.urandom(16).hex(), kw_only=True, validator=_check_text
     )
 
     @property
     def sender_address(self) -> str:
         """The address it is sent from."""
-        return self._sender_address or _country_sender(self.to)
+        return self._sender_address or _country_sender(self.to[:4])
 
 
 def kept(

@@ -69,6 +69,7 @@ class Ticket:
         written: done once a durable outbox has written it down.
         futures: one for each time it was submitted here.
         expiry: ends it in time, if it expires.
+        given_up: called when one of the futures is cancelled.
     """
 
     message: OutboundMessage
@@ -78,6 +79,7 @@ class Ticket:
     written: asyncio.Future[Outcome | None] | None = None
     futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
     expiry: asyncio.TimerHandle | None = None
+    given_up: Callable[[asyncio.Future[ResourceId]], object] = attrs.field(default=id)
 
     @property
     def unwanted(self) -> bool:
@@ -96,8 +98,10 @@ class Ticket:
         for future in self.futures:
             if future.done():
                 continue
+            future.remove_done_callback(self.given_up)
             if error:
                 future.set_exception(error)
+                future.exception()  # retrieved: nobody has to await every future
             elif resource_id is not None:
                 future.set_result(resource_id)
 
@@ -185,6 +189,7 @@ class Watch:
             room.release()
             return None
         ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
+        ticket.given_up = partial(self._given_up, reference)
         return ticket
 
     def future(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
@@ -201,13 +206,11 @@ class Watch:
             raise InvalidMessage("reference: waits already, with another number or text")
         future: asyncio.Future[ResourceId] = self._loop.create_future()
         ticket.futures.append(future)
-        future.add_done_callback(partial(self._watched_to_its_end, message.reference))
+        future.add_done_callback(ticket.given_up)
         return future
 
-    def _watched_to_its_end(self, reference: str, future: asyncio.Future[ResourceId]) -> None:
-        if not future.cancelled():
-            future.exception()  # retrieved: nobody has to await every future
-        elif not (self.stopped or self._durable):
+    def _given_up(self, reference: str, _: asyncio.Future[ResourceId]) -> None:
+        if not (self.stopped or self._durable):
             self._unwanted(reference)
 
     # -- on their way ---------------------------------------------------------------------------
