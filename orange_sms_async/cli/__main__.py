@@ -1,5 +1,5 @@
 """`python -m orange_sms_async.cli` is `orange-sms`."""
 
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 
 app(prog_name="orange-sms")

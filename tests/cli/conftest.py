@@ -9,7 +9,7 @@ import pytest
 from cli.served import COMMAND, environment, served_sandbox
 from typer.testing import CliRunner
 
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.sandbox import Sandbox
 

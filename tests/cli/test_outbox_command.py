@@ -20,7 +20,7 @@ from cli.served import COMMAND, environment, seen_at_work
 from typer.testing import CliRunner
 
 from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId, SqliteOutbox, State
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 from orange_sms_async.outbox import Entry
 
 GOOD = "+2250700000001"
