@@ -1,5 +1,18 @@
-"""`python -m orange_sms_async.cli` is `orange-sms`."""
+"""`orange-sms`, which is also `python -m orange_sms_async.cli`."""
 
-from orange_sms_async.cli.commands import app
+import sys
 
-app(prog_name="orange-sms")
+
+def main() -> None:
+    """Run a command, or say what to install for that."""
+    try:
+        from orange_sms_async.cli.commands import app  # noqa: PLC0415 -- the extra may be missing
+    except ModuleNotFoundError as error:
+        missing = (error.name or "more").partition(".")[0]
+        sys.stderr.write(f"Error: {missing} is missing: pip install 'orange-sms-async[cli]'\n")
+        sys.exit(2)
+    app(prog_name="orange-sms")
+
+
+if __name__ == "__main__":
+    main()
