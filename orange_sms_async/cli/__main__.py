@@ -1,5 +1,6 @@
 """`orange-sms`, which is also `python -m orange_sms_async.cli`."""
 
+import io
 import sys
 
 
@@ -11,6 +12,9 @@ def main() -> None:
         missing = (error.name or "more").partition(".")[0]
         sys.stderr.write(f"Error: {missing} is missing: pip install 'orange-sms-async[cli]'\n")
         sys.exit(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr is: what the terminal's or the pipe's encoding lacks must not end a campaign.
+        sys.stdout.reconfigure(errors="backslashreplace")
     app(prog_name="orange-sms")
 
 
