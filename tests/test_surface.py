@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import orange_sms_async
-from orange_sms_async import cli
+from orange_sms_async.cli.commands import app
 
 PACKAGE = Path(orange_sms_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -113,7 +113,7 @@ def test_one_name_for_one_thing():
     """
     stems = Counter(path.stem for path in FILES if not path.stem.startswith("__"))
     packages = Counter(path.parent.name for path in FILES if path.stem == "__init__")
-    commands = set(vars(typer.main.get_command(cli.app))["commands"])
+    commands = set(vars(typer.main.get_command(app))["commands"])
 
     assert not {name for name, count in stems.items() if count > 1} - commands
     assert not (stems.keys() & packages.keys()) - commands - {"sandbox"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 from orange_sms_async.cli.exits import ExitCode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
