@@ -25,7 +25,7 @@ def uvicorn(app, folder, sandbox):
             yield _address(process.stderr, said)
         finally:
             process.terminate()
-            said += process.stderr
+            said += process.stderr or ()
     assert not [line for line in said if "ERROR" in line], "".join(said)
 
 
