@@ -172,7 +172,7 @@ class Watch:
             raise self.closing_error()
 
     def closing_error(self) -> QueueClosed:
-        error = QueueClosed(f"not sent: {self.why_stopped or 'the queue is closed'}")
+        error = QueueClosed(self.why_stopped or "the queue is closed")
         error.__cause__ = self.cause
         return error
 
@@ -318,7 +318,7 @@ class Watch:
         """Admit nothing more, and end the watching of all that waits; `why` is for people."""
         self.phase, self.cause, self.why_stopped = Phase.STOPPED, cause, why
         if why:
-            _log.error("%s; what waits is not sent", why)
+            _log.error("nothing more is sent: %s", why)
         for reference, ticket in list(self.tickets.items()):
             if ticket.place in (Place.WAITING, Place.IN_DOUBT):
                 self.abandon(reference)
