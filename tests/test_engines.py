@@ -5,7 +5,6 @@ import gc
 import gzip
 import math
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-import trustme
 from bytesserver import HANG, TAKEN, URL, BytesServer, answer, until
 from httpx_aiohttp import AiohttpTransport
 from line import sms
@@ -30,56 +28,8 @@ from orange_sms_async.engines import opener
 from orange_sms_async.engines.exchange import Exchange
 from orange_sms_async.events import Claimed
 
+pytest_plugins = ["servers"]
 pytestmark = pytest.mark.real_time
-
-
-@pytest.fixture(params=["httpx", "httpx2", "aiohttp"])
-def engine(request):
-    return request.param
-
-
-@pytest.fixture(scope="session")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls(authority):
-    """What makes a server speak https in the name of 127.0.0.1."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def trusted(authority, tmp_path, monkeypatch):
-    """Have clients trust the authority that the server's certificate is of."""
-    file = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(file))
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-
-
-@pytest.fixture(params=["IPv4", "IPv6", "TLS"])
-async def server(request):
-    tls = None
-    if request.param == "TLS":
-        request.getfixturevalue("trusted")
-        tls = request.getfixturevalue("tls")
-    async with BytesServer("::1" if request.param == "IPv6" else "127.0.0.1", tls) as server:
-        yield server
-
-
-@pytest.fixture
-async def plain():
-    """A server where it does not matter over what it is reached."""
-    async with BytesServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(engine, server):
-    async with Client(CREDENTIALS, base_url=server.base_url, timeout=0.5, engine=engine) as client:
-        yield client
 
 
 # -- it never left --------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """One exchange over HTTP: whether the body began to leave, and what came back."""
 
+import select
 from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -19,6 +20,23 @@ Seconds that an idle connection is kept.
 A connection kept longer may be closed by Orange just as a message leaves on it, and that message's
 outcome is unknown.
 """
+
+
+class Socket(Protocol):
+    """A socket, as far as it is looked at here."""
+
+    def fileno(self) -> int: ...
+
+
+def has_come(line: Socket) -> bool:
+    """Tell whether something came over a line, or its end, and nobody has read it yet."""
+    if (number := line.fileno()) < 0:
+        return False  # closed, and not used again
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @attrs.define(eq=False)
@@ -44,8 +62,18 @@ class Exchange:
     left: bool = attrs.field(default=False, init=False)
     head: Answer | None = attrs.field(default=None, init=False)
 
-    def leaves(self) -> None:
-        """Note that the body begins to leave now; the engine says so just before the first byte."""
+    def leaves(self, line: Socket | None = None) -> None:
+        """
+        Note that the body begins to leave now; the engine says so just before the first byte.
+
+        Args:
+            line: over which it is to leave, where the engine knows it and has used it before.
+
+        Raises:
+            ConnectionError: something came over the line before: it would be taken as the answer.
+        """
+        if line is not None and has_come(line):
+            raise ConnectionError("something came over the line before the request left")
         if self.on_left:
             self.on_left()
         self.left = True
@@ -56,7 +84,8 @@ class Engine(Protocol):
     Who carries requests to one address.
 
     It follows no redirect and repeats no request with a body. An exchange that fails, or that is
-    cancelled, closes its connection: no later request meets the rest of its answer.
+    cancelled, closes its connection: no later request meets the rest of its answer. Nor is a
+    connection used again over which anything came after an answer and before the next request.
     """
 
     async def carry(self, exchange: Exchange) -> Answer:
