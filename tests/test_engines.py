@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import gzip
 import math
 import socket
 import subprocess
@@ -240,37 +239,6 @@ async def test_a_queue_sends_none_twice(engine, server):
 
     unknown = [result for result in results if isinstance(result, OutcomeUnknown)]
     assert (100, 10, 90) == (len(server.heads), len(unknown), results.count("81e4296d-aa"))
-
-
-# -- it was answered ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("located", [True, False])
-async def test_a_201_that_breaks_off(client, server, located):
-    """
-    Its Location counts; without one it is accepted all the same.
-    """
-    headers = {"Location": URL} if located else {}
-    half = answer("201 Created", "{...........}", **headers)[:-5]
-    server.answers, server.dropping = [half], [half]
-
-    if located:
-        assert "81e4296d-aa" == (await client.send(MESSAGE)).resource_id
-    else:
-        with pytest.raises(OutcomeUnknown) as caught:
-            await client.send(MESSAGE)
-        assert caught.value.accepted
-
-
-async def test_a_packed_answer(client, server):
-    """
-    It is unpacked, by whichever engine.
-    """
-    body = gzip.compress(b'{"outboundSMSMessageRequest": {"resourceURL": "a/packed"}}')
-    head = f"HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
-    server.answers = [head.encode() + body]
-
-    assert "packed" == (await client.send(MESSAGE)).resource_id
 
 
 # -- connections ----------------------------------------------------------------------------------

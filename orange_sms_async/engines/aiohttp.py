@@ -18,6 +18,7 @@ from orange_sms_async.engines.exchange import (
     Exchange,
     has_come,
     proxy_for,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class AiohttpEngine:
             connector_owner=lent is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
+            auto_decompress=False,  # on a thread, and whatever it comes to
         )
         # By itself aiohttp looks for proxies and for netrc on a thread, for each request anew.
         self._proxy = proxy_for(base_url)
@@ -73,7 +75,9 @@ class AiohttpEngine:
             if exchange.body is not None and not exchange.left:
                 raise ConnectionError("an answer came before the request left")
             exchange.head = Answer(response.status, response.headers)
-            return Answer(response.status, response.headers, await response.read())
+            packed = response.headers.get("content-encoding")
+            body = await whole(response.content.iter_any(), packed)
+            return Answer(response.status, response.headers, body)
         finally:
             response.close()  # its connection, unless all was read
 

@@ -12,7 +12,16 @@ import attrs
 from anyio.streams.tls import TLSStream
 
 from orange_sms_async._wire import Answer
-from orange_sms_async.engines.exchange import CONNECTIONS, KEEPALIVE, Exchange, Socket, proxy_for
+from orange_sms_async.engines.exchange import (
+    CONNECTIONS,
+    KEEPALIVE,
+    LONGEST,
+    AnswerTooLong,
+    Exchange,
+    Socket,
+    proxy_for,
+    whole,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -53,7 +62,8 @@ class HttpxEngine:
         client = library.AsyncClient(
             base_url=base_url, timeout=None, transport=library.AsyncBaseTransport()
         )
-        del client.headers["Accept"]  # an exchange says its own
+        for name in ("Accept", "Accept-Encoding"):  # an exchange says its own
+            del client.headers[name]
         self._blank = lru_cache(maxsize=64)(partial(client.build_request, "GET"))
 
     async def carry(self, exchange: Exchange) -> Answer:
@@ -141,11 +151,13 @@ def _more_was_read(response: Any) -> bool:
 
 
 async def _body(response: "httpx.Response") -> bytes:
-    # What httpx does to unpack an answer takes longer than to read it.
-    if response.is_stream_consumed or "content-encoding" in response.headers:
-        return await response.aread()
+    if response.is_stream_consumed:  # by a transport that was lent
+        if len(response.content) > LONGEST:
+            raise AnswerTooLong
+        return response.content
+    # What httpx does to unpack an answer has no bounds, and takes longer than to read it.
     stream = cast("httpx.AsyncByteStream", response.stream)
-    return b"".join([chunk async for chunk in stream])
+    return await whole(stream, response.headers.get("content-encoding"))
 
 
 class _Connections:
