@@ -297,12 +297,39 @@ def refusal(
     return _error(class_, answer, code, reason, private)
 
 
+# What the token endpoint says of credentials: Orange's own codes, and the words of OAuth for them.
+_NO_TOKEN: dict[tuple[int, int | str | None], type[OrangeSMSError]] = {
+    (400, "invalid_client"): AuthenticationFailed,
+    (400, "unauthorized_client"): AuthenticationFailed,
+    (401, "invalid_client"): AuthenticationFailed,
+    (401, "unauthorized_client"): AuthenticationFailed,
+    (401, 40): AuthenticationFailed,
+    (401, 41): AuthenticationFailed,
+    (403, 50): AccessDenied,
+    (403, 51): AccessDenied,
+    (403, 52): AccessDenied,
+}
+
+
 def token_refusal(answer: Answer, *, private: Collection[str] = ()) -> OrangeSMSError:
-    """Say the same of the token endpoint, where 400 and 401 are about the credentials."""
-    if answer.status not in (400, 401):
-        return refusal(answer, repeatable=True, private=private)
+    """
+    Say what it means that the token endpoint gave no token.
+
+    Only what is documented about the credentials is final: anything else may be a proxy's word, or
+    a mistake of the moment, and a queue that stopped for it would have to be started by a person.
+
+    Args:
+        answer: the answer to the request.
+        private: what the request held and the error must not repeat, should Orange echo it.
+    """
     code, reason = _code_and_reason(answer)
-    return _error(AuthenticationFailed, answer, code, reason, private)
+    otherwise: type[OrangeSMSError] = (
+        ConnectionFailed if answer.status < 400 else ServiceUnavailable
+    )
+    if answer.status == 429 or code == 53:
+        otherwise = Throttled
+    class_ = _NO_TOKEN.get((answer.status, code), otherwise)
+    return _error(class_, answer, code, reason, private)
 
 
 def _code_and_reason(answer: Answer) -> tuple[int | str | None, str]:

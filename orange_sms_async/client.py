@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from orange_sms_async import _wire, engines
 from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
 from orange_sms_async.auth import AccessToken, ClientCredentials, SharedToken
-from orange_sms_async.engines.exchange import Engine, Exchange
+from orange_sms_async.engines.exchange import AnswerTooLong, Engine, Exchange
 from orange_sms_async.errors import (
     ConnectionFailed,
     OrangeSMSError,
@@ -285,6 +285,8 @@ class Client:
                 raise failed("no answer in time") from None
             if exchange.body and not exchange.left:
                 raise ConnectionFailed(f"no connection to {self._base_url}") from error
+            if isinstance(error, AnswerTooLong):
+                raise failed("the answer is longer than 1 MiB") from None
             # Not its own words: they may hold what the server sent, and so what we sent.
             words = (
                 "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
@@ -293,7 +295,11 @@ class Client:
 
 
 def _headers(authorization: str, content_type: str | None = None) -> dict[str, str]:
-    headers = {"Accept": "application/json", "Authorization": authorization}
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "Authorization": authorization,
+    }
     return headers | {"Content-Type": content_type} if content_type else headers
 
 

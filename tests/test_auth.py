@@ -14,6 +14,7 @@ from orange_sms_async import (
     ClientCredentials,
     ConnectionFailed,
     NotSent,
+    SendQueue,
     ServiceUnavailable,
     TokenExpired,
 )
@@ -331,6 +332,20 @@ async def test_a_token_endpoint_that_never_answers(orange):
             await client.send(MESSAGE)
 
     assert 0 == orange.send.call_count
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 409, 410, 421, 425, 451, 499])
+async def test_one_odd_answer_of_the_token_endpoint_does_not_stop_a_queue(orange, client, status):
+    """
+    A page of a proxy says nothing of the credentials: it is tried again, and the message goes.
+    """
+    page = httpx.Response(status, content="<html>", headers={"Content-Type": "text/html"})
+    orange.token.side_effect = [page, *tokens("token")]
+
+    async with SendQueue(client) as queue:
+        assert "81e4296d-aa" == await queue.send(MESSAGE)
+
+    assert (2, 1) == (orange.token.call_count, orange.send.call_count)
 
 
 # -- when it is refused ---------------------------------------------------------------------------

@@ -2,10 +2,8 @@
 
 import asyncio
 import gc
-import gzip
 import math
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -13,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-import trustme
 from bytesserver import HANG, TAKEN, URL, BytesServer, answer, until
 from httpx_aiohttp import AiohttpTransport
 from line import sms
@@ -30,56 +27,8 @@ from orange_sms_async.engines import opener
 from orange_sms_async.engines.exchange import Exchange
 from orange_sms_async.events import Claimed
 
+pytest_plugins = ["servers"]
 pytestmark = pytest.mark.real_time
-
-
-@pytest.fixture(params=["httpx", "httpx2", "aiohttp"])
-def engine(request):
-    return request.param
-
-
-@pytest.fixture(scope="session")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls(authority):
-    """What makes a server speak https in the name of 127.0.0.1."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def trusted(authority, tmp_path, monkeypatch):
-    """Have clients trust the authority that the server's certificate is of."""
-    file = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(file))
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-
-
-@pytest.fixture(params=["IPv4", "IPv6", "TLS"])
-async def server(request):
-    tls = None
-    if request.param == "TLS":
-        request.getfixturevalue("trusted")
-        tls = request.getfixturevalue("tls")
-    async with BytesServer("::1" if request.param == "IPv6" else "127.0.0.1", tls) as server:
-        yield server
-
-
-@pytest.fixture
-async def plain():
-    """A server where it does not matter over what it is reached."""
-    async with BytesServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(engine, server):
-    async with Client(CREDENTIALS, base_url=server.base_url, timeout=0.5, engine=engine) as client:
-        yield client
 
 
 # -- it never left --------------------------------------------------------------------------------
@@ -294,37 +243,6 @@ async def test_a_queue_sends_none_twice(engine, server):
         len(unknown),
         [*map(str, results)].count("81e4296d-aa"),
     )
-
-
-# -- it was answered ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("located", [True, False])
-async def test_a_201_that_breaks_off(client, server, located):
-    """
-    Its Location counts; without one it is accepted all the same.
-    """
-    headers = {"Location": URL} if located else {}
-    half = answer("201 Created", "{...........}", **headers)[:-5]
-    server.answers, server.dropping = [half], [half]
-
-    if located:
-        assert "81e4296d-aa" == (await client.send(MESSAGE)).resource_id
-    else:
-        with pytest.raises(OutcomeUnknown) as caught:
-            await client.send(MESSAGE)
-        assert caught.value.accepted
-
-
-async def test_a_packed_answer(client, server):
-    """
-    It is unpacked, by whichever engine.
-    """
-    body = gzip.compress(b'{"outboundSMSMessageRequest": {"resourceURL": "a/packed"}}')
-    head = f"HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
-    server.answers = [head.encode() + body]
-
-    assert "packed" == (await client.send(MESSAGE)).resource_id
 
 
 # -- connections ----------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 import os
 import ssl
-from collections.abc import Callable
 from functools import lru_cache
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 import aiohttp
 import certifi
@@ -12,7 +12,20 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from orange_sms_async._wire import Answer
-from orange_sms_async.engines.exchange import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
+from orange_sms_async.engines.exchange import (
+    CONNECTIONS,
+    KEEPALIVE,
+    Exchange,
+    has_come,
+    proxy_for,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from asyncio import Transport
+
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
 
 class AiohttpEngine:
@@ -37,10 +50,11 @@ class AiohttpEngine:
         lent = cast("aiohttp.BaseConnector | None", transport)
         self._session = aiohttp.ClientSession(
             connector=lent
-            or aiohttp.TCPConnector(limit=most, keepalive_timeout=keepalive, ssl=_certificates()),
+            or _Connector(limit=most, keepalive_timeout=keepalive, ssl=_certificates()),
             connector_owner=lent is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
+            auto_decompress=False,  # on a thread, and whatever it comes to
         )
         # By itself aiohttp looks for proxies and for netrc on a thread, for each request anew.
         self._proxy = proxy_for(base_url)
@@ -53,13 +67,17 @@ class AiohttpEngine:
             exchange.method,
             self._url(exchange.target),
             headers=exchange.headers,
-            data=None if exchange.body is None else _Body(exchange.body, exchange.leaves),
+            data=None if exchange.body is None else _Body(exchange.body, exchange),
             allow_redirects=False,
             proxy=self._proxy,
         )
         try:
+            if exchange.body is not None and not exchange.left:
+                raise ConnectionError("an answer came before the request left")
             exchange.head = Answer(response.status, response.headers)
-            return Answer(response.status, response.headers, await response.read())
+            packed = response.headers.get("content-encoding")
+            body = await whole(response.content.iter_any(), packed)
+            return Answer(response.status, response.headers, body)
         finally:
             response.close()  # its connection, unless all was read
 
@@ -67,22 +85,48 @@ class AiohttpEngine:
         await self._session.close()
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Connections, of which none is used again over which something came meanwhile."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(self, *request: Any, **settings: Any) -> "Connection":
+        while True:
+            connection = await super().connect(*request, **settings)
+            protocol = cast("ResponseHandler", connection.protocol)
+            if protocol not in self._used:
+                self._used.add(protocol)  # of a new one, TLS itself may have left something unread
+                return connection
+            # aiohttp has what it read, the system what came since.
+            line = cast("Transport", connection.transport).get_extra_info("socket")
+            if not protocol.should_close and not has_come(line):
+                return connection
+            connection.close()
+
+
 class _Body(aiohttp.BytesPayload):
     """A body that tells when it begins to leave."""
 
-    def __init__(self, body: bytes, leaves: Callable[[], None]) -> None:
+    def __init__(self, body: bytes, exchange: Exchange) -> None:
         super().__init__(body)
-        self._leaves = leaves
+        self._exchange = exchange
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        self._leaves()
+        self._leaves(writer)
         await super().write(writer)
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        self._leaves()
+        self._leaves(writer)
         await super().write_with_length(writer, content_length)
+
+    def _leaves(self, writer: AbstractStreamWriter) -> None:
+        if cast("Any", writer).protocol.should_close:
+            raise ConnectionError("something came over the line before the request left")
+        self._exchange.leaves()
 
 
 def _certificates() -> ssl.SSLContext:

@@ -1,6 +1,8 @@
 """One exchange over HTTP: whether the body began to leave, and what came back."""
 
-from collections.abc import Callable
+import select
+import zlib
+from collections.abc import AsyncIterable, Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,6 +22,69 @@ A connection kept longer may be closed by Orange just as a message leaves on it,
 outcome is unknown.
 """
 
+LONGEST = 1024 * 1024
+"""Bytes of an answer, packed or not, beyond which it is not read; Orange's have some hundreds."""
+
+
+class AnswerTooLong(ValueError):
+    """An answer has more than `LONGEST` bytes."""
+
+
+async def whole(chunks: AsyncIterable[bytes], coding: str | None) -> bytes:
+    """
+    Read a body and unpack it; no more than `LONGEST` bytes are held of either.
+
+    Args:
+        chunks: the body as it comes.
+        coding: its Content-Encoding. What is neither gzip nor deflate was not asked for, and is
+            left as it is.
+
+    Raises:
+        AnswerTooLong: it has more.
+        zlib.error: it is not packed as it says.
+    """
+    parts, length = [], 0
+    async for chunk in chunks:
+        parts.append(chunk)
+        length += len(chunk)
+        if length > LONGEST:
+            raise AnswerTooLong
+    body = b"".join(parts)
+    return _unpacked(body, coding) if coding else body
+
+
+def _unpacked(body: bytes, coding: str) -> bytes:
+    match coding.strip().lower():
+        case "gzip" | "x-gzip":
+            form = zlib.MAX_WBITS | 16
+        case "deflate" if body[:1] == b"\x78":
+            form = zlib.MAX_WBITS
+        case "deflate":  # as some servers understand it
+            form = -zlib.MAX_WBITS
+        case _:
+            return body
+    unpacked = zlib.decompressobj(form).decompress(body, LONGEST + 1)
+    if len(unpacked) > LONGEST:
+        raise AnswerTooLong
+    return unpacked
+
+
+class Socket(Protocol):
+    """A socket, as far as it is looked at here."""
+
+    def fileno(self) -> int: ...
+
+
+def has_come(line: Socket) -> bool:
+    """Tell whether something came over a line, or its end, and nobody has read it yet."""
+    if (number := line.fileno()) < 0:
+        return False  # closed, and not used again
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
+
 
 @attrs.define(eq=False)
 class Exchange:
@@ -29,7 +94,8 @@ class Exchange:
     Attributes:
         method: "GET" or "POST".
         target: path and query, exactly as they are to stand on the wire.
-        headers: those that the engine does not make by itself.
+        headers: those that the engine does not make by itself; which packing is understood is
+            among them.
         body: None for none.
         on_left: called just before the body begins to leave; what it raises keeps it from leaving.
         left: whether the body has begun to leave. Before that the server has seen headers at most.
@@ -44,8 +110,18 @@ class Exchange:
     left: bool = attrs.field(default=False, init=False)
     head: Answer | None = attrs.field(default=None, init=False)
 
-    def leaves(self) -> None:
-        """Note that the body begins to leave now; the engine says so just before the first byte."""
+    def leaves(self, line: Socket | None = None) -> None:
+        """
+        Note that the body begins to leave now; the engine says so just before the first byte.
+
+        Args:
+            line: over which it is to leave, where the engine knows it and has used it before.
+
+        Raises:
+            ConnectionError: something came over the line before: it would be taken as the answer.
+        """
+        if line is not None and has_come(line):
+            raise ConnectionError("something came over the line before the request left")
         if self.on_left:
             self.on_left()
         self.left = True
@@ -56,16 +132,18 @@ class Engine(Protocol):
     Who carries requests to one address.
 
     It follows no redirect and repeats no request with a body. An exchange that fails, or that is
-    cancelled, closes its connection: no later request meets the rest of its answer.
+    cancelled, closes its connection: no later request meets the rest of its answer. Nor is a
+    connection used again over which anything came after an answer and before the next request.
     """
 
     async def carry(self, exchange: Exchange) -> Answer:
         """
-        Send a request and return the whole answer; the caller limits the time.
+        Send a request and return the whole answer, unpacked; the caller limits the time.
 
         Calls `exchange.leaves()` and sets `exchange.head` on the way.
 
         Raises:
+            AnswerTooLong: the body of the answer was not read to its end.
             Exception: of whatever class. What it means is told by `exchange`, not by the class.
         """
         ...

@@ -5,12 +5,23 @@ from collections import deque
 from collections.abc import AsyncIterator
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import attrs
+from anyio.streams.tls import TLSStream
 
 from orange_sms_async._wire import Answer
-from orange_sms_async.engines.exchange import CONNECTIONS, KEEPALIVE, Exchange, proxy_for
+from orange_sms_async.engines.exchange import (
+    CONNECTIONS,
+    KEEPALIVE,
+    LONGEST,
+    AnswerTooLong,
+    Exchange,
+    Socket,
+    proxy_for,
+    whole,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -51,24 +62,24 @@ class HttpxEngine:
         client = library.AsyncClient(
             base_url=base_url, timeout=None, transport=library.AsyncBaseTransport()
         )
-        del client.headers["Accept"]  # an exchange says its own
+        for name in ("Accept", "Accept-Encoding"):  # an exchange says its own
+            del client.headers[name]
         self._blank = lru_cache(maxsize=64)(partial(client.build_request, "GET"))
 
     async def carry(self, exchange: Exchange) -> Answer:
-        request = self._written(exchange)
-        transport = await self._connections.take()
+        line = await self._connections.take()
         try:
-            return await _answer(transport, request, exchange)
+            return await _answer(line, self._written(exchange, line), exchange)
         finally:
-            await self._connections.give_back(transport)
+            await self._connections.give_back(line)
 
-    def _written(self, exchange: Exchange) -> "httpx.Request":
+    def _written(self, exchange: Exchange, line: "_Line") -> "httpx.Request":
         blank = self._blank(exchange.target)
         headers = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
         body = None
         if exchange.body is not None:
             headers.append((b"Content-Length", str(len(exchange.body)).encode()))
-            body = _leaving(exchange, exchange.body)
+            body = _leaving(exchange, exchange.body, line.socket)
         request: httpx.Request = self._request(
             exchange.method,
             blank.url,
@@ -82,28 +93,71 @@ class HttpxEngine:
         await self._connections.aclose()
 
 
-async def _leaving(exchange: Exchange, body: bytes) -> AsyncIterator[bytes]:
-    exchange.leaves()
+@attrs.define(eq=False)
+class _Line:
+    """
+    A transport, and what is known of its one connection.
+
+    Attributes:
+        stream: of httpcore, over which the last answer came.
+        socket: under it.
+    """
+
+    transport: "httpx.AsyncBaseTransport"
+    stream: Any = None
+    socket: Socket | None = None
+
+    async def answered(self, response: "httpx.Response") -> None:
+        """Look at the connection after an answer; close it if more came than that."""
+        stream = response.extensions.get("network_stream")
+        if stream is not self.stream:
+            self.stream, self.socket = stream, stream and stream.get_extra_info("socket")
+        if stream and _more_was_read(response):
+            await stream.aclose()
+
+
+async def _leaving(exchange: Exchange, body: bytes, line: Socket | None) -> AsyncIterator[bytes]:
+    exchange.leaves(line)
     yield body
 
 
-async def _answer(
-    transport: "httpx.AsyncBaseTransport", request: "httpx.Request", exchange: Exchange
-) -> Answer:
-    response = await transport.handle_async_request(request)
+async def _answer(line: _Line, request: "httpx.Request", exchange: Exchange) -> Answer:
+    response = await line.transport.handle_async_request(request)
     try:
         exchange.head = Answer(response.status_code, response.headers)
-        return Answer(response.status_code, response.headers, await _body(response))
+        answer = Answer(response.status_code, response.headers, await _body(response))
+        await line.answered(response)
+        return answer
     finally:
         await response.aclose()
 
 
+def _more_was_read(response: Any) -> bool:
+    # What waits in the socket, httpcore looks for before it uses a connection again. What was read
+    # beyond the end of an answer would be the answer to the next request, and no public name tells
+    # of it.
+    if response.extensions.get("http_version") == b"HTTP/2":
+        return False  # there, all that comes says whose it is
+    try:
+        connection = response.stream._httpcore_stream._stream._connection  # noqa: SLF001
+        read = len(connection._h11_state.trailing_data[0])  # noqa: SLF001
+        stream = connection._network_stream._stream  # noqa: SLF001
+        while isinstance(stream, TLSStream):
+            read += stream._ssl_object.pending() + stream._read_bio.pending  # noqa: SLF001
+            stream = cast("Any", stream.transport_stream)
+        return bool(read or stream._protocol.read_queue)  # noqa: SLF001
+    except AttributeError:
+        return True  # nobody knows, in a version to come
+
+
 async def _body(response: "httpx.Response") -> bytes:
-    # What httpx does to unpack an answer takes longer than to read it.
-    if response.is_stream_consumed or "content-encoding" in response.headers:
-        return await response.aread()
+    if response.is_stream_consumed:  # by a transport that was lent
+        if len(response.content) > LONGEST:
+            raise AnswerTooLong
+        return response.content
+    # What httpx does to unpack an answer has no bounds, and takes longer than to read it.
     stream = cast("httpx.AsyncByteStream", response.stream)
-    return b"".join([chunk async for chunk in stream])
+    return await whole(stream, response.headers.get("content-encoding"))
 
 
 class _Connections:
@@ -126,31 +180,31 @@ class _Connections:
             proxy=proxy,
         )
         self._places = anyio.Semaphore(most, fast_acquire=True)
-        self._open: set[httpx.AsyncBaseTransport] = set()
+        self._open: set[_Line] = set()
         # One to begin with: a proxy in the environment that cannot be used is found at once.
         self._idle = deque([(0.0, self._another())])
 
-    async def take(self) -> "httpx.AsyncBaseTransport":
+    async def take(self) -> _Line:
         await self._places.acquire()
         return self._idle.pop()[1] if self._idle else self._another()
 
-    def _another(self) -> "httpx.AsyncBaseTransport":
-        transport: httpx.AsyncBaseTransport = self._new()
-        self._open.add(transport)
-        return transport
+    def _another(self) -> _Line:
+        line = _Line(self._new())
+        self._open.add(line)
+        return line
 
-    async def give_back(self, transport: "httpx.AsyncBaseTransport") -> None:
+    async def give_back(self, line: _Line) -> None:
         now = asyncio.get_running_loop().time()
-        self._idle.append((now, transport))
+        self._idle.append((now, line))
         self._places.release()
         while self._idle and self._idle[0][0] < now - self._keepalive:
             _, old = self._idle.popleft()
             self._open.discard(old)
-            await old.aclose()
+            await old.transport.aclose()
 
     async def aclose(self) -> None:
         while self._open:  # a request that this ends closes others on its way out
-            await self._open.pop().aclose()
+            await self._open.pop().transport.aclose()
 
 
 class _Lent:
@@ -159,10 +213,10 @@ class _Lent:
     def __init__(self, transport: "httpx.AsyncBaseTransport") -> None:
         self._transport = transport
 
-    async def take(self) -> "httpx.AsyncBaseTransport":
-        return self._transport
+    async def take(self) -> _Line:
+        return _Line(self._transport)
 
-    async def give_back(self, transport: "httpx.AsyncBaseTransport") -> None:
+    async def give_back(self, line: _Line) -> None:
         pass
 
     async def aclose(self) -> None:
