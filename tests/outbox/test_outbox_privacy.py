@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import stat
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -170,3 +171,27 @@ class TestPrivacy:
         shown += [record.getMessage() for record in caplog.records]
 
         assert not [said for said in shown if "701020304" in said or "confidentiel" in said]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE message SET text = CAST(X'ff' || text AS TEXT)",
+            "ALTER TABLE message RENAME COLUMN sender_name TO confidentiel",
+            "CREATE TRIGGER t UPDATE ON message BEGIN SELECT RAISE(ABORT, 'confidentiel'); END",
+        ],
+        ids=["a text that is none", "another column", "another program's words"],
+    )
+    async def test_an_unusable_outbox_shows_no_number_and_no_text(self, outbox, damage):
+        """
+        SQLite quotes what it could not read or find: neither its words nor its error go on.
+        """
+        await outbox.open(0.0, timedelta(30))
+        await outbox.add(Entry(sms("confidentiel"), Priority.NORMAL))
+        outbox._file.connection.execute(damage)
+        with pytest.raises(OutboxUnusable, match="damaged") as unusable:
+            await outbox.claim(0.0)
+        await outbox.aclose()
+
+        shown = "".join(traceback.format_exception(unusable.value))
+        assert "confidentiel" not in shown
+        assert "701020304" not in shown

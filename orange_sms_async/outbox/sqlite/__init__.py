@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from orange_sms_async.errors import InvalidMessage
+from orange_sms_async.errors import InvalidMessage, OutboxUnusable
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite import received, settling, statements
@@ -199,8 +199,7 @@ class SqliteOutbox:
         # What was overwritten in the file still stands in the log beside it.
         try:
             await self._file.empty_log()
-        except sqlite3.Error as error:
-            unusable = OUTBOX.unusable(self.path, error)
+        except OutboxUnusable as unusable:
             unusable.add_note("Texts may still stand in the log beside the file: forget again.")
-            raise unusable from error
+            raise
         return forgotten

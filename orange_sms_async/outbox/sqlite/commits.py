@@ -68,10 +68,13 @@ class Commits:
         Write back the log beside the file and empty it.
 
         Raises:
-            sqlite3.Error: it could not be.
+            OutboxUnusable: it could not be.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, database.empty_log, self.connection)
+        try:
+            await loop.run_in_executor(self._thread, database.empty_log, self.connection)
+        except sqlite3.Error as error:
+            raise self._shown(error) from None
 
     # Callbacks, not a task: a loop that ends cancels its tasks, and then the last outcomes are
     # still to be written.
@@ -110,8 +113,12 @@ class Commits:
             with contextlib.suppress(sqlite3.Error):  # none was begun, or SQLite did it itself
                 db.execute("ROLLBACK")
             if len(operations) == 1:
-                unusable = self._kind.unusable(self._path, error)
-                return [unusable if isinstance(error, sqlite3.Error) else error]
+                return [self._shown(error)]
             # On a full disk a new message may find no room where an outcome still does.
             return [self._commit([operation])[0] for operation in operations]
         return results
+
+    def _shown(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        return self._kind.unusable(self._path, database.explained(error, self._kind))

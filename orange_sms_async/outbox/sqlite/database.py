@@ -71,6 +71,25 @@ ALTER TABLE message ADD COLUMN claimed_by TEXT;
 ALTER TABLE message ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
 """
 
+_OURS = {
+    sqlite3.SQLITE_BUSY: "held by another process",
+    sqlite3.SQLITE_CANTOPEN: "unable to open the file, or to write beside it",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "disk I/O error",
+    sqlite3.SQLITE_NOMEM: "out of memory",
+    sqlite3.SQLITE_PERM: "permission denied",
+    sqlite3.SQLITE_READONLY: "the file is readonly",
+}
+# Our statements fit our tables: where they do not, the tables are not ours, or no longer.
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_SCHEMA,
+}
+
 
 @attrs.frozen
 class Format:
@@ -89,8 +108,8 @@ class Format:
     versions: tuple[str, ...]
     shared: bool = False
 
-    def unusable(self, path: Path, error: object) -> OutboxUnusable:
-        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {error}")
+    def unusable(self, path: Path, cause: str) -> OutboxUnusable:
+        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {cause}")
 
 
 OUTBOX = Format("an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS))  # "OSMS"
@@ -115,9 +134,9 @@ def connect(path: Path, kind: Format) -> sqlite3.Connection:
     except OSError as error:
         if isinstance(error, OutboxUnusable):
             raise
-        raise kind.unusable(path, error.strerror) from error
+        raise kind.unusable(path, os.strerror(error.errno or 0)) from error
     except sqlite3.Error as error:
-        raise kind.unusable(path, _explained(error, kind)) from error
+        raise kind.unusable(path, explained(error, kind)) from None
     return db
 
 
@@ -210,17 +229,25 @@ def empty_log(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _code(error: sqlite3.Error) -> int:
-    return error.sqlite_errorcode & 0xFF  # above it is a finer reason
+def explained(error: sqlite3.Error, kind: Format) -> str:
+    """
+    Say what SQLite found, in our words: its own can quote a row, and so a number or a text.
+
+    For the same reason it is raised `from None`.
+    """
+    code = _code(error)
+    if code in _OURS:
+        return _OURS[code]
+    if code is None or code in _DAMAGE:
+        return f"not {kind.name}, or damaged"
+    return f"SQLite failed with {error.sqlite_errorname}"
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    # What Python's module finds by itself has none. Above the lowest byte is a finer reason.
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code if code is None else code & 0xFF
 
 
 def _busy(error: sqlite3.Error) -> bool:
     return _code(error) == sqlite3.SQLITE_BUSY
-
-
-def _explained(error: sqlite3.Error, kind: Format) -> object:
-    if _busy(error):
-        return "held by another process"
-    if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return f"not {kind.name}, or damaged"
-    return error
