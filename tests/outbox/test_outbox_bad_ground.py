@@ -80,6 +80,29 @@ class TestBadGround:
         assert isinstance(unusable.value, OSError)
         assert [] == line.left
 
+    @pytest.mark.parametrize("path", ["", ":memory:", Path(":memory:")])
+    def test_what_names_no_file(self, path):
+        """
+        SQLite would keep it in memory, and what was admitted would be gone with the process.
+        """
+        with pytest.raises(ValueError, match="kept on disk"):
+            SqliteOutbox(path)
+
+    @pytest.mark.parametrize(
+        "name", ["file:outbox?mode=memory", "file::memory:?cache=shared", "file:x?vfs=memdb"]
+    )
+    async def test_a_name_that_looks_like_a_setting(self, name, tmp_path, monkeypatch):
+        """
+        It is a name as any other, of a file that stays.
+        """
+        monkeypatch.chdir(tmp_path)
+        outbox = SqliteOutbox(name)
+        await outbox.open(0.0, MONTH)
+        await outbox.add(Entry(named("a"), Priority.NORMAL))
+        await outbox.aclose()
+
+        assert {"a": "queued"} == on_disk(tmp_path / name)
+
     async def test_a_folder_that_is_not_there(self, line, tmp_path):
         """
         It is not made up.

@@ -31,12 +31,20 @@ class SqliteOutbox:
 
     Args:
         path: of the file, which is created where there is none.
+
+    Raises:
+        ValueError: the path is what SQLite takes for a database that is gone with the process.
     """
 
     durable = True
     has_turn = True  # the file is held by one process
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if os.fspath(path) in {"", ":memory:"}:
+            raise ValueError(
+                "path: an outbox is kept on disk, so it must name a file; for a queue in memory "
+                "leave `outbox` out"
+            )
         self.path = Path(path)
         self._file = Commits(self.path, OUTBOX)
         self._owner = ""

@@ -121,7 +121,8 @@ def connect(path: Path, kind: Format) -> sqlite3.Connection:
         _create(path)
         _check_kind(path, kind)
         db = sqlite3.connect(
-            path,
+            # Of a relative one, SQLite may take "file:…" for an address with settings.
+            path.absolute(),
             timeout=_TURN if kind.shared else 0,
             isolation_level=None,
             check_same_thread=False,
