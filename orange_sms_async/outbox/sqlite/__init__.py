@@ -1,6 +1,7 @@
 """An outbox in a file: what was admitted is on disk, and survives any end of the process."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from orange_sms_async.errors import InvalidMessage, OutboxUnusable
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
-from orange_sms_async.outbox.sqlite import received, settling, statements
+from orange_sms_async.outbox.sqlite import openings, received, settling, statements
 from orange_sms_async.outbox.sqlite.commits import Commits
 from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
@@ -50,6 +51,7 @@ class SqliteOutbox:
         self._owner = ""
         self._waiting = Counter[Priority]()
         self._sending = 0
+        self._left: float | None = None  # when something last may have left, on the loop's clock
         self.sent_lately = False
 
     # -- opening and closing --------------------------------------------------------------------
@@ -57,10 +59,12 @@ class SqliteOutbox:
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         # Forgotten before its receipts have come, a message could not tell them from another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
-        self._owner = uuid.uuid4().hex
+        self._owner, self._left = uuid.uuid4().hex, None
         await self._file.open()
         try:
-            self.sent_lately = await self._file.write(lambda db: statements.sent_since(db, now - 1))
+            self.sent_lately = await self._file.write(
+                lambda db: openings.begin(db, self._owner, now)
+            )
             recovered = await self._file.write(lambda db: settling.recover(db, now))
             self._waiting, self._sending = await self._file.write(statements.count_waiting), 0
         except BaseException:
@@ -69,6 +73,12 @@ class SqliteOutbox:
         return recovered
 
     async def aclose(self) -> None:
+        ago = asyncio.get_running_loop().time() - self._left if self._left is not None else None
+        left_at = None if ago is None else time.time() - ago
+        with contextlib.suppress(OutboxUnusable):  # not open, and so nothing is at its end
+            ending = self._file.write(lambda db: openings.end(db, left_at))
+            # What cannot be written is no clean end, as the next one to open it will see.
+            ending.add_done_callback(asyncio.Future.exception)
         await self._file.aclose()
 
     # -- what SendQueue asks --------------------------------------------------------------------
@@ -108,6 +118,7 @@ class SqliteOutbox:
         return claim
 
     async def put_back(self, claim: Claim, *, again: bool) -> None:
+        self._left = asyncio.get_running_loop().time()
         if await self._file.write(lambda db: statements.put_back(db, claim, again)):
             self._waiting[claim.entry.priority] += 1
             self._sending -= 1
@@ -118,6 +129,7 @@ class SqliteOutbox:
             statements.forget_old(db, now - self._retention)
             return settled
 
+        self._left = asyncio.get_running_loop().time()
         before, settled = await self._file.write(settle)
         if settled and before is State.SENDING:
             self._sending -= 1

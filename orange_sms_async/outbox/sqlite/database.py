@@ -70,6 +70,11 @@ _CLAIMS = """
 ALTER TABLE message ADD COLUMN claimed_by TEXT;
 ALTER TABLE message ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
 """
+# How an earlier version left its file is not known, unless it never held a message.
+_OPENING = """
+CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
+INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
+"""
 
 _OURS = {
     sqlite3.SQLITE_BUSY: "held by another process",
@@ -112,7 +117,9 @@ class Format:
         return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {cause}")
 
 
-OUTBOX = Format("an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS))  # "OSMS"
+OUTBOX = Format(  # "OSMS"
+    "an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING)
+)
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
 
 
