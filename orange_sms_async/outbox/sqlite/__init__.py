@@ -27,6 +27,7 @@ class SqliteOutbox:
     """
     One file, one thread, one connection, one process: whoever comes second is told so.
 
+    A lock on a file beside it, `NAME.turn`, says that somebody has it.
     What waits for the disk is committed together, so that many producers share one fsync. The file
     holds numbers and texts and is created for its owner alone; `forget` takes them out.
 
@@ -60,11 +61,13 @@ class SqliteOutbox:
         # Forgotten before its receipts have come, a message could not tell them from another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         self._owner, self._left = uuid.uuid4().hex, None
+        self._file.check = lambda _: None
         await self._file.open()
         try:
             self.sent_lately = await self._file.write(
                 lambda db: openings.begin(db, self._owner, now)
             )
+            self._file.check = self._check_owner
             recovered = await self._file.write(lambda db: settling.recover(db, now))
             self._waiting, self._sending = await self._file.write(statements.count_waiting), 0
         except BaseException:
@@ -80,6 +83,10 @@ class SqliteOutbox:
             # What cannot be written is no clean end, as the next one to open it will see.
             ending.add_done_callback(asyncio.Future.exception)
         await self._file.aclose()
+
+    def _check_owner(self, db: sqlite3.Connection) -> None:
+        if not openings.has(db, self._owner):
+            raise OUTBOX.unusable(self.path, "opened by another process while it was in use here")
 
     # -- what SendQueue asks --------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import attrs
 
 from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.outbox.sqlite import turn
+from orange_sms_async.outbox.sqlite.turn import Turn
 
 _TURN = 5.0  # seconds to wait for another process's turn to write
 
@@ -123,28 +125,70 @@ OUTBOX = Format(  # "OSMS"
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
 
 
-def connect(path: Path, kind: Format) -> sqlite3.Connection:
+@attrs.frozen
+class Opened:
+    """
+    A file that is open.
+
+    Attributes:
+        db: its one connection here.
+    """
+
+    db: sqlite3.Connection
+    _path: Path
+    _kind: Format
+    _turn: Turn | None
+    _there: Path
+    _identity: tuple[int, int]
+
+    def check(self) -> None:
+        """
+        Look whether the file is still the one that was opened.
+
+        Raises:
+            OutboxUnusable: its name leads to another file, or to none.
+        """
+        try:
+            same = turn.identity(self._there) == self._identity
+        except OSError:
+            same = False
+        if not same:
+            raise self._kind.unusable(self._path, "removed or replaced while it was open")
+
+    def close(self) -> None:
+        self.db.close()
+        if self._turn:
+            self._turn.release()
+
+
+def connect(path: Path, kind: Format) -> Opened:
+    # Of a relative one, SQLite may take "file:…" for an address.
+    there = path.absolute()
     try:
         _create(path)
         _check_kind(path, kind)
-        db = sqlite3.connect(
-            # Of a relative one, SQLite may take "file:…" for an address with settings.
-            path.absolute(),
-            timeout=_TURN if kind.shared else 0,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        held = None if kind.shared or not turn.LOCKS else turn.take(path)
         try:
-            _prepare(path, db, kind)
+            return Opened(_open(there, kind), path, kind, held, there, turn.identity(there))
         except BaseException:
-            db.close()
+            if held:
+                held.release()
             raise
     except OSError as error:
         if isinstance(error, OutboxUnusable):
             raise
-        raise kind.unusable(path, os.strerror(error.errno or 0)) from error
+        raise kind.unusable(path, str(error.strerror)) from error
     except sqlite3.Error as error:
         raise kind.unusable(path, explained(error, kind)) from None
+
+
+def _open(path: Path, kind: Format) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_TURN, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(path, db, kind)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -188,7 +232,7 @@ def _check_kind(path: Path, kind: Format) -> None:
 
 
 def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
-    if not kind.shared:
+    if not (kind.shared or turn.LOCKS):
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -202,7 +246,7 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
     if version == 0:
         # Before there is a log beside it: its own first page says from now on whose it is.
         _migrate(db, kind)
-    _begin_log(db, kind)
+    _begin_log(db)
     db.execute("PRAGMA synchronous = FULL")
     if 0 < version < newest:
         _migrate(db, kind)
@@ -219,9 +263,9 @@ def _migrate(db: sqlite3.Connection, kind: Format) -> None:
     db.execute("COMMIT")
 
 
-def _begin_log(db: sqlite3.Connection, kind: Format) -> None:
+def _begin_log(db: sqlite3.Connection) -> None:
     # Done once in the life of a file, and the one thing for which SQLite does not wait its turn.
-    until = time.monotonic() + (_TURN if kind.shared else 0)
+    until = time.monotonic() + _TURN
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")

@@ -15,6 +15,12 @@ def begin(db: sqlite3.Connection, owner: str, now: float) -> bool:
     return left_at is not None and left_at > now - 1
 
 
+def has(db: sqlite3.Connection, owner: str) -> bool:
+    """Tell whether nobody has opened the file after this owner, whatever became of its locks."""
+    row = db.execute("SELECT owner FROM opening").fetchone()
+    return row is not None and row[0] == owner
+
+
 def _is_sending(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT 1 FROM message WHERE state = 'sending' LIMIT 1").fetchone())
 
