@@ -52,15 +52,6 @@ class KeptMessage:
     finished_at: float | None
 
 
-def sent_since(db: sqlite3.Connection, moment: float) -> bool:
-    """Tell whether a message may have left since; what is on the wire left nobody knows when."""
-    query = (
-        "SELECT EXISTS (SELECT 1 FROM message WHERE state = 'sending') OR EXISTS "
-        "(SELECT 1 FROM message WHERE finished_at > ? AND attempted_at IS NOT NULL)"
-    )
-    return bool(db.execute(query, (moment,)).fetchone()[0])
-
-
 def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
     """Settle what an earlier process left on the wire, and what expired since."""
     db.execute(
