@@ -96,6 +96,11 @@ _DAMAGE = {
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_SCHEMA,
 }
+# When a message left that a person called not sent, so that a receipt may be of it all the same.
+_DENIED = """
+ALTER TABLE message ADD COLUMN denied_at REAL;
+CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
+"""
 
 
 @attrs.frozen
@@ -120,7 +125,7 @@ class Format:
 
 
 OUTBOX = Format(  # "OSMS"
-    "an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING)
+    "an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING, _DENIED)
 )
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
 
