@@ -286,8 +286,9 @@ class SendQueue:
         It belongs to the message with its resource id. One with an id that no message has settles
         an UNKNOWN message as SENT where that is certain: it came within 24 hours after the
         attempt, no other unknown message to its number fits, and none is on the wire, was accepted
-        without an id, was sent twice, or was called not sent by a person within 24 hours. It cannot be told from a receipt for what another process
-        sent to the same number through the same account.
+        without an id, was sent twice, or was called not sent by a person within 24 hours. It
+        cannot be told from a receipt for what another process sent to the same number through the
+        same account.
 
         Returns:
             The outcome of the message it belongs to; None if it is not known whose it is.
