@@ -97,9 +97,12 @@ _DAMAGE = {
     sqlite3.SQLITE_SCHEMA,
 }
 # When a message left that a person called not sent, so that a receipt may be of it all the same.
+# And what may be forgotten: the unknown ones stay, and need not be walked over with each outcome.
 _DENIED = """
 ALTER TABLE message ADD COLUMN denied_at REAL;
 CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
+CREATE INDEX forgettable ON message (finished_at)
+    WHERE finished_at IS NOT NULL AND state <> 'unknown';
 """
 
 
