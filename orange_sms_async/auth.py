@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import math
 from collections.abc import Awaitable, Callable
 
@@ -9,6 +10,9 @@ import anyio
 import attrs
 
 from orange_sms_async.errors import OrangeSMSError
+
+# Seconds that may pass over the renewal of a token that still lives, and until it is tried again.
+_PATIENCE, _PAUSE = 5.0, 15.0
 
 
 @attrs.frozen
@@ -105,10 +109,14 @@ class SharedToken:
         self._lock = anyio.Lock()
         self._token: AccessToken | None = None
         self._failure: OrangeSMSError | None = None
+        self._pause_ends_at = -math.inf
 
     async def get(self, margin: float = 0.0) -> AccessToken:
         """
-        Return a token that does not end within `margin` seconds.
+        Return a token that does not end within `margin` seconds, or one that lives if that fails.
+
+        A token whose renewal fails is used to its end, and its renewal tried again after a
+        pause.
 
         Args:
             margin: seconds.
@@ -117,17 +125,31 @@ class SharedToken:
             NotSent: none could be had now: ask again.
             Refused: Orange refuses the credentials or the application, and will refuse them again.
         """
-        if self._token and self._token.lives(margin):
-            return self._token
+        if token := self._usable(margin):
+            return token
         before = self._failure
         async with self._lock:
-            if self._token and self._token.lives(margin):
-                return self._token
+            if token := self._usable(margin):
+                return token
             # Whoever waited while a fetch failed shares its failure, or a thousand sends would
             # ask a dead endpoint a thousand times, one after the other.
             if self._failure and self._failure is not before:
                 raise self._failure.with_traceback(None)
-            return await self._renew()
+            if self._token and self._token.lives(0):
+                await self._renew_early()
+            return self._usable(0) or await self._renew()
+
+    def _usable(self, margin: float) -> AccessToken | None:
+        if asyncio.get_running_loop().time() < self._pause_ends_at:
+            margin = 0.0
+        return self._token if self._token and self._token.lives(margin) else None
+
+    async def _renew_early(self) -> None:
+        with contextlib.suppress(OrangeSMSError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._renew()
+                return
+        self._pause_ends_at = asyncio.get_running_loop().time() + _PAUSE
 
     async def _renew(self) -> AccessToken:
         try:

@@ -186,6 +186,62 @@ async def test_a_token_is_replaced_a_minute_before_its_end(orange, client, given
     assert (2 if used_for else 1) == orange.token.call_count
 
 
+@pytest.mark.parametrize("failure", [503, 401, "hangs"])
+async def test_a_token_whose_renewal_fails_is_used_to_its_end(orange, client, failure):
+    """
+    A queue sends on without a pause that is told, and asks again a few times, not with each
+    message.
+    """
+
+    asked = []
+
+    async def fails(_):
+        asked.append(failure)
+        if failure == "hangs":
+            await asyncio.Event().wait()
+        return answer(failure, error="invalid_client")
+
+    await client.ready()
+    orange.token.side_effect = fails
+    await asyncio.sleep(3541)
+    async with SendQueue(client) as queue:
+        for _ in range(35):
+            await queue.send(MESSAGE)
+            await asyncio.sleep(1)
+
+        assert queue.statistics().waiting_for is None
+    assert 35 == orange.send.call_count
+    assert 2 <= len(asked) <= 4
+
+
+async def test_a_renewal_that_failed_is_made_up_for(orange, client):
+    """
+    A quarter of a minute later, and then the new token is used.
+    """
+    orange.token.side_effect = [*tokens("first"), answer(503), *tokens("second")]
+    for pause in (3541, 1, 15):
+        await client.ready()
+        await asyncio.sleep(pause)
+    await client.send(MESSAGE)
+
+    assert 3 == orange.token.call_count
+    assert "Bearer second" == orange.send.calls.last.request.headers["Authorization"]
+
+
+async def test_a_token_that_ends_while_its_renewal_fails(orange, client):
+    """
+    Then the failure is told.
+    """
+    orange.token.side_effect = [*tokens("first"), answer(503), answer(503)]
+    await client.ready()
+    await asyncio.sleep(3541)
+    await client.ready()
+    await asyncio.sleep(60)
+
+    with pytest.raises(ServiceUnavailable):
+        await client.ready()
+
+
 async def test_an_attempt_uses_a_token_to_its_end(orange, client):
     """
     It has its slot already, and does not wait for another token as long as this one lives.
