@@ -6,6 +6,7 @@ import ssl
 
 import httpx
 import pytest
+from line import sms
 from orange import CREDENTIALS, EXPIRED, INVALID, MESSAGE, SENT, TOKEN, Orange, answer
 from samples import sample
 
@@ -16,6 +17,7 @@ from orange_sms_async import (
     NotSent,
     SendQueue,
     ServiceUnavailable,
+    Throttled,
     TokenExpired,
 )
 
@@ -240,6 +242,47 @@ async def test_a_token_that_ends_while_its_renewal_fails(orange, client):
 
     with pytest.raises(ServiceUnavailable):
         await client.ready()
+
+
+@pytest.mark.parametrize("life", [0.001, 1])
+async def test_no_more_than_fifty_tokens_a_minute(orange, client, life):
+    """
+    Where tokens end at once, or after a second, a queue goes on at the rate of tokens, and says
+    what it waits for.
+    """
+    loop = asyncio.get_running_loop()
+    asked, waited = [], set()
+
+    def gives(_):
+        asked.append(loop.time())
+        return answer(200, **TOKEN | {"expires_in": life})
+
+    orange.token.side_effect = gives
+    async with SendQueue(client) as queue:
+        for number in range(150):
+            await asyncio.sleep(1)
+            await queue.submit(sms(str(number)))
+            waited.add(queue.statistics().waiting_for)
+
+    assert 50 >= max(sum(first <= time < first + 60 for time in asked) for first in asked)
+    assert {None, "Orange"} == waited
+    assert 150 == orange.send.call_count
+
+
+async def test_the_fifty_first_token(orange, client):
+    """
+    It is refused here, at once and with the time to wait, and had after that.
+    """
+    orange.token.respond(json=TOKEN | {"expires_in": 0.1})
+    for _ in range(50):
+        await client.ready()
+        await asyncio.sleep(0.2)
+    with pytest.raises(Throttled, match="50 tokens within a minute: the next in 51 s"):
+        await client.ready()
+    await asyncio.sleep(51)
+    await client.ready()
+
+    assert 51 == orange.token.call_count
 
 
 async def test_an_attempt_uses_a_token_to_its_end(orange, client):
