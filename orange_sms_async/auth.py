@@ -2,13 +2,20 @@
 
 import asyncio
 import base64
+import contextlib
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
 import attrs
 
-from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.errors import OrangeSMSError, Throttled
+
+# Seconds that may pass over the renewal of a token that still lives, and until it is tried again.
+_PATIENCE, _PAUSE = 5.0, 15.0
+# Orange answers 429 to more than 50 token requests a minute. The second more is for their way.
+_MOST, _MINUTE = 50, 61.0
 
 
 @attrs.frozen
@@ -105,37 +112,67 @@ class SharedToken:
         self._lock = anyio.Lock()
         self._token: AccessToken | None = None
         self._failure: OrangeSMSError | None = None
+        self._pause_ends_at = -math.inf
+        self._asked_at = deque[float](maxlen=_MOST)
 
     async def get(self, margin: float = 0.0) -> AccessToken:
         """
-        Return a token that does not end within `margin` seconds.
+        Return a token that does not end within `margin` seconds, or one that lives if that fails.
+
+        A token whose renewal fails is used to its end, and its renewal tried again after a
+        pause.
 
         Args:
             margin: seconds.
 
         Raises:
+            Throttled: the next request would be the 51st in a minute; this says for how long.
             NotSent: none could be had now: ask again.
             Refused: Orange refuses the credentials or the application, and will refuse them again.
         """
-        if self._token and self._token.lives(margin):
-            return self._token
+        if token := self._usable(margin):
+            return token
         before = self._failure
         async with self._lock:
-            if self._token and self._token.lives(margin):
-                return self._token
+            if token := self._usable(margin):
+                return token
             # Whoever waited while a fetch failed shares its failure, or a thousand sends would
             # ask a dead endpoint a thousand times, one after the other.
             if self._failure and self._failure is not before:
                 raise self._failure.with_traceback(None)
-            return await self._renew()
+            if self._token and self._token.lives(0):
+                await self._renew_early()
+            return self._usable(0) or await self._renew()
+
+    def _usable(self, margin: float) -> AccessToken | None:
+        if asyncio.get_running_loop().time() < self._pause_ends_at:
+            margin = 0.0
+        return self._token if self._token and self._token.lives(margin) else None
+
+    async def _renew_early(self) -> None:
+        with contextlib.suppress(OrangeSMSError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._renew()
+                return
+        self._pause_ends_at = asyncio.get_running_loop().time() + _PAUSE
 
     async def _renew(self) -> AccessToken:
+        self._count()
         try:
             self._token = await self._fetch()
         except OrangeSMSError as error:
             self._failure = error
             raise
         return self._token
+
+    def _count(self) -> None:
+        """Note a request, or raise `Throttled`: who asks is not kept waiting without a word."""
+        now = asyncio.get_running_loop().time()
+        if self._asked_at and self._asked_at[-1] > now:  # another loop's clock, as in tests
+            self._asked_at.clear()
+        if len(self._asked_at) == _MOST and (wait := self._asked_at[0] + _MINUTE - now) > 0:
+            raise Throttled(f"{_MOST} tokens within a minute: the next in {math.ceil(wait)} s")
+        self._asked_at.append(now)
 
     def refused(self, token: AccessToken) -> None:
         """

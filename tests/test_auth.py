@@ -6,6 +6,7 @@ import ssl
 
 import httpx
 import pytest
+from line import sms
 from orange import CREDENTIALS, EXPIRED, INVALID, MESSAGE, SENT, TOKEN, Orange, answer
 from samples import sample
 
@@ -16,6 +17,7 @@ from orange_sms_async import (
     NotSent,
     SendQueue,
     ServiceUnavailable,
+    Throttled,
     TokenExpired,
 )
 
@@ -184,6 +186,103 @@ async def test_a_token_is_replaced_a_minute_before_its_end(orange, client, given
     await asyncio.sleep(1)
     await client.ready()
     assert (2 if used_for else 1) == orange.token.call_count
+
+
+@pytest.mark.parametrize("failure", [503, 401, "hangs"])
+async def test_a_token_whose_renewal_fails_is_used_to_its_end(orange, client, failure):
+    """
+    A queue sends on without a pause that is told, and asks again a few times, not with each
+    message.
+    """
+
+    asked = []
+
+    async def fails(_):
+        asked.append(failure)
+        if failure == "hangs":
+            await asyncio.Event().wait()
+        return answer(failure, error="invalid_client")
+
+    await client.ready()
+    orange.token.side_effect = fails
+    await asyncio.sleep(3541)
+    async with SendQueue(client) as queue:
+        for _ in range(35):
+            await queue.send(MESSAGE)
+            await asyncio.sleep(1)
+
+        assert queue.statistics().waiting_for is None
+    assert 35 == orange.send.call_count
+    assert 2 <= len(asked) <= 4
+
+
+async def test_a_renewal_that_failed_is_made_up_for(orange, client):
+    """
+    A quarter of a minute later, and then the new token is used.
+    """
+    orange.token.side_effect = [*tokens("first"), answer(503), *tokens("second")]
+    for pause in (3541, 1, 15):
+        await client.ready()
+        await asyncio.sleep(pause)
+    await client.send(MESSAGE)
+
+    assert 3 == orange.token.call_count
+    assert "Bearer second" == orange.send.calls.last.request.headers["Authorization"]
+
+
+async def test_a_token_that_ends_while_its_renewal_fails(orange, client):
+    """
+    Then the failure is told.
+    """
+    orange.token.side_effect = [*tokens("first"), answer(503), answer(503)]
+    await client.ready()
+    await asyncio.sleep(3541)
+    await client.ready()
+    await asyncio.sleep(60)
+
+    with pytest.raises(ServiceUnavailable):
+        await client.ready()
+
+
+@pytest.mark.parametrize("life", [0.001, 1])
+async def test_no_more_than_fifty_tokens_a_minute(orange, client, life):
+    """
+    Where tokens end at once, or after a second, a queue goes on at the rate of tokens, and says
+    what it waits for.
+    """
+    loop = asyncio.get_running_loop()
+    asked, waited = [], set()
+
+    def gives(_):
+        asked.append(loop.time())
+        return answer(200, **TOKEN | {"expires_in": life})
+
+    orange.token.side_effect = gives
+    async with SendQueue(client) as queue:
+        for number in range(150):
+            await asyncio.sleep(1)
+            await queue.submit(sms(str(number)))
+            waited.add(queue.statistics().waiting_for)
+
+    assert 50 >= max(sum(first <= time < first + 60 for time in asked) for first in asked)
+    assert {None, "Orange"} == waited
+    assert 150 == orange.send.call_count
+
+
+async def test_the_fifty_first_token(orange, client):
+    """
+    It is refused here, at once and with the time to wait, and had after that.
+    """
+    orange.token.respond(json=TOKEN | {"expires_in": 0.1})
+    for _ in range(50):
+        await client.ready()
+        await asyncio.sleep(0.2)
+    with pytest.raises(Throttled, match="50 tokens within a minute: the next in 51 s"):
+        await client.ready()
+    await asyncio.sleep(51)
+    await client.ready()
+
+    assert 51 == orange.token.call_count
 
 
 async def test_an_attempt_uses_a_token_to_its_end(orange, client):

@@ -122,6 +122,40 @@ async def test_a_certificate_of_nobody_known(engine, tls):
     assert not stranger.heads
 
 
+CONNECTS = {
+    "drops it": b"",
+    "says half": b"HTTP/1.1 200 Conn",
+    "garbles it": b"+OK Gpop ready\r\n\r\n",
+    "takes it and speaks no TLS": b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n",
+    **{
+        status: answer(status, Location=URL)
+        for status in ("201 Created", "401 No", "407 Who", "429 Too many", "502 Bad")
+    },
+}
+
+
+@pytest.mark.parametrize("said", CONNECTS)
+async def test_a_proxy_that_does_not_connect(monkeypatch, engine, said):
+    """
+    Whatever it says to CONNECT, nothing of the message left.
+    """
+
+    async def proxy(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CONNECTS[said])
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(proxy, "127.0.0.1") as listening:
+        port = listening.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        async with Client(CREDENTIALS, base_url="https://orange.test", engine=engine) as client:
+            client._token._token = await _token()
+            with pytest.raises(ConnectionFailed, match="no connection to"):
+                await client.attempt(MESSAGE)
+
+
 # -- it may have left -----------------------------------------------------------------------------
 
 BROKEN = {
