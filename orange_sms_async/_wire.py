@@ -1,9 +1,10 @@
 """Orange's JSON to and from our values, and an answer to an error; no I/O, no clock."""
 
+import contextlib
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -38,12 +39,12 @@ class Answer:
     An HTTP answer, whoever carried it.
 
     Attributes:
-        headers: names are looked up in lower case.
+        headers: names are looked up in lower case; not shown, as they may repeat what was sent.
         body: unpacked; empty also where only the head of the answer came.
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
 
     @property
@@ -161,17 +162,20 @@ def access_token(answer: Answer) -> tuple[str, float]:
     Raises:
         ConnectionFailed: the answer is no token.
     """
-    try:
-        body = answer.json()
-        # "3600" on all of Orange's pages, the number 3600 in a capture.
-        lifetime = float(body.get("expires_in") or 0)
-        return _visible(body["access_token"]), lifetime if lifetime > 0 else math.inf
-    except _UNREADABLE:
-        raise ConnectionFailed(
-            "the token endpoint gave no readable answer",
-            status_code=answer.status,
-            request_id=answer.request_id,
-        ) from None
+    with contextlib.suppress(*_UNREADABLE):
+        return _token(answer.json())
+    # Out here, no frame that is raised through holds what the answer did.
+    raise ConnectionFailed(
+        "the token endpoint gave no readable answer",
+        status_code=answer.status,
+        request_id=answer.request_id,
+    )
+
+
+def _token(body: Any) -> tuple[str, float]:
+    # "3600" on all of Orange's pages, the number 3600 in a capture.
+    lifetime = float(body.get("expires_in") or 0)
+    return _visible(body["access_token"]), lifetime if lifetime > 0 else math.inf
 
 
 def _visible(token: str) -> str:
@@ -209,14 +213,13 @@ def _flat_statistics(body: Any) -> list[dict[str, Any]]:
 
 
 def _read(answer: Answer, type_: type[_T], rows: Callable[[Any], Any]) -> _T:
-    try:
+    with contextlib.suppress(*_UNREADABLE):
         return _converter.structure(rows(_parse(answer.body, Decimal)), type_)
-    except _UNREADABLE:
-        raise ConnectionFailed(
-            "Orange's answer cannot be read",
-            status_code=answer.status,
-            request_id=answer.request_id,
-        ) from None
+    raise ConnectionFailed(
+        "Orange's answer cannot be read",
+        status_code=answer.status,
+        request_id=answer.request_id,
+    )
 
 
 def decode_receipt(body: bytes | str | Mapping[str, Any]) -> DeliveryReceipt:
@@ -256,6 +259,20 @@ def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
     return body if isinstance(body, Mapping) else _parse(body, Decimal)
 
 
+class Private:
+    """
+    What a request held and an error must not repeat, should Orange echo it.
+
+    A value whose repr shows nothing: what reports errors often sends the locals of each frame.
+    """
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+
+_NOTHING = Private()
+
+
 # -- errors -------------------------------------------------------------------------------------
 
 # Orange's own codes say more than the status: 403 alone is "blocked", "too fast" and "no units".
@@ -277,7 +294,7 @@ def refusal(
     *,
     repeatable: bool = False,
     fresh_token: bool = False,
-    private: Collection[str] = (),
+    private: Private = _NOTHING,
 ) -> OrangeSMSError:
     """
     Say what an answer means that is not the one hoped for.
@@ -311,7 +328,7 @@ _NO_TOKEN: dict[tuple[int, int | str | None], type[OrangeSMSError]] = {
 }
 
 
-def token_refusal(answer: Answer, *, private: Collection[str] = ()) -> OrangeSMSError:
+def token_refusal(answer: Answer, *, private: Private = _NOTHING) -> OrangeSMSError:
     """
     Say what it means that the token endpoint gave no token.
 
@@ -371,7 +388,7 @@ def _error(
     answer: Answer,
     code: int | str | None,
     reason: str,
-    private: Collection[str],
+    private: Private,
 ) -> OrangeSMSError:
     reason = _without(private, reason)
     if str(code) != _without(private, str(code)):
@@ -388,8 +405,8 @@ def _error(
     return error
 
 
-def _without(private: Collection[str], reason: str) -> str:
-    for secret in private:
+def _without(private: Private, reason: str) -> str:
+    for secret in private.words:
         # Three characters are no secret, and to strike them out would leave nothing to read.
         if len(secret) > 3:
             for echo in (secret, json.dumps(secret)[1:-1]):

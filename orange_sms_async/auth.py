@@ -51,22 +51,26 @@ class ClientCredentials:
         Raises:
             ValueError: it is not of that form; the error does not show it.
         """
-        scheme, _, encoded = header.strip().partition(" ")
-        try:
-            decoded = base64.b64decode(encoded, validate=True).decode()
-        except ValueError:
-            decoded = ""
-        id_, colon, secret = decoded.partition(":")
-        if scheme.lower() != "basic" or not colon:
+        if (pair := _pair(header)) is None:
+            del header  # or a report of the error would show it
             raise ValueError(
                 'client credentials: the header is "Basic " and the base64 of id:secret'
             )
-        return cls(id_, secret)
+        return cls(*pair)
 
     @property
     def header(self) -> str:
         """The same as an Authorization header: as secret as the secret."""
         return "Basic " + base64.b64encode(f"{self.id}:{self.secret}".encode()).decode()
+
+
+def _pair(header: str) -> tuple[str, str] | None:
+    scheme, _, encoded = header.strip().partition(" ")
+    try:
+        id_, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (id_, secret) if colon and scheme.lower() == "basic" else None
 
 
 @attrs.define(eq=False)

@@ -89,14 +89,9 @@ class Client:
         Raises:
             ValueError: names the variable that is missing or wrong.
         """
-        env = {
-            name.removeprefix(_ENVIRONMENT): value
-            for name, value in os.environ.items()
-            if name.startswith(_ENVIRONMENT) and value
-        }
-        credentials = _credentials(env)
+        credentials = _credentials()
         try:
-            return cls(credentials, base_url=env.get("BASE_URL", _BASE_URL), rate=rate)
+            return cls(credentials, base_url=_variable("BASE_URL") or _BASE_URL, rate=rate)
         except ValueError as error:
             raise ValueError(f"{_ENVIRONMENT}BASE_URL: {error}") from None
 
@@ -156,7 +151,7 @@ class Client:
         if answer.status == 201:
             token.proven = True
             return _wire.sent_message(answer)
-        private = (message.text, message.to.removeprefix("+"), token.value)
+        private = _wire.Private(message.text, message.to.removeprefix("+"), token.value)
         raise self._refusal(answer, token, private=private, repeatable=False)
 
     async def send(self, message: OutboundMessage) -> SentMessage:
@@ -238,14 +233,14 @@ class Client:
         if answer.status == 200:
             token.proven = True
             return answer
-        raise self._refusal(answer, token, private=(token.value,), repeatable=True)
+        raise self._refusal(answer, token, private=_wire.Private(token.value), repeatable=True)
 
     def _refusal(
         self,
         answer: _wire.Answer,
         token: AccessToken,
         *,
-        private: tuple[str, ...],
+        private: _wire.Private,
         repeatable: bool,
     ) -> OrangeSMSError:
         error = _wire.refusal(
@@ -258,13 +253,20 @@ class Client:
         return error
 
     async def _fetch_token(self) -> AccessToken:
-        headers = _headers(self._credentials.header, "application/x-www-form-urlencoded")
-        form = b"grant_type=client_credentials"
-        answer = await self._request(Exchange("POST", "/oauth/v3/token", headers, form))
+        exchange = Exchange(
+            "POST",
+            "/oauth/v3/token",
+            _headers(self._credentials.header, "application/x-www-form-urlencoded"),
+            b"grant_type=client_credentials",
+        )
+        answer = await self._request(exchange)
         if answer.status == 200:
             return AccessToken(*_wire.access_token(answer))
-        _, _, basic = self._credentials.header.partition(" ")
-        private = (self._credentials.id, self._credentials.secret, basic)
+        private = _wire.Private(
+            self._credentials.id,
+            self._credentials.secret,
+            self._credentials.header.removeprefix("Basic "),
+        )
         raise _wire.token_refusal(answer, private=private)
 
     async def _request(
@@ -276,22 +278,37 @@ class Client:
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._engine.carry(exchange)
-        except Exception as error:  # of any class: how far the exchange came says more
+        except Exception as error:  # noqa: BLE001 -- how far the exchange came says more than its class
             # What came before the line broke still counts where no body is needed to read it.
             if exchange.head and exchange.head.status in (201, 401, 429):
                 return exchange.head
-            failed = lost if exchange.left else ConnectionFailed
-            if isinstance(error, TimeoutError):
-                raise failed("no answer in time") from None
-            if exchange.body and not exchange.left:
-                raise ConnectionFailed(f"no connection to {self._base_url}") from error
-            if isinstance(error, AnswerTooLong):
-                raise failed("the answer is longer than 1 MiB") from None
-            # Not its own words: they may hold what the server sent, and so what we sent.
-            words = (
-                "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
-            )
-            raise failed(f"{words} ({type(error).__name__})") from None
+            failure = self._failure(exchange, error, lost)
+        # Out here, it brings along no frames of an HTTP library, which hold all that was sent.
+        raise failure
+
+    def _failure(
+        self, exchange: Exchange, error: Exception, lost: type[OrangeSMSError]
+    ) -> OrangeSMSError:
+        failed = lost if exchange.left else ConnectionFailed
+        if isinstance(error, TimeoutError):
+            return failed("no answer in time")
+        if exchange.body and not exchange.left:
+            failure = ConnectionFailed(f"no connection to {self._base_url}")
+            failure.__cause__ = _without_frames(error)
+            return failure
+        if isinstance(error, AnswerTooLong):
+            return failed("the answer is longer than 1 MiB")
+        # Not its own words: they may hold what the server sent, and so what we sent.
+        words = "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
+        return failed(f"{words} ({type(error).__name__})")
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    below: BaseException | None = error
+    while below is not None:
+        below.__traceback__ = None
+        below = below.__cause__ or below.__context__
+    return error
 
 
 def _headers(authorization: str, content_type: str | None = None) -> dict[str, str]:
@@ -323,13 +340,17 @@ def _checked(base_url: str) -> str:
     return base_url
 
 
-def _credentials(env: Mapping[str, str]) -> ClientCredentials:
-    if header := env.get("AUTHORIZATION"):
+def _variable(name: str) -> str | None:
+    return os.environ.get(_ENVIRONMENT + name)
+
+
+def _credentials() -> ClientCredentials:
+    if _variable("AUTHORIZATION"):
         try:
-            return ClientCredentials.from_header(header)
+            return ClientCredentials.from_header(_variable("AUTHORIZATION") or "")
         except ValueError as error:
             raise ValueError(f"{_ENVIRONMENT}AUTHORIZATION: {error}") from None
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
-        if name not in env:
+        if not _variable(name):
             raise ValueError(f"{_ENVIRONMENT}{name} is not set, nor {_ENVIRONMENT}AUTHORIZATION")
-    return ClientCredentials(env["CLIENT_ID"], env["CLIENT_SECRET"])
+    return ClientCredentials(_variable("CLIENT_ID") or "", _variable("CLIENT_SECRET") or "")

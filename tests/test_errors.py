@@ -165,7 +165,7 @@ def test_what_was_sent_is_struck_out(repeated, private, said):
     """
     Should Orange repeat it, as JSON too; but three letters are no secret and in many words.
     """
-    error = _wire.refusal(answer(403, e3("POL0001", repeated)), private=(private,))
+    error = _wire.refusal(answer(403, e3("POL0001", repeated)), private=_wire.Private(private))
 
     assert isinstance(error, ContractRefused)
     assert said == error.reason

@@ -79,7 +79,7 @@ class HttpxEngine:
         body = None
         if exchange.body is not None:
             headers.append((b"Content-Length", str(len(exchange.body)).encode()))
-            body = _leaving(exchange, exchange.body, line.socket)
+            body = _leaving(exchange, line.socket)
         request: httpx.Request = self._request(
             exchange.method,
             blank.url,
@@ -116,9 +116,9 @@ class _Line:
             await stream.aclose()
 
 
-async def _leaving(exchange: Exchange, body: bytes, line: Socket | None) -> AsyncIterator[bytes]:
+async def _leaving(exchange: Exchange, line: Socket | None) -> AsyncIterator[bytes]:
     exchange.leaves(line)
-    yield body
+    yield cast("bytes", exchange.body)
 
 
 async def _answer(line: _Line, request: "httpx.Request", exchange: Exchange) -> Answer:
