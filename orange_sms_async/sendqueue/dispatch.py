@@ -114,23 +114,32 @@ class Dispatch:
 
     def start(self) -> None:
         """Begin to send."""
-        # A task of its own opens and closes the task group: a queue's __aenter__ and __aexit__ may
-        # run in different tasks (pytest's fixtures do so), and a group does not survive that.
+        # A task of its own owns the requests: a queue's __aenter__ and __aexit__ may run in
+        # different tasks (pytest's fixtures do so).
         self._running = self._loop.create_task(self._run(), name="orange-sms queue")
 
     async def _run(self) -> None:
         try:
-            # asyncio's own: anyio's takes five times as long to start a task.
-            async with asyncio.TaskGroup() as self._group:
-                with self._pacing:
-                    await self._pace()
+            with self._pacing:
+                await self._pace()
         finally:
             self.stop()
             try:
                 with anyio.CancelScope(shield=True):
+                    await self._requests_over()
                     await self._outbox.aclose()
             finally:
                 self._watch.end()
+
+    async def _requests_over(self) -> None:
+        # Not a task group, which takes a turn of the loop more for each message. One that was
+        # cancelled before it began stays in the set.
+        while pending := [request for request in self._requests if not request.done()]:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError:
+                for request in pending:
+                    request.cancel()
 
     def stop(self, cause: BaseException | None = None, why: str | None = None) -> None:
         """Claim nothing more; what is on the wire finishes."""
@@ -212,7 +221,8 @@ class Dispatch:
                 leaving.over()
                 self._workers.release()
         if claim is not None:
-            self._requests.add(self._group.create_task(self._request(claim, slot, leaving)))
+            request = self._request(claim, slot, leaving)
+            self._requests.add(self._loop.create_task(request))
 
     async def _claim(self) -> Claim | None:
         while not self._watch.stopped and (claim := await self._outbox.claim(self._now())):
@@ -247,7 +257,12 @@ class Dispatch:
             leaving.over()
             if cut:
                 outcome = unknown(claim.reference, "the request was cut while it was on the wire")
-            await (self._settle(claim, outcome) if outcome else self._put_back(claim, again=again))
+            try:
+                await (
+                    self._settle(claim, outcome) if outcome else self._put_back(claim, again=again)
+                )
+            except Exception as error:  # noqa: BLE001 -- an outbox of somebody's may raise anything
+                self.stop(error)
             self._workers.release()
             # Not in a callback, which costs a turn of the loop for each message.
             self._requests.discard(cast("asyncio.Task[None]", asyncio.current_task()))
