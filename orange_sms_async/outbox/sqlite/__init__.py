@@ -15,7 +15,7 @@ from pathlib import Path
 from orange_sms_async.errors import InvalidMessage, OutboxUnusable
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
-from orange_sms_async.outbox.sqlite import openings, received, settling, statements
+from orange_sms_async.outbox.sqlite import database, openings, received, settling, statements
 from orange_sms_async.outbox.sqlite.commits import Commits
 from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
@@ -64,6 +64,7 @@ class SqliteOutbox:
         self._file.check = lambda _: None
         await self._file.open()
         try:
+            await self._file.write(self._look_for_damage)
             self.sent_lately = await self._file.write(
                 lambda db: openings.begin(db, self._owner, now)
             )
@@ -79,10 +80,18 @@ class SqliteOutbox:
         ago = asyncio.get_running_loop().time() - self._left if self._left is not None else None
         left_at = None if ago is None else time.time() - ago
         with contextlib.suppress(OutboxUnusable):  # not open, and so nothing is at its end
-            ending = self._file.write(lambda db: openings.end(db, left_at))
-            # What cannot be written is no clean end, as the next one to open it will see.
+            ending = self._file.write(lambda db: self._end(db, left_at))
+            # What is damaged, or cannot be written, is no clean end: the next one sees that.
             ending.add_done_callback(asyncio.Future.exception)
         await self._file.aclose()
+
+    def _end(self, db: sqlite3.Connection, left_at: float | None) -> None:
+        if not self._file.damaged:
+            openings.end(db, left_at)
+
+    def _look_for_damage(self, db: sqlite3.Connection) -> None:
+        if not openings.ended(db):
+            database.repair(db, self.path)
 
     def _check_owner(self, db: sqlite3.Connection) -> None:
         if not openings.has(db, self._owner):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from orange_sms_async.outbox.sqlite import database
-from orange_sms_async.outbox.sqlite.database import Format
+from orange_sms_async.outbox.sqlite.database import DamagedError, Format
 
 _T = TypeVar("_T")
 Operation = Callable[[sqlite3.Connection], _T]
@@ -28,6 +28,7 @@ class Commits:
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Future[list[Any]] | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self.damaged = False  # whether damage has shown since it was opened
         # Done first in every transaction.
         self.check: Operation[None] = lambda _: None
 
@@ -41,6 +42,7 @@ class Commits:
             thread.shutdown(wait=False)
             raise
         self._thread = thread
+        self.damaged = False
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -127,6 +129,7 @@ class Commits:
         return results
 
     def _shown(self, error: Exception) -> Exception:
-        if not isinstance(error, sqlite3.Error):
+        self.damaged = self.damaged or database.is_damage(error)
+        if not isinstance(error, sqlite3.Error | DamagedError):
             return error
         return self._kind.unusable(self._path, database.explained(error, self._kind))

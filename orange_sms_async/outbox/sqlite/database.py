@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import logging
+import math
 import os
 import sqlite3
 import time
@@ -78,7 +80,7 @@ CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
 INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
 """
 
-_OURS = {
+_OURS: dict[int | None, str] = {
     sqlite3.SQLITE_BUSY: "held by another process",
     sqlite3.SQLITE_CANTOPEN: "unable to open the file, or to write beside it",
     sqlite3.SQLITE_FULL: "the disk is full",
@@ -104,6 +106,16 @@ CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
 CREATE INDEX forgettable ON message (finished_at)
     WHERE finished_at IS NOT NULL AND state <> 'unknown';
 """
+
+_LOOK = 1.0  # seconds to look for damage: a person waits, and so do the messages
+_log = logging.getLogger(__name__)
+
+
+class DamagedError(Exception):
+    """The file contradicts itself; says what to do, and nothing of a row."""
+
+
+MISFIT = "damaged: an index and its messages contradict each other; opened again, it is mended"
 
 
 @attrs.frozen
@@ -285,25 +297,59 @@ def _begin_log(db: sqlite3.Connection) -> None:
             return
 
 
+def repair(db: sqlite3.Connection, path: Path) -> None:
+    """
+    Look for damage, for a second at most; rebuild indexes that do not fit what they are of.
+
+    Raises:
+        DamagedError: it is not in the indexes alone.
+    """
+    if _sound(db, _LOOK):
+        return
+    db.execute("REINDEX")
+    if not _sound(db, math.inf):
+        raise DamagedError("damaged, and not only its indexes: put a backup in its place")
+    _log.warning("outbox %s: its indexes were damaged and have been rebuilt; check the disk", path)
+
+
+def _sound(db: sqlite3.Connection, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    db.set_progress_handler(lambda: time.monotonic() > until, 10_000)
+    try:
+        return db.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
+    except sqlite3.OperationalError as error:
+        if _code(error) == sqlite3.SQLITE_INTERRUPT:
+            return True  # as far as there was time to look
+        raise
+    finally:
+        db.set_progress_handler(None, 0)
+
+
 def empty_log(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def explained(error: sqlite3.Error, kind: Format) -> str:
+def is_damage(error: Exception) -> bool:
+    return isinstance(error, DamagedError) or (
+        isinstance(error, sqlite3.Error) and (_code(error) is None or _code(error) in _DAMAGE)
+    )
+
+
+def explained(error: Exception, kind: Format) -> str:
     """
     Say what SQLite found, in our words: its own can quote a row, and so a number or a text.
 
     For the same reason it is raised `from None`.
     """
-    code = _code(error)
-    if code in _OURS:
-        return _OURS[code]
-    if code is None or code in _DAMAGE:
+    if isinstance(error, DamagedError):
+        return str(error)
+    if is_damage(error):
         return f"not {kind.name}, or damaged"
-    return f"SQLite failed with {error.sqlite_errorname}"
+    name: str = getattr(error, "sqlite_errorname", "")
+    return _OURS.get(_code(error), f"SQLite failed with {name}")
 
 
-def _code(error: sqlite3.Error) -> int | None:
+def _code(error: Exception) -> int | None:
     # What Python's module finds by itself has none. Above the lowest byte is a finer reason.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code if code is None else code & 0xFF

@@ -15,6 +15,11 @@ def begin(db: sqlite3.Connection, owner: str, now: float) -> bool:
     return left_at is not None and left_at > now - 1
 
 
+def ended(db: sqlite3.Connection) -> bool:
+    """Tell whether the last opening came to a clean end."""
+    return bool(db.execute("SELECT ended FROM opening").fetchone()[0])
+
+
 def has(db: sqlite3.Connection, owner: str) -> bool:
     """Tell whether nobody has opened the file after this owner, whatever became of its locks."""
     row = db.execute("SELECT owner FROM opening").fetchone()

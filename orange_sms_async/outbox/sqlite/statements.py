@@ -13,6 +13,7 @@ from orange_sms_async import errors
 from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnknown
 from orange_sms_async.messages import OutboundMessage, ResourceId, kept
 from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox.sqlite.database import MISFIT, DamagedError
 from orange_sms_async.outbox.sqlite.received import storable
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
@@ -132,17 +133,23 @@ def claim(db: sqlite3.Connection, owner: str, now: float) -> Claim | None:
     db.execute(
         "UPDATE message SET state = 'queued' WHERE state = 'scheduled' AND not_before <= ?", (now,)
     )
-    # Of a message sent again, the first receipt that may be its own came after the first attempt.
+    ready = db.execute(
+        "SELECT id FROM message WHERE state = 'queued' ORDER BY priority, id LIMIT 1"
+    ).fetchone()
+    if ready is None:
+        return None
+    # An index told which: the row itself says whether it is so. Of a message sent again, the first
+    # receipt that may be its own came after the first attempt.
     row = db.execute(
-        "UPDATE message SET state = 'sending', claimed_by = ?1, attempt = attempt + 1, "
-        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?2) WHERE id = "
-        "(SELECT id FROM message WHERE state = 'queued' ORDER BY priority, id LIMIT 1) "
+        "UPDATE message NOT INDEXED SET state = 'sending', claimed_by = ?1, attempt = attempt + 1, "
+        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?2) "
+        "WHERE id = ?3 AND state = 'queued' AND finished_at IS NULL "
         "RETURNING attempt, priority, not_before, expires_at, on_unknown, recipient, text, "
         "sender_name, sender_address, on_net, reference",
-        (owner, now),
+        (owner, now, *ready),
     ).fetchone()
     if row is None:
-        return None
+        raise DamagedError(MISFIT)
     attempt, priority, not_before, expires_at, on_unknown, to, text, name, address, on, ref = row
     message = kept(
         to, text, sender_name=name, sender_address=address, on_net=bool(on), reference=ref
@@ -177,7 +184,7 @@ def held_in(db: sqlite3.Connection, claim: Claim) -> State | None:
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:
     error = outcome.error
-    db.execute(
+    done = db.execute(
         "UPDATE message SET state = ?, resource_id = ?, error = ?, reason = ?, details = ?, "
         "finished_at = ?, settled_by = NULL WHERE reference = ?",
         (
@@ -190,6 +197,8 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:
             outcome.reference,
         ),
     )
+    if done.rowcount != 1:
+        raise DamagedError(MISFIT)
 
 
 def _details(error: OrangeSMSError) -> str:
