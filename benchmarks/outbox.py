@@ -170,9 +170,9 @@ async def a_million(path: Path) -> list[list[object]]:
 async def timed_take(outbox: SqliteOutbox) -> float:
     start = time.perf_counter()
     await outbox.ready_at()
-    entry = await outbox.take(time.time())
+    claim = await outbox.claim(time.time())
     seconds = time.perf_counter() - start
-    check(entry is not None and entry.state is State.SENDING, "one was taken")
+    check(claim is not None, "one was taken")
     return seconds
 
 

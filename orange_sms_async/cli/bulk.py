@@ -133,7 +133,7 @@ def bulk(
     check_sender_name(sender_name)
     if dry_run:
         _dry_run(file, sender_name, rate, max_units, outbox, debug=debug)
-    kept_in = SqliteOutbox(outbox) if outbox else None
+    kept_in = _kept_in(outbox)
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
@@ -168,6 +168,13 @@ def bulk(
     if trouble:
         stop_with(trouble)
     raise typer.Exit(campaign.exit_code)
+
+
+def _kept_in(path: Path | None) -> SqliteOutbox | None:
+    try:
+        return SqliteOutbox(path) if path else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--outbox") from None
 
 
 async def send_rows(

@@ -118,8 +118,11 @@ class MemoryOutbox:
 
     def _claimed(self, claim: Claim) -> _Held | None:
         held = self._held.get(claim.reference)
-        holds = held and held.state is State.SENDING and held.attempt == claim.attempt
-        return held if holds and claim.owner == _OWNER else None
+        if held is None or held.state is not State.SENDING or claim.owner != _OWNER:
+            return None
+        # By identity: the reference may have been added anew since.
+        same = held.entry is claim.entry and held.attempt == claim.attempt
+        return held if same else None
 
     def _finish(self, held: _Held, outcome: Outcome) -> None:
         del self._held[outcome.reference]
