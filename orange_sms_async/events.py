@@ -121,6 +121,8 @@ class WaitingFor(enum.StrEnum):
     """Orange is over capacity, or refuses more requests for now."""
     RATE = "rate"
     """Orange refuses one request after the other as one too many."""
+    CLOCK = "clock"
+    """The clock was set back, and what is for later waits until it is there again."""
     DATABASE = "database"
     """The outbox cannot be read or written."""
     TURN = "turn"

@@ -109,6 +109,7 @@ class Dispatch:
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._backoff = Backoff()
         self._refused_in_a_row = 0
+        self._latest = 0.0  # that the wall clock has shown here
 
     # -- beginning and ending -------------------------------------------------------------------
 
@@ -178,15 +179,22 @@ class Dispatch:
         while True:
             self.arrived.clear()
             ready_at = await self._outbox.ready_at()
-            if ready_at is not None and ready_at <= self._now():
+            now = self._now()
+            if ready_at is not None and ready_at <= now:
                 return
-            if not self._requests:
-                self._watch.goes_on()  # nothing is there that could leave
+            self._say_what_for(ready_at, now)
             if ready_at is None:
                 await self.arrived.wait()
             else:
-                with anyio.move_on_after(min(ready_at - self._now(), STEP)):
+                with anyio.move_on_after(min(ready_at - now, STEP)):
                     await self.arrived.wait()
+
+    def _say_what_for(self, ready_at: float | None, now: float) -> None:
+        self._latest = max(self._latest, now)
+        if ready_at is not None and now < self._latest - 1:
+            self._watch.waits_for(WaitingFor.CLOCK)
+        elif not self._requests:
+            self._watch.goes_on()  # nothing is there that could leave
 
     async def _slot(self) -> float:
         while True:

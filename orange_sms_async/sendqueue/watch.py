@@ -24,6 +24,7 @@ _WORDS = {
     WaitingFor.LINE: "no connection to Orange",
     WaitingFor.ORANGE: "Orange is over capacity or gives no token",
     WaitingFor.RATE: "Orange refuses one request after the other as one too many",
+    WaitingFor.CLOCK: "the clock was set back, and what is for later waits for it",
     WaitingFor.DATABASE: "the outbox cannot be read or written",
     WaitingFor.TURN: "another process has the turn to send",
 }

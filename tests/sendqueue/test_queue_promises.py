@@ -10,6 +10,7 @@ from line import Line, named, sms
 
 from orange_sms_async import MessageExpired, OutcomeUnknown, ResourceId, SendQueue, SqliteOutbox
 from orange_sms_async.clock import JumpingClock
+from orange_sms_async.events import WaitingFor
 
 
 async def test_submitting_from_another_loop_is_refused_before_anything_is_admitted(line):
@@ -104,6 +105,27 @@ def test_a_clock_put_forward_is_noticed_within_seconds(path):
         await asyncio.wait_for(future, 15)
 
     on(clock, path, use)
+
+
+def test_a_clock_put_back_is_what_a_queue_waits_for(path, caplog):
+    """
+    An operator who has only the log, or only the statistics, can say so.
+    """
+    clock, seen = JumpingClock(), []
+
+    async def use(queue: SendQueue) -> None:
+        future = await queue.submit(named("a"), not_before=date(clock, minutes=5))
+        await asyncio.sleep(1)
+        clock.step(-7_200)
+        await asyncio.sleep(30)
+        seen.append(queue.statistics().waiting_for)
+        await future
+        seen.append(queue.statistics().waiting_for)
+
+    on(clock, path, use)
+
+    assert [WaitingFor.CLOCK, None] == seen
+    assert 1 == sum("the clock was set back" in message for message in caplog.messages)
 
 
 async def cancelled(_: object) -> None:
