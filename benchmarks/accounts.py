@@ -2,11 +2,15 @@
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -109,16 +113,32 @@ def measure(case: Case, core: int, address: str, seconds: float) -> Result:
     return asyncio.run(accounts(case, address, seconds))
 
 
+@contextlib.contextmanager
+def burning(wanted: bool) -> Iterator[None]:
+    """Have another process use all of a core that it can get, while the block lasts."""
+    if not wanted:
+        yield
+        return
+    burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        burner.kill()
+        burner.wait()
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=100.0)
-    seconds = options.parse_args().seconds
+    options.add_argument("--burning", action="store_true", help="beside a busy process")
+    chosen = options.parse_args()
+    seconds: float = chosen.seconds
     settle = 0.6 * seconds
     wanted = {(1, 5): 0.98, (50, 5): 0.98, (1, 20): 0.98, (1, 50): 0.97, (1, 500): 0.95}
     cases = [Case(*each, share, settle) for each, share in wanted.items()]
     first, *_, last = sorted(os.sched_getaffinity(0))
     cores = [last, first, last, last, last]
-    with Quick() as server, ProcessPoolExecutor(len(cases)) as pool:
+    with Quick() as server, ProcessPoolExecutor(len(cases)) as pool, burning(chosen.burning):
         measured = partial(measure, address=server.address, seconds=seconds)
         results = dict(zip(cases, pool.map(measured, cases, cores), strict=True))
     show(results, settle)

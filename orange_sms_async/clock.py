@@ -3,6 +3,7 @@
 import asyncio
 import math
 import selectors
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar, TypeVarTuple
@@ -25,6 +26,7 @@ class JumpingClock:
 
     def __init__(self) -> None:
         self._now = 0.0
+        self._epoch = time.time()
 
     def time(self) -> float:
         """Tell the seconds that have passed, as the loop's own `time` does."""
@@ -32,6 +34,14 @@ class JumpingClock:
         # "in 1e-17 s" for ever, and a limiter that waits for it turns in a circle.
         self._now += 1e-9 if self._now < _FEW_DIGITS else math.ulp(self._now)
         return self._now
+
+    def wall_time(self) -> float:
+        """Tell the seconds since 1970: those at the beginning, and what has passed since."""
+        return self._epoch + self._now
+
+    def step(self, seconds: float) -> None:
+        """Step the wall clock alone, as somebody who sets it does; negative puts it back."""
+        self._epoch += seconds
 
     def jump(self, seconds: float) -> None:
         """
@@ -71,6 +81,9 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._clock.time()
+
+    def wall_time(self) -> float:
+        return self._clock.wall_time()
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts

@@ -1,7 +1,8 @@
 """What is sent: a message, and what Orange answers when it takes it."""
 
+import os
 import re
-import uuid
+from functools import lru_cache
 from typing import NewType
 
 import attrs
@@ -19,9 +20,15 @@ def mask(number: str) -> str:
     return f"{digits[:4]}******{digits[-2:]}" if len(digits) >= 10 else "******"
 
 
+# Looked up in re's own cache, each costs as much again.
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
+_SENDER_ADDRESS = re.compile(r"tel:\+[0-9]{3,15}")
+
+
 def _check_number(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
     # E.164: at most fifteen digits with the calling code; none begins with 0.
-    if not isinstance(value, str) or not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         raise InvalidMessage(
             f"{attribute.name}: a number in international form (E.164) is + and 7 to 15 digits, "
             "as in +225 and the ten digits of a number in Côte d'Ivoire"
@@ -42,7 +49,7 @@ def _check_sender_name(_: object, attribute: "attrs.Attribute[str]", value: obje
     # -- Orange, Getting started, 3.2
     if value is None:
         return
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9 ]{1,11}", value):
+    if not isinstance(value, str) or not _SENDER_NAME.fullmatch(value):
         raise InvalidMessage(
             f"{attribute.name}: 1 to 11 letters (without accents), digits or spaces"
         )
@@ -52,14 +59,15 @@ def _check_sender_address(
     message: "OutboundMessage", _: "attrs.Attribute[str | None]", value: object
 ) -> None:
     if value is None:
-        _country_sender(message.to)
-    elif not isinstance(value, str) or not re.fullmatch(r"tel:\+[0-9]{3,15}", value):
+        _country_sender(message.to[:4])
+    elif not isinstance(value, str) or not _SENDER_ADDRESS.fullmatch(value):
         raise InvalidMessage("sender_address: tel:+ and 3 to 15 digits, as in tel:+2250000")
 
 
-def _country_sender(to: str) -> str:
+@lru_cache(maxsize=64)  # it is asked for several times a message
+def _country_sender(prefix: str) -> str:
     try:
-        return Country.from_number(to).sender_address
+        return Country.from_number(prefix).sender_address
     except LookupError:
         raise InvalidMessage(
             "to: not in one of the 13 countries Orange sends to; "
@@ -101,13 +109,13 @@ class OutboundMessage:
     )
     on_net: bool = attrs.field(default=False, kw_only=True)
     reference: str = attrs.field(
-        factory=lambda: uuid.uuid4().hex, kw_only=True, validator=_check_text
+        factory=lambda: os.urandom(16).hex(), kw_only=True, validator=_check_text
     )
 
     @property
     def sender_address(self) -> str:
         """The address it is sent from."""
-        return self._sender_address or _country_sender(self.to)
+        return self._sender_address or _country_sender(self.to[:4])
 
 
 def kept(

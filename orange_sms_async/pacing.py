@@ -165,6 +165,8 @@ class Pacer:
 
     def accepted(self, slot: float) -> None:
         """Orange took the request of this slot: come a little closer together again."""
+        if math.isinf(self.rate):
+            return
         self._answered(slot, throttled=False)
         self._guard = max(_FLOOR, self._guard - self._fall)
         self._evenly = max(0, self._evenly - 1)

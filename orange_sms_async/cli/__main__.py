@@ -1,5 +1,22 @@
-"""`python -m orange_sms_async.cli` is `orange-sms`."""
+"""`orange-sms`, which is also `python -m orange_sms_async.cli`."""
 
-from orange_sms_async.cli import app
+import io
+import sys
 
-app(prog_name="orange-sms")
+
+def main() -> None:
+    """Run a command, or say what to install for that."""
+    try:
+        from orange_sms_async.cli.commands import app  # noqa: PLC0415 -- the extra may be missing
+    except ModuleNotFoundError as error:
+        missing = (error.name or "more").partition(".")[0]
+        sys.stderr.write(f"Error: {missing} is missing: pip install 'orange-sms-async[cli]'\n")
+        sys.exit(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr is: what the terminal's or the pipe's encoding lacks must not end a campaign.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    app(prog_name="orange-sms")
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ from orange_sms_async.cli.options import (
     Secret,
     SenderName,
     check_sender_name,
+    seconds,
     warn_without,
 )
 from orange_sms_async.cli.progress import show_end, show_progress
@@ -66,7 +67,11 @@ def bulk(
     ] = None,
     patience: Annotated[
         float,
-        typer.Option(min=0.1, help="Seconds without getting through after which it gives up."),
+        typer.Option(
+            parser=seconds(least=0.1),
+            metavar="SECONDS",
+            help="Without getting through, after which it gives up.",
+        ),
     ] = 120.0,
     receipts: Annotated[
         int | None,
@@ -79,7 +84,10 @@ def bulk(
     ] = None,
     secret: Secret = None,
     receipts_wait: Annotated[
-        float, typer.Option(min=0, help="Seconds for receipts after the last message.")
+        float,
+        typer.Option(
+            parser=seconds(), metavar="SECONDS", help="For receipts after the last message."
+        ),
     ] = 60.0,
     debug: Debug = False,
 ) -> None:

@@ -31,6 +31,7 @@ from orange_sms_async.cli.resume import open_outbox
 from orange_sms_async.cli.stdout import console, show
 
 _MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
+_LONGEST = timedelta(days=100_000)  # that a campaign is reckoned with: years have four digits
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
 
@@ -184,8 +185,7 @@ class Preflight:
         if self.max_units is not None and units > self.max_units:
             yield Finding(False, f"--max-units {self.max_units:,} stops it before its end")
         if not math.isinf(self.rate):
-            ends = f"{self._end(survey).astimezone():%Y-%m-%d %H:%M}"
-            yield Finding(True, f"about {self._duration(survey)} at {self.rate:g}/s: until {ends}")
+            yield Finding(True, self._ends(survey))
 
     def _of_account(self, survey: Survey, contracts: list[Contract]) -> Iterator[Finding]:
         yield Finding(True, "the credentials work")
@@ -195,9 +195,15 @@ class Preflight:
             against = trouble(contract, country, units=units, until=until)
             yield Finding(not against, against or _room(contract, units))
 
+    def _ends(self, survey: Survey) -> str:
+        duration, rate = self._duration(survey), f"at {self.rate:g}/s"
+        if duration == _LONGEST:
+            return f"more than {duration.days:,} days {rate}"
+        return f"about {duration} {rate}: until {self._end(survey).astimezone():%Y-%m-%d %H:%M}"
+
     def _duration(self, survey: Survey) -> timedelta:
-        seconds = 0.0 if math.isinf(self.rate) else survey.messages.total() / self.rate
-        return timedelta(seconds=math.ceil(seconds))
+        seconds = survey.messages.total() / self.rate
+        return min(timedelta(seconds=math.ceil(seconds)), _LONGEST)
 
     def _end(self, survey: Survey) -> datetime:
         return datetime.now(UTC) + self._duration(survey)

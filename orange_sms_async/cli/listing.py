@@ -54,7 +54,7 @@ def answer(
     with errors_end(debug=debug):
         values = asyncio.run(_asked(config.client(), question))
     if as_json:
-        typer.echo(json.dumps([_plain(value) for value in values], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([_plain(value) for value in values], indent=2))
     elif as_csv:
         _write_csv([field.name for field in attrs.fields(class_)], values)
     else:

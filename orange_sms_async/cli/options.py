@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,23 +10,42 @@ import typer
 
 from orange_sms_async import InvalidMessage, OutboundMessage, ReceiptReceiver
 
+# Slower is a slip: at this rate a thousand rows take four months. Faster is `off`.
+_SLOWEST, _FASTEST = 0.0001, 1_000_000
+_YEAR = 365 * 24 * 3600  # seconds
+
 
 def messages_a_second(given: str | float) -> float:
     """
     Read `--rate`; `off` is infinity.
 
     Raises:
-        typer.BadParameter: neither a number above 0 nor `off`.
+        typer.BadParameter: neither `off` nor a number that makes sense.
     """
-    if given == "off":
-        return math.inf
-    try:
-        rate = float(given)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate <= math.inf:
-        raise typer.BadParameter("a number above 0 (messages a second), or off")
+    rate = math.inf if given == "off" else _number(given)
+    if not (_SLOWEST <= rate <= _FASTEST or rate == math.inf):
+        raise typer.BadParameter(
+            f"a number from {_SLOWEST} to {_FASTEST:,} (messages a second), or off"
+        )
     return rate
+
+
+def seconds(*, least: float = 0) -> Callable[[str | float], float]:
+    """Make a reader of seconds, up to a year: clocks and JSON have neither inf nor nan."""
+
+    def read_seconds(given: str | float) -> float:
+        if not least <= (number := _number(given)) <= _YEAR:
+            raise typer.BadParameter(f"a number from {least} to {_YEAR:,} (seconds)")
+        return number
+
+    return read_seconds
+
+
+def _number(given: str | float) -> float:
+    try:
+        return float(given)
+    except ValueError:
+        return math.nan
 
 
 Text = Annotated[

@@ -73,7 +73,14 @@ class PrivateCsv:
         except OSError as error:
             raise self._unwritable(error) from None
         # With a byte order mark, or Excel takes it for another encoding.
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="")
+        self._file = os.fdopen(
+            # The name of a file may be in a reason, and need not be UTF-8.
+            descriptor,
+            "w",
+            encoding="utf-8-sig",
+            errors="backslashreplace",
+            newline="",
+        )
         self._lines = csv.writer(self._file, lineterminator="\n")
         self.write(columns)
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from orange_sms_async.cli.exits import interrupts_call, stop_with
-from orange_sms_async.cli.options import messages_a_second
+from orange_sms_async.cli.options import messages_a_second, seconds
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.sandbox import Sandbox
 from orange_sms_async.sandbox.state_file import StateFileError, kept_in
@@ -66,19 +66,29 @@ def sandbox(
         typer.Option(metavar="URL", help="Post delivery receipts there; without it, none."),
     ] = None,
     receipt_delay: Annotated[
-        float, typer.Option(min=0, help="Seconds from a message to its receipt.")
+        float,
+        typer.Option(parser=seconds(), metavar="SECONDS", help="From a message to its receipt."),
     ] = 1.0,
     sender_name: Annotated[
         list[str] | None,
         typer.Option(help="An approved sender name; repeat it for several. Default: MonService."),
     ] = None,
     latency: Annotated[
-        float, typer.Option(min=0, help="Seconds each request and each answer travels.")
+        float,
+        typer.Option(
+            parser=seconds(), metavar="SECONDS", help="That each request and each answer travels."
+        ),
     ] = 0.0,
     jitter: Annotated[
-        float, typer.Option(min=0, help="Up to so many more, at random, each way.")
+        float,
+        typer.Option(
+            parser=seconds(), metavar="SECONDS", help="Up to so many more, at random, each way."
+        ),
     ] = 0.0,
-    token_lifetime: Annotated[float, typer.Option(min=0, help="Seconds.")] = 3600.0,
+    token_lifetime: Annotated[
+        float,
+        typer.Option(parser=seconds(), metavar="SECONDS", help="After which a token is too old."),
+    ] = 3600.0,
     expires_in: Annotated[
         ExpiresIn, typer.Option(help="How a token's answer says that; Orange does each.")
     ] = ExpiresIn.STRING,

@@ -28,7 +28,7 @@ from orange_sms_async import (
 from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import paying, trouble
 from orange_sms_async.cli.exits import ExitCode, errors_end, interrupts_call
-from orange_sms_async.cli.options import Debug, Secret, Text, read, warn_without
+from orange_sms_async.cli.options import Debug, Secret, Text, read, seconds, warn_without
 from orange_sms_async.cli.serving import listening, serving
 
 _WAIT = 60.0  # seconds for the receipt, unless said otherwise
@@ -59,7 +59,7 @@ def send(
     secret: Secret = None,
     wait: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="For the receipt; 60 unless given."),
+        typer.Option(parser=seconds(), metavar="SECONDS", help="For the receipt; 60 unless given."),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -92,10 +92,8 @@ def send(
     endpoint = None
     if receipts is not None:
         warn_without(secret)
-        seconds = _WAIT if wait is None else wait
-        endpoint = _Endpoint(
-            listening("127.0.0.1", receipts, instead="--receipts 0"), secret, seconds
-        )
+        listener = listening("127.0.0.1", receipts, instead="--receipts 0")
+        endpoint = _Endpoint(listener, secret, _WAIT if wait is None else wait)
     with errors_end(debug=debug):
         raise typer.Exit(asyncio.run(_send(client, message, endpoint)))
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from orange_sms_async.cli.exits import stop_with
+from orange_sms_async.cli.exits import ExitCode, stop_with
 
 _WIDEST = 10_000  # columns: in a pipe nothing is folded
 
@@ -54,6 +54,8 @@ def show(made: Table) -> None:
 class _Stream:
     """A stream that tells of its first failure, and from then on leads nowhere."""
 
+    buffer = None  # or click writes to it, past this, where the encoding is ASCII
+
     def __init__(self, stream: TextIO, failed: Callable[[OSError], object]) -> None:
         self._stream = stream
         self._failed = failed
@@ -84,7 +86,7 @@ class _Stream:
 
 @contextlib.contextmanager
 def goes_on() -> Iterator[None]:
-    """Go on without stdout and stderr: what is sent is sent, and is to be kept and told."""
+    """Go on without stdout and stderr, for a command whose work or verdict counts without them."""
     with (
         contextlib.redirect_stderr(_Stream(sys.stderr, bool)),
         contextlib.redirect_stdout(_Stream(sys.stdout, _warn)),
@@ -94,7 +96,7 @@ def goes_on() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ends() -> Iterator[None]:
-    """End the command where stdout does: with 2, and for a reader that has gone as click does."""
+    """End a command that only shows where stdout does: with 2, or 0 if its reader has gone."""
     failed: list[OSError] = []
 
     def end(error: OSError) -> None:
@@ -117,5 +119,5 @@ def _warn(error: OSError) -> None:
 
 def _stop(error: OSError) -> None:
     if error.errno == errno.EPIPE:
-        raise error
+        raise typer.Exit(ExitCode.ALL_ACCEPTED)
     stop_with(f"stdout: {error.strerror}")

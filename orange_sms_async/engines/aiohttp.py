@@ -15,6 +15,7 @@ from orange_sms_async._wire import Answer
 from orange_sms_async.engines.exchange import (
     CONNECTIONS,
     KEEPALIVE,
+    LONGEST,
     Exchange,
     has_come,
     proxy_for,
@@ -75,14 +76,20 @@ class AiohttpEngine:
             if exchange.body is not None and not exchange.left:
                 raise ConnectionError("an answer came before the request left")
             exchange.head = Answer(response.status, response.headers)
-            packed = response.headers.get("content-encoding")
-            body = await whole(response.content.iter_any(), packed)
-            return Answer(response.status, response.headers, body)
+            return Answer(response.status, response.headers, await _read(response))
         finally:
             response.close()  # its connection, unless all was read
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    packed = response.headers.get("content-encoding")
+    length = response.content_length
+    if packed or length is None or length > LONGEST:
+        return await whole(response.content.iter_any(), packed)
+    return await response.read()  # in one piece, where it is known to be short
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -19,6 +19,7 @@ class Doubtful:
         attempted_at: seconds since 1970, of its first attempt; None where that was not kept.
         twice: whether it was sent a second time, so that it may have two ids and only one known.
         accepted: whether Orange took it, and its id could not be read.
+        denied_at: when it left before a person called it not sent; they may be wrong.
     """
 
     reference: str
@@ -26,6 +27,7 @@ class Doubtful:
     attempted_at: float | None
     twice: bool = False
     accepted: bool = False
+    denied_at: float | None = None
 
     def fits(self, arrived_at: float) -> bool:
         """Tell whether a receipt that came then may be its only answer."""
@@ -35,11 +37,15 @@ class Doubtful:
             and self.attempted_at <= arrived_at <= self.attempted_at + REPORTED_WITHIN
         )
 
-    @property
-    def may_own_any(self) -> bool:
-        """Whether a receipt to its number may be its own, whatever else fits it."""
+    def may_own(self, arrived_at: float) -> bool:
+        """Tell whether a receipt that came then may be its own, whatever else that fits."""
         return (
-            self.state is State.SENDING or self.twice or self.attempted_at is None or self.accepted
+            self.state is State.SENDING
+            or self.twice
+            or self.attempted_at is None
+            or self.accepted
+            # However early: the clock may have been put back since.
+            or (self.denied_at is not None and arrived_at <= self.denied_at + REPORTED_WITHIN)
         )
 
 
@@ -78,6 +84,6 @@ def _only_candidate(messages: list[Doubtful], arrived_at: float) -> str | None:
     fitting = [message for message in messages if message.fits(arrived_at)]
     if len(fitting) != 1:
         return None
-    if any(message.may_own_any for message in messages if message is not fitting[0]):
+    if any(message.may_own(arrived_at) for message in messages if message is not fitting[0]):
         return None
     return fitting[0].reference

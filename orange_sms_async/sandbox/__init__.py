@@ -1,6 +1,11 @@
 """An Orange to develop against: its API, account, limits and receipts, on this machine."""
 
-from orange_sms_async.sandbox.sandbox import Sandbox
-from orange_sms_async.sandbox.settings import Contract, ReceiptFaults
+try:
+    from orange_sms_async.sandbox.sandbox import Sandbox
+    from orange_sms_async.sandbox.settings import Contract, ReceiptFaults
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the sandbox needs: pip install 'orange-sms-async[sandbox]'", name=error.name
+    ) from error
 
 __all__ = ["Contract", "ReceiptFaults", "Sandbox"]

@@ -27,7 +27,7 @@ class Sandbox(Settings):
     A local Orange. Serve it, or hand `sandbox.transport` to an httpx client.
 
     Its clock is the event loop's, so that a test whose loop jumps need not wait. Its arguments are
-    attributes. Only those that say so can be changed later.
+    attributes. Only those that say so can be changed later. Seconds are finite, and 0 or more.
 
     Attributes:
         rate: messages a second that are let through; None for any number.

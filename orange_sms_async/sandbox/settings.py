@@ -1,6 +1,7 @@
 """What a sandbox is told: every argument of `Sandbox`, and the values they are made of."""
 
 import datetime as dt
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
@@ -88,6 +89,12 @@ def contracts_everywhere() -> tuple[Contract, ...]:
     return (*everywhere, Contract("CIV", offer_name=ON_NET))
 
 
+def _seconds(_: Any, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    # JSON has no infinity, and a clock counts in floats, which some ints are too large for.
+    if not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{attribute.name} must be a finite number of seconds, 0 or more")
+
+
 _share = field(default=0.0, validator=[ge(0.0), le(1.0)])
 
 
@@ -109,7 +116,7 @@ class ReceiptFaults:
     doubled: float = _share
     lost: float = _share
     late: float = _share
-    late_by: float = field(default=60.0, validator=ge(0.0))
+    late_by: float = field(default=60.0, validator=_seconds)
     reordered: float = _share
     before_answer: float = _share
     status: str | None = None
@@ -136,7 +143,6 @@ def _as_contracts(given: Iterable[Contract]) -> tuple[Contract, ...]:
 
 
 _fixed = attrs.setters.frozen  # changing it later would have no effect
-_seconds = ge(0.0)
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)

@@ -9,7 +9,7 @@ from typing import Any
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Entry, Outbox
 from orange_sms_async.outcomes import Outcome, expired, withdrawn
-from orange_sms_async.sendqueue.watch import Place, Ticket, Watch
+from orange_sms_async.sendqueue.watch import STEP, Place, Ticket, Watch
 
 
 class Admission:
@@ -42,8 +42,7 @@ class Admission:
         if ticket is None:
             return
         if entry.expires_at < math.inf:
-            seconds = max(0.0, entry.expires_at - self._now())
-            ticket.expiry = self._loop.call_later(seconds, self._expire, entry.message.reference)
+            self._expire_in_time(ticket, entry.expires_at)
         ticket.written = self._outbox.add(entry)
         if ticket.written is None:
             self._watch.admitted(ticket)
@@ -101,17 +100,23 @@ class Admission:
         resolved = await self._outbox.resolve(reference, sent, self._now())
         if not resolved:
             return False
-        outcome, *others = resolved
-        self._watch.inform(outcome)
-        for other in others:
-            self._watch.settle(other)
+        for outcome in resolved:
+            if outcome.state.finished:  # else it waits again
+                self._watch.settle(outcome)
         if not self._watch.stopped:
             self._arrived()
         return True
 
-    def _expire(self, reference: str) -> None:
-        # At once, also while the queue pauses or its lane is long. Too late if it is on the wire.
-        self._soon(self._finish_waiting(expired(reference)))
+    def _expire_in_time(self, ticket: Ticket, expires_at: float) -> None:
+        # In steps: the wall clock may be stepped, and stands for no timer's while a machine sleeps.
+        seconds = expires_at - self._now()
+        if seconds > 0:
+            step = min(seconds, STEP)
+            again = partial(self._expire_in_time, ticket, expires_at)
+            ticket.expiry = self._loop.call_later(step, again)
+        else:
+            # At once, also while the queue pauses or its lane is long. Too late on the wire.
+            self._soon(self._finish_waiting(expired(ticket.message.reference)))
 
     async def _finish_waiting(self, outcome: Outcome) -> bool:
         if not await self._outbox.withdraw(outcome, self._now()):

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import anyio
 
@@ -24,7 +24,7 @@ from orange_sms_async.outbox import Claim, Outbox
 from orange_sms_async.outcomes import Outcome, State, expired, not_again, unknown, withdrawn
 from orange_sms_async.pacing import Departure, Pacer, departure
 from orange_sms_async.sendqueue.backoff import Backoff
-from orange_sms_async.sendqueue.watch import Watch
+from orange_sms_async.sendqueue.watch import STEP, Watch
 
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
 _MANY = 5  # requests refused as one too many, and none taken between, that are worth a word
@@ -100,7 +100,7 @@ class Dispatch:
         now: Callable[[], float],
     ) -> None:
         self._sender, self._outbox, self._watch = sender, outbox, watch
-        self._pacer, self._now = sender.pacer, now
+        self._pacer, self._now, self._tell = sender.pacer, now, watch.listeners.tell
         self._workers = asyncio.Semaphore(workers)
         self._loop = asyncio.get_running_loop()
         self.arrived = asyncio.Event()
@@ -169,13 +169,15 @@ class Dispatch:
         while True:
             self.arrived.clear()
             ready_at = await self._outbox.ready_at()
-            wait = math.inf if ready_at is None else ready_at - self._now()
-            if wait <= 0:
+            if ready_at is not None and ready_at <= self._now():
                 return
             if not self._requests:
                 self._watch.goes_on()  # nothing is there that could leave
-            with anyio.move_on_after(wait):
+            if ready_at is None:
                 await self.arrived.wait()
+            else:
+                with anyio.move_on_after(min(ready_at - self._now(), STEP)):
+                    await self.arrived.wait()
 
     async def _slot(self) -> float:
         while True:
@@ -186,6 +188,8 @@ class Dispatch:
             except NotSent as error:
                 self._pause(error)
                 continue
+            if math.isinf(self._pacer.rate):
+                return self._loop.time()  # nothing to wait for
             # A token refused, or a line lost, while this waits: begin anew at once, or the message
             # would be kept back until it leaves beside the next one.
             with anyio.CancelScope() as self._waiting:
@@ -208,15 +212,13 @@ class Dispatch:
                 leaving.over()
                 self._workers.release()
         if claim is not None:
-            request = self._group.create_task(self._request(claim, slot, leaving))
-            self._requests.add(request)
-            request.add_done_callback(self._requests.discard)
+            self._requests.add(self._group.create_task(self._request(claim, slot, leaving)))
 
     async def _claim(self) -> Claim | None:
         while not self._watch.stopped and (claim := await self._outbox.claim(self._now())):
             message, priority = claim.message, claim.entry.priority
             ticket = self._watch.claim(message, priority)
-            self._watch.tell(Claimed, message=message, priority=priority, attempt=claim.attempt)
+            self._tell(Claimed, message=message, priority=priority, attempt=claim.attempt)
             if ticket.unwanted and not self._outbox.durable:
                 await self._settle(claim, withdrawn(claim.reference))
             elif self._watch.stopped:  # while it was written down: its owner was told so
@@ -231,7 +233,7 @@ class Dispatch:
         outcome: Outcome | None = None
         again, cut = claim.again, True
         leaving.begin(
-            lambda: self._watch.tell(Left, message=claim.message, attempt=claim.attempt),
+            lambda: self._tell(Left, message=claim.message, attempt=claim.attempt),
             # A handshake may take long, and a process may be stopped and continued.
             lambda: self._now() >= claim.entry.expires_at,
         )
@@ -247,6 +249,8 @@ class Dispatch:
                 outcome = unknown(claim.reference, "the request was cut while it was on the wire")
             await (self._settle(claim, outcome) if outcome else self._put_back(claim, again=again))
             self._workers.release()
+            # Not in a callback, which costs a turn of the loop for each message.
+            self._requests.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _attempt(self, claim: Claim, slot: float) -> Outcome | None:
         """Return None when the message was certainly not sent and is to be tried again."""
@@ -293,9 +297,7 @@ class Dispatch:
         leaving = departure.get()
         if leaving and not isinstance(error, NotSent):
             leaving.left()  # of a client that does not tell when
-        self._watch.tell(
-            Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error
-        )
+        self._tell(Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
         if isinstance(error, Throttled):
@@ -306,7 +308,7 @@ class Dispatch:
             before = self._pacer.guard
             self._pacer.throttled(slot)
             if self._pacer.guard != before:
-                self._watch.tell(PaceChanged, pace=self._pacer.pace, guard=self._pacer.guard)
+                self._tell(PaceChanged, pace=self._pacer.pace, guard=self._pacer.guard)
         elif not isinstance(error, TokenExpired):
             self._pause(error)
             self._waiting.cancel()
@@ -330,7 +332,7 @@ class Dispatch:
             await self._outbox.put_back(claim, again=again)
         except OutboxUnusable as error:
             self.stop(error)
-        self._watch.tell(PutBack, message=claim.message, attempt=claim.attempt)
+        self._tell(PutBack, message=claim.message, attempt=claim.attempt)
         self._watch.put_back(claim.reference, again=again)
         self.arrived.set()
 

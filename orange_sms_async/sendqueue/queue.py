@@ -90,8 +90,8 @@ class SendQueue:
         if self._watch.phase is not Phase.NEW:
             raise RuntimeError("a SendQueue opens only once; create a new one")
         self._loop = asyncio.get_running_loop()
-        # Dates are kept on a clock of our own, which nobody steps.
-        self._epoch = time.time() - self._loop.time()
+        # A loop whose clock jumps brings the wall clock that goes with it.
+        self._now = getattr(self._loop, "wall_time", time.time)
         self.recovered = await self._outbox.open(self._now(), self._retention)
         if self._outbox.sent_lately:
             self._client.pacer.hold(1.0)
@@ -101,7 +101,7 @@ class SendQueue:
         watch.open(self._admission.unwanted)
         self._dispatch.start()
         for outcome in self.recovered:
-            self._watch.tell_outcome(outcome)
+            self._watch.listeners.tell_outcome(outcome)
         return self
 
     async def __aexit__(
@@ -286,8 +286,9 @@ class SendQueue:
         It belongs to the message with its resource id. One with an id that no message has settles
         an UNKNOWN message as SENT where that is certain: it came within 24 hours after the
         attempt, no other unknown message to its number fits, and none is on the wire, was accepted
-        without an id, or was sent twice. It cannot be told from a receipt for what another process
-        sent to the same number through the same account.
+        without an id, was sent twice, or was called not sent by a person within 24 hours. It
+        cannot be told from a receipt for what another process sent to the same number through the
+        same account.
 
         Returns:
             The outcome of the message it belongs to; None if it is not known whose it is.
@@ -382,9 +383,6 @@ class SendQueue:
 
     def _is_idle(self) -> bool:
         return not self._watch.tickets and not self._outbox.unfinished
-
-    def _now(self) -> float:
-        return self._epoch + self._loop.time()
 
 
 async def _delivery(queue: SendQueue, reference: str, within: float) -> DeliveryReceipt | None:

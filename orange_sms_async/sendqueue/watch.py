@@ -6,16 +6,19 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec, TypeVar
 
 import anyio
 import attrs
 
 from orange_sms_async.errors import InvalidMessage, OrangeSMSError, OutcomeUnknown, QueueClosed
-from orange_sms_async.events import Admitted, Event, GoingOn, Settled, Waiting, WaitingFor
+from orange_sms_async.events import Admitted, Event, GoingOn, Waiting, WaitingFor
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
 from orange_sms_async.receipts import DeliveryReceipt
+from orange_sms_async.sendqueue.listeners import Listeners
+
+STEP = 10.0
+"""Seconds after which who waits for a date looks at the wall clock again."""
 
 _WORDS = {
     WaitingFor.LINE: "no connection to Orange",
@@ -24,8 +27,6 @@ _WORDS = {
     WaitingFor.DATABASE: "the outbox cannot be read or written",
     WaitingFor.TURN: "another process has the turn to send",
 }
-_T = TypeVar("_T")
-_Fields = ParamSpec("_Fields")
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Ticket:
         written: done once a durable outbox has written it down.
         futures: one for each time it was submitted here.
         expiry: ends it in time, if it expires.
+        given_up: called when one of the futures is cancelled.
     """
 
     message: OutboundMessage
@@ -77,6 +79,7 @@ class Ticket:
     written: asyncio.Future[Outcome | None] | None = None
     futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
     expiry: asyncio.TimerHandle | None = None
+    given_up: Callable[[asyncio.Future[ResourceId]], object] = attrs.field(default=id)
 
     @property
     def unwanted(self) -> bool:
@@ -95,8 +98,10 @@ class Ticket:
         for future in self.futures:
             if future.done():
                 continue
+            future.remove_done_callback(self.given_up)
             if error:
                 future.set_exception(error)
+                future.exception()  # retrieved: nobody has to await every future
             elif resource_id is not None:
                 future.set_result(resource_id)
 
@@ -115,6 +120,7 @@ class Watch:
         cause: what stopped the queue; None where its owner closed it.
         why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
+        listeners: told what happens.
     """
 
     def __init__(
@@ -132,7 +138,7 @@ class Watch:
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
         self._capacity, self._durable = capacity, durable
-        self._on_outcome, self._on_event = on_outcome, on_event
+        self.listeners = Listeners(on_outcome, on_event)
         self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
         self._drains: list[tuple[anyio.CancelScope, float]] = []
 
@@ -157,11 +163,16 @@ class Watch:
     def check_admits(self) -> None:
         if self.phase is Phase.NEW:
             raise RuntimeError("use a SendQueue inside `async with SendQueue(…) as queue:`")
+        if _running_loop() is not self._loop:
+            raise RuntimeError(
+                "this queue runs in another event loop: "
+                "use asyncio.run_coroutine_threadsafe(queue.submit(…), its loop)"
+            )
         if self.phase is not Phase.OPEN:
             raise self.closing_error()
 
     def closing_error(self) -> QueueClosed:
-        error = QueueClosed(f"not sent: {self.why_stopped or 'the queue is closed'}")
+        error = QueueClosed(self.why_stopped or "the queue is closed")
         error.__cause__ = self.cause
         return error
 
@@ -178,6 +189,7 @@ class Watch:
             room.release()
             return None
         ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
+        ticket.given_up = partial(self._given_up, reference)
         return ticket
 
     def future(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
@@ -194,13 +206,11 @@ class Watch:
             raise InvalidMessage("reference: waits already, with another number or text")
         future: asyncio.Future[ResourceId] = self._loop.create_future()
         ticket.futures.append(future)
-        future.add_done_callback(partial(self._watched_to_its_end, message.reference))
+        future.add_done_callback(ticket.given_up)
         return future
 
-    def _watched_to_its_end(self, reference: str, future: asyncio.Future[ResourceId]) -> None:
-        if not future.cancelled():
-            future.exception()  # retrieved: nobody has to await every future
-        elif not (self.stopped or self._durable):
+    def _given_up(self, reference: str, _: asyncio.Future[ResourceId]) -> None:
+        if not (self.stopped or self._durable):
             self._unwanted(reference)
 
     # -- on their way ---------------------------------------------------------------------------
@@ -209,7 +219,7 @@ class Watch:
         """Note that a message is kept, and waits."""
         if ticket.place is Place.BEING_KEPT:  # else that was said when it was claimed
             ticket.place = Place.WAITING
-            self.tell(Admitted, message=ticket.message, priority=ticket.priority)
+            self.listeners.tell(Admitted, message=ticket.message, priority=ticket.priority)
 
     def claim(self, message: OutboundMessage, priority: Priority) -> Ticket:
         """Note that a message was claimed, which an earlier queue may have admitted."""
@@ -236,7 +246,7 @@ class Watch:
         if ticket := self.tickets.pop(outcome.reference, None):
             ticket.end(outcome.resource_id, outcome.error)
         self._look_whether_all_settled()
-        self.tell_outcome(outcome)
+        self.listeners.tell_outcome(outcome)
         self.inform(outcome)
 
     def known(self, reference: str, outcome: Outcome) -> None:
@@ -308,7 +318,7 @@ class Watch:
         """Admit nothing more, and end the watching of all that waits; `why` is for people."""
         self.phase, self.cause, self.why_stopped = Phase.STOPPED, cause, why
         if why:
-            _log.error("%s; what waits is not sent", why)
+            _log.error("nothing more is sent: %s", why)
         for reference, ticket in list(self.tickets.items()):
             if ticket.place in (Place.WAITING, Place.IN_DOUBT):
                 self.abandon(reference)
@@ -354,38 +364,27 @@ class Watch:
 
     # -- what is told ---------------------------------------------------------------------------
 
-    def tell_outcome(self, outcome: Outcome) -> None:
-        if self._on_outcome:
-            self._call("on_outcome", self._on_outcome, outcome)
-        self.tell(Settled, outcome=outcome)
-
-    def tell(
-        self, event: Callable[_Fields, Event], *args: _Fields.args, **kwargs: _Fields.kwargs
-    ) -> None:
-        """Tell an event, which is not even made where nobody listens."""
-        if self._on_event:
-            self._call("on_event", self._on_event, event(*args, **kwargs))
-
-    def _call(self, name: str, listener: Callable[[_T], object], told: _T) -> None:
-        try:
-            listener(told)
-        except Exception as error:  # noqa: BLE001 -- their callback must not stop our queue
-            _log.error("%s raised %s", name, type(error).__name__)
-
     def waits_for(self, reason: WaitingFor, error: OrangeSMSError | None = None) -> None:
         """Note why nothing leaves, and say it once."""
         if self.waiting_for is not reason:
             self.goes_on()
             self.waiting_for = reason
             _log.warning("nothing leaves: %s; trying again", _WORDS[reason])
-            self.tell(Waiting, reason=reason, error=error)
+            self.listeners.tell(Waiting, reason=reason, error=error)
 
     def goes_on(self) -> None:
         """Note that something leaves again, or that nothing waits."""
         if self.waiting_for:
             reason, self.waiting_for = self.waiting_for, None
             _log.info("going on")
-            self.tell(GoingOn, reason=reason)
+            self.listeners.tell(GoingOn, reason=reason)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _retrieved(future: asyncio.Future[DeliveryReceipt]) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import csv
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from cli.served import COMMAND, environment, served_sandbox
 from typer.testing import CliRunner
 
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.sandbox import Sandbox
 
@@ -39,6 +40,26 @@ def run(tmp_path, sandbox):
         )
 
     return run
+
+
+@pytest.fixture
+def full(tmp_path, sandbox):
+    """Run a command whose stdout is a full disk."""
+
+    def full(*arguments):
+        with Path("/dev/full").open("w") as disk:
+            return subprocess.run(
+                [*COMMAND, *map(str, arguments)],
+                cwd=tmp_path,
+                env=environment(**sandbox.environment),
+                stdout=disk,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+    return full
 
 
 @pytest.fixture

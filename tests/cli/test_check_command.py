@@ -5,6 +5,10 @@ import itertools
 
 import pytest
 
+from orange_sms_async import Client, ClientCredentials
+from orange_sms_async.cli.check import Preflight
+from orange_sms_async.sandbox import Sandbox
+
 GOOD = "+2250700000001"
 BAD_ROWS = {
     "07 00 00 00 01,Bonjour,,": "to: a number in international form",
@@ -101,6 +105,19 @@ async def test_a_campaign_that_goes_on(orange, ask, rows_file):
     assert "go     settled already, and not sent again: 1 rows\ngo     2 messages" in after
     assert (1, 1) == (code, after.count("no-go"))
     assert 1 == len(orange.sent)
+
+
+def test_a_campaign_without_an_end(rows_file, capsys):
+    """
+    At any rate, a file can have too many rows for a date.
+    """
+    sandbox = Sandbox()
+    credentials = ClientCredentials.from_header(sandbox.authorization)
+    path = rows_file(f"to,text\n{GOOD},Bonjour\n")
+    preflight = Preflight(file=path, sender_name=None, rate=1e-12)
+
+    assert 1 == preflight.run(Client(credentials, transport=sandbox.transport), debug=False)
+    assert "go     more than 100,000 days at 1e-12/s\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

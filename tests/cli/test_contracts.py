@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,11 @@ from orange_sms_async.cli.contracts import days_left, paying, trouble
 from orange_sms_async.cli.purchases import _show
 
 NOW = datetime.now(UTC)
-ACTIVE = {"status": "ACTIVE", "available_units": 10, "expiration_date": NOW + timedelta(days=2)}
+ACTIVE: dict[str, Any] = {
+    "status": "ACTIVE",
+    "available_units": 10,
+    "expiration_date": NOW + timedelta(days=2),
+}
 
 
 def contract(offer_name="SMS_OCB", **fields):
@@ -50,17 +55,17 @@ def test_which_contract_pays():
     later = contract(expiration_date=NOW + timedelta(days=9))
     several = [old, contract(), later, on_net]
 
+    assert (9, None) == (days_left(later, NOW), days_left(contract(expiration_date=None), NOW))
     assert later is paying(several, "CIV")
     assert on_net is paying(several, "CIV", on_net=True)
     assert paying(several, "SEN") is None
-    assert (9, None) == (days_left(later, NOW), days_left(contract(expiration_date=None), NOW))
 
 
 def test_purchases_in_two_currencies(capsys):
     """
     A total for each; a payer's number is masked, and what Orange left out stays empty.
     """
-    bought = {"country": "CIV", "offer_name": "SMS_OCB", "purchase_date": NOW}
+    bought: dict[str, Any] = {"country": "CIV", "offer_name": "SMS_OCB", "purchase_date": NOW}
     _show(
         [
             PurchaseOrder(**bought, price=Decimal(725), currency="XOF", payer_id="2250700000001"),

@@ -30,7 +30,7 @@ def test_an_interrupted_demo_sums_up_and_leaves_nothing_running(start, how):
     It says what came of the part that was sent, and its sandbox has gone.
     """
     process = start("demo", LIST, settings={})
-    port = re.search(r"http://127.0.0.1:(\d+)", process.stdout.readline())[1]
+    [port] = re.findall(r"http://127.0.0.1:(\d+)", process.stdout.readline())
     process.stdout.readline()
     process.stdout.readline()
     process.send_signal(how)

@@ -20,7 +20,7 @@ from cli.served import COMMAND, environment, seen_at_work
 from typer.testing import CliRunner
 
 from orange_sms_async import OutboundMessage, Outcome, Priority, ResourceId, SqliteOutbox, State
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 from orange_sms_async.outbox import Entry
 
 GOOD = "+2250700000001"
@@ -256,7 +256,7 @@ def test_a_campaign_says_how_to_list_the_unknown(run, unknown, rows_file):
     path = rows_file("to,text,reference\n+2250700000012,Secret,U1\n")
 
     said = run("bulk", path, "--outbox", unknown, "--rate", "off").stdout
-    command = re.search(r"`orange-sms (.*)` lists them", said)[1]
+    [command] = re.findall(r"`orange-sms (.*)` lists them", said)
 
     assert run(*command.split()).stdout.startswith("U1\t")
 
@@ -449,6 +449,29 @@ def test_it_does_one_thing_and_asks_for_what_that_needs(words):
 
     assert 2 == ended.exit_code
     assert WRONG_USE[words] in ended.output
+
+
+@pytest.mark.parametrize("words", ["show c.db", "show c.db --state unknown"])
+def test_a_list_whose_reader_has_gone(start, unknown, words):
+    """
+    As in `| head -2`.
+    """
+    assert unknown.exists()
+    process = start("outbox", *words.split(), settings={})
+    process.stdout.close()
+
+    assert ("", 0) == (process.stderr.read(), process.wait(timeout=30))
+
+
+def test_a_change_that_cannot_be_told_is_made(full, unknown, counts):
+    """
+    And that is what its exit code tells.
+    """
+    ended = full("outbox", "resolve", unknown, "U1", "--sent", "r-2")
+
+    assert 0 == ended.returncode
+    assert ended.stderr.startswith("Warning: stdout: No space left on device")
+    assert Counter(sent=2, queued=1) == counts()
 
 
 def test_nothing_it_says_holds_a_number_or_a_text(run, unknown, rows_file):

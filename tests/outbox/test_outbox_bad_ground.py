@@ -6,15 +6,13 @@ import os
 import resource
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from disk import MONTH, crash, leave, on_disk, outcomes
-from line import Line, named
+from line import named
 from times import emptied, later
 
 from orange_sms_async import Priority, QueueClosed, SendQueue
@@ -44,30 +42,6 @@ def folder():
     shutil.rmtree(folder)
 
 
-HOLDER = """
-import asyncio, datetime, sys
-from orange_sms_async.outbox.sqlite import SqliteOutbox
-try:
-    asyncio.run(SqliteOutbox(sys.argv[1]).open(0, datetime.timedelta(1)))
-    print("held", flush=True)
-except OSError as error:
-    print(type(error).__name__, error, flush=True)
-sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def another_process(path):
-    """Another process that opens the file; what it says of it."""
-    command = [sys.executable, "-c", HOLDER, path]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process:
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
-
-
 class TestBadGround:
     async def refused(self, line, path, *causes):
         with pytest.raises(OutboxUnusable) as unusable:
@@ -79,6 +53,29 @@ class TestBadGround:
         assert any(cause in said for cause in causes), said
         assert isinstance(unusable.value, OSError)
         assert [] == line.left
+
+    @pytest.mark.parametrize("path", ["", ":memory:", Path(":memory:")])
+    def test_what_names_no_file(self, path):
+        """
+        SQLite would keep it in memory, and what was admitted would be gone with the process.
+        """
+        with pytest.raises(ValueError, match="kept on disk"):
+            SqliteOutbox(path)
+
+    @pytest.mark.parametrize(
+        "name", ["file:outbox?mode=memory", "file::memory:?cache=shared", "file:x?vfs=memdb"]
+    )
+    async def test_a_name_that_looks_like_a_setting(self, name, tmp_path, monkeypatch):
+        """
+        It is a name as any other, of a file that stays.
+        """
+        monkeypatch.chdir(tmp_path)
+        outbox = SqliteOutbox(name)
+        await outbox.open(0.0, MONTH)
+        await outbox.add(Entry(named("a"), Priority.NORMAL))
+        await outbox.aclose()
+
+        assert {"a": "queued"} == on_disk(tmp_path / name)
 
     async def test_a_folder_that_is_not_there(self, line, tmp_path):
         """
@@ -111,7 +108,7 @@ class TestBadGround:
         path.chmod(0o666)
         folder.chmod(0o555)
         request.getfixturevalue("unprivileged")
-        await self.refused(line, path, "unable to open", "readonly")
+        await self.refused(line, path, "unable to open", "readonly", "Permission denied")
 
     async def test_a_file_one_may_only_read(self, line, folder, request):
         """
@@ -199,25 +196,6 @@ class TestBadGround:
             await queue.send(named("a"))
 
         assert {"a": "sent"} == on_disk(path)
-
-    async def test_a_file_another_process_has(self, line, opened, path):
-        """
-        Two that send from one file would send twice; when the first is gone, the second may.
-        """
-        with another_process(path) as said:
-            assert "held" == said
-            await self.refused(line, path, "held by")
-        async with opened() as queue:
-            assert "id-a" == await queue.send(named("a"))
-
-    async def test_a_file_this_process_has(self, line, path):
-        """
-        Not even two queues of one process; and having tried does not let another process in.
-        """
-        async with SendQueue(Line(), outbox=SqliteOutbox(path)):
-            await self.refused(line, path, "held by")
-            with another_process(path) as said:
-                assert "held by" in said
 
     async def test_asked_of_a_file_that_was_refused(self, line, path):
         """

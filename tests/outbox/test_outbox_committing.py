@@ -84,7 +84,7 @@ class TestCommitted:
 
     async def test_every_commit_reaches_the_disk(self, line, outbox):
         """
-        A write-ahead log synchronised at each commit, and one owner.
+        A write-ahead log synchronised at each commit; who else wrote is seen at the next.
         """
         async with SendQueue(line, outbox=outbox):
             pragma = {
@@ -92,7 +92,7 @@ class TestCommitted:
                 for name in ("journal_mode", "synchronous", "locking_mode")
             }
 
-        assert {"journal_mode": "wal", "synchronous": 2, "locking_mode": "exclusive"} == pragma
+        assert {"journal_mode": "wal", "synchronous": 2, "locking_mode": "normal"} == pragma
 
     async def test_submit_nowait_returns_before_and_its_future_after(self, line, opened, path):
         """

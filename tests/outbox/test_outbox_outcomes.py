@@ -1,6 +1,7 @@
 """The outcomes that the file keeps: which are told, and for how long."""
 
 import asyncio
+import sqlite3
 import time
 from datetime import timedelta
 
@@ -12,7 +13,8 @@ from times import later
 from orange_sms_async import OutcomeUnknown, Priority, RequestRejected, ResourceId
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outbox.sqlite import SqliteOutbox
+from orange_sms_async.outbox.sqlite import SqliteOutbox, statements
+from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outcomes import Outcome, State
 
 
@@ -163,3 +165,23 @@ class TestRetention:
         await outbox.aclose()
 
         assert [35, 25, 15, 5, 5] == left[-5:]
+
+
+def test_old_unknown_messages_cost_an_outcome_nothing():
+    """
+    They stay until somebody settles them, and are not walked over with each outcome.
+    """
+    db = sqlite3.connect(":memory:")
+    db.executescript("".join(OUTBOX.versions))
+    db.executemany(
+        "INSERT INTO message (reference, state, priority, not_before, expires_at, on_unknown, "
+        "recipient, text, on_net, finished_at) "
+        "VALUES (?, 'unknown', 1, 0, 9e999, 'report', '+2250701020304', 'a', 0, 1.0)",
+        [(f"{number}",) for number in range(20_000)],
+    )
+    steps = []
+    db.set_progress_handler(lambda: steps.append(1), 100)
+    statements.forget_old(db, 1_000.0)
+
+    assert 10 > len(steps)
+    db.close()

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import stat
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -144,7 +145,8 @@ class TestPrivacy:
         finally:
             os.umask(before)
 
-        assert {"outbox.db": 0o600, "outbox.db-wal": 0o600} == modes
+        names = ["outbox.db", "outbox.db-shm", "outbox.db-wal", "outbox.db.turn"]
+        assert dict.fromkeys(names, 0o600) == modes
 
     async def test_no_number_and_no_text_is_shown(self, path, caplog):
         """
@@ -170,3 +172,27 @@ class TestPrivacy:
         shown += [record.getMessage() for record in caplog.records]
 
         assert not [said for said in shown if "701020304" in said or "confidentiel" in said]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE message SET text = CAST(X'ff' || text AS TEXT)",
+            "ALTER TABLE message RENAME COLUMN sender_name TO confidentiel",
+            "CREATE TRIGGER t UPDATE ON message BEGIN SELECT RAISE(ABORT, 'confidentiel'); END",
+        ],
+        ids=["a text that is none", "another column", "another program's words"],
+    )
+    async def test_an_unusable_outbox_shows_no_number_and_no_text(self, outbox, damage):
+        """
+        SQLite quotes what it could not read or find: neither its words nor its error go on.
+        """
+        await outbox.open(0.0, timedelta(30))
+        await outbox.add(Entry(sms("confidentiel"), Priority.NORMAL))
+        outbox._file.connection.execute(damage)
+        with pytest.raises(OutboxUnusable, match="damaged") as unusable:
+            await outbox.claim(0.0)
+        await outbox.aclose()
+
+        shown = "".join(traceback.format_exception(unusable.value))
+        assert "confidentiel" not in shown
+        assert "701020304" not in shown

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import pytest
-from disk import MONTH, Peeking, leave, on_disk, outcomes
+from disk import MONTH, Peeking, crash, leave, on_disk, outcomes
 from line import Line, most_in_a_second, named
 from times import emptied, now
 
@@ -16,6 +16,8 @@ from orange_sms_async import (
     Priority,
     RequestRejected,
     SendQueue,
+    Throttled,
+    TokenExpired,
 )
 from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox
@@ -183,8 +185,13 @@ async def test_a_process_minds_what_the_one_before_it_has_sent(opened, line):
 
 @pytest.mark.parametrize(
     ("left", "wait"),
-    [("state = 'sending', finished_at = NULL", 1.0), ("finished_at = finished_at - 3600", 0.0)],
-    ids=["nobody knows when", "long ago"],
+    [
+        ("message SET state = 'sending', finished_at = NULL", 1.0),
+        ("opening SET ended = 0, left_at = left_at - 3600", 1.0),
+        ("opening SET left_at = left_at + 3600", 1.0),
+        ("opening SET left_at = left_at - 3600", 0.0),
+    ],
+    ids=["on the wire", "killed", "before the clock was put back", "long ago"],
 )
 async def test_an_outbox_opened_waits_for_what_may_have_left_just_now(
     opened, line, path, left, wait
@@ -195,9 +202,43 @@ async def test_an_outbox_opened_waits_for_what_may_have_left_just_now(
     async with opened() as queue:
         await queue.send(named("once"))
     with contextlib.closing(sqlite3.connect(path)) as db, db:
-        db.execute(f"UPDATE message SET {left}")
+        db.execute(f"UPDATE {left}")
     start = asyncio.get_running_loop().time()
     async with opened(rate=5) as queue:
         await queue.send(named("again"))
 
     assert wait == pytest.approx(line.times[-1] - start, abs=0.05)
+
+
+@pytest.mark.parametrize("answer", [Throttled(), TokenExpired()])
+async def test_what_was_put_back_has_left_all_the_same(line, path, answer):
+    """
+    Orange counts what it refuses with 429 or 401; the next process minds it as well.
+    """
+    line.answers.append(answer)
+    async with SendQueue(line, outbox=SqliteOutbox(path)) as queue:
+        await queue.submit(named("a"))
+        await asyncio.sleep(0.1)
+    again = SqliteOutbox(path)
+    await again.open(time.time(), MONTH)
+    await again.aclose()
+
+    assert {"a": "queued"} == on_disk(path)
+    assert again.sent_lately
+
+
+async def test_who_looks_after_a_kill_does_not_end_the_silence(outbox, path):
+    """
+    A person who lists what a killed process left is not the process that follows it.
+    """
+    await outbox.open(1e9, MONTH)
+    killed = crash(path)
+    await outbox.aclose()
+    found = []
+    for moment in (1e9, 1e9 + 0.5, 1e9 + 2):
+        outbox = SqliteOutbox(killed)
+        await outbox.open(moment, MONTH)
+        found.append(outbox.sent_lately)
+        await outbox.aclose()
+
+    assert [True, True, False] == found

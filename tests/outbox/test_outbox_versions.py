@@ -20,9 +20,9 @@ from orange_sms_async.outcomes import State
 def earlier(path):
     """A file that the first version of the schema left: one message in each state."""
     first = Format(OUTBOX.name, OUTBOX.application_id, OUTBOX.versions[:1])
-    with contextlib.closing(connect(path, first)) as db:
+    with contextlib.closing(connect(path, first)) as opened:
         for state in State:
-            db.execute(
+            opened.db.execute(
                 "INSERT INTO message (reference, state, priority, not_before, expires_at, "
                 "on_unknown, recipient, text, sender_address, on_net, resource_id, error, reason) "
                 "VALUES (?1, ?1, 1, 0, 9e999, 'report', ?2, ?1, 'tel:+2250000', 0, ?3, ?4, ?4)",

@@ -361,15 +361,14 @@ async def test_who_settles_a_message_finds_its_receipts(story):
     assert [] == await story.outbox.perhaps_of("b")
 
 
-@pytest.mark.parametrize("found", [ResourceId("70d3"), None])
-async def test_when_one_of_two_is_settled_so_may_be_the_other(story, found):
+async def test_when_one_of_two_is_settled_so_may_be_the_other(story):
     """
-    The receipt that might have been of either is of the other then, sent or not sent.
+    The receipt that might have been of either is of the other then.
     """
     await story.unknown("a", ATTEMPT)
     await story.unknown("b", ATTEMPT)
     await story.comes("81e4", ATTEMPT + 60)
-    first, second = await story.outbox.resolve("a", found, ATTEMPT + 100)
+    first, second = await story.outbox.resolve("a", ResourceId("70d3"), ATTEMPT + 100)
 
     assert first == await story.outbox.find("a")
     assert second == await story.outbox.find("b")
@@ -378,6 +377,53 @@ async def test_when_one_of_two_is_settled_so_may_be_the_other(story, found):
         second.resource_id,
         second.settled_by,
     )
+
+
+async def a_person_is_wrong(story, at: float = ATTEMPT) -> None:
+    """Orange took the first as A; a person calls it not sent, and it is sent again as B."""
+    await story.unknown("a", at)
+    await story.outbox.resolve("a", None, at + 100)
+    await story.claim(at + 110)
+    await story.settled(Outcome("a", State.SENT, ResourceId("B")), at + 111)
+
+
+@pytest.mark.parametrize("at", [ATTEMPT + 300, ATTEMPT - 7_200], ids=["later", "clock put back"])
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "after a restart"])
+async def test_a_receipt_settles_no_other_than_its_own_message(story, at, again):
+    """
+    M2 to the same number never arrives: receipt A is of M1, whatever the person said.
+    """
+    await a_person_is_wrong(story)
+    await story.unknown("m2", at - 60)
+    if again:
+        await story.outbox.aclose()
+        await story.outbox.open(at, MONTH)
+
+    assert await story.comes("A", at) is None
+    assert State.UNKNOWN is (await story.outbox.find("m2")).state
+
+
+async def test_a_number_is_in_doubt_for_a_day(story):
+    """
+    After 24 hours no receipt of the first attempt comes any more, says Orange.
+    """
+    await a_person_is_wrong(story)
+    await story.unknown("m2", ATTEMPT + DAY)
+    outcome, settled = await story.comes("C", ATTEMPT + DAY + 200)
+
+    assert (True, "m2") == (settled, outcome.reference)
+
+
+async def test_a_denied_message_keeps_its_number_while_it_is_in_doubt(story):
+    """
+    To forget it would let its receipt settle another's message.
+    """
+    now = time.time()
+    await a_person_is_wrong(story, now - 200)
+    await story.outbox.forget()
+    await story.unknown("m2", now)
+
+    assert await story.comes("A", now + 100) is None
 
 
 # -- whatever happens ----------------------------------------------------------------------------

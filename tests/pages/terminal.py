@@ -95,7 +95,7 @@ class Terminal:
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
-            lines = filter(str.strip, process.stdout)
+            lines = (line for line in process.stdout or () if line.strip())
             first = [next(lines) for _ in range(max(1, shown))]
             process.send_signal(signal.SIGINT)
             return "".join(first) + process.communicate(timeout=20)[0]

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import inspect
 import socket
+from typing import Any
 
 import pytest
 from cli.served import served_sandbox
@@ -91,7 +92,7 @@ async def wait_for(awaitable):
 async def called(function):
     wanted = inspect.signature(function).parameters
     async with contextlib.AsyncExitStack() as stack:
-        scene = {
+        scene: dict[str, Any] = {
             "message": OutboundMessage("+2250701020304", "Bonjour"),
             "messages": [OutboundMessage(f"+22507010203{n:02}", "Bonjour") for n in range(3)],
             "resource_id": "81e4296d-0000",

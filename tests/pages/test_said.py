@@ -17,7 +17,7 @@ from orange_sms_async import (
     errors,
     events,
 )
-from orange_sms_async.cli import app
+from orange_sms_async.cli.commands import app
 
 ERRORS = [
     kind.__name__

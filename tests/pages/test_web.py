@@ -1,19 +1,15 @@
 """The web applications of docs/web.md, as they are, each served and asked for a code."""
 
-import contextlib
-import re
 import runpy
-import subprocess
-import sys
 
 import httpx
 import pytest
-from cli.served import environment, served_sandbox
+from cli.served import served_sandbox
+from pages.server import uvicorn
 from pages.written import DOCS, blocks
 
 FILES = {block.title: block.code for block in blocks(DOCS / "web.md") if block.title}
 APPS = ["with_fastapi:app", "with_starlette:app", "with_litestar:app", "with_django:application"]
-RUNNING = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +24,6 @@ def folder(tmp_path):
     for name, code in FILES.items():
         (tmp_path / name).write_text(code, "utf-8")
     return tmp_path
-
-
-@contextlib.contextmanager
-def uvicorn(app, folder, sandbox):
-    """Serve an application in a process of its own: Django can be set up once only."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", app, "--port", "0"],
-        cwd=folder,
-        env=environment(**sandbox.environment),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield next(found[1] for line in process.stderr if (found := RUNNING.search(line)))
-        finally:
-            process.terminate()
-            process.stderr.read()
 
 
 @pytest.mark.parametrize("app", APPS)

@@ -1,5 +1,7 @@
 """Where Orange is unclear, or was different once, the sandbox has a switch."""
 
+import math
+
 import pytest
 
 from orange_sms_async.sandbox import Sandbox
@@ -115,6 +117,29 @@ def test_settings_are_checked(wrong):
     """
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Sandbox(**wrong)
+
+
+SECONDS = ["token_lifetime", "receipt_delay", "latency", "jitter", "token_latency"]
+
+
+@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize("endless", [math.inf, math.nan, 10**400], ids=["inf", "nan", "int"])
+def test_seconds_are_finite(name, endless):
+    """
+    The setting is refused where it is made, and not each request that meets it.
+    """
+    with pytest.raises(ValueError, match=f"{name} must be a finite number of seconds, 0 or more"):
+        Sandbox(**{name: endless})
+
+
+def test_seconds_stay_finite(sandbox):
+    """
+    Those that can be changed keep their last good value.
+    """
+    with pytest.raises(ValueError, match="latency must be a finite"):
+        sandbox.latency = math.inf
+
+    assert 0 == sandbox.latency
 
 
 async def test_faults_by_name(sandbox, client, send):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import httpx
 import pytest
@@ -114,10 +115,12 @@ async def test_an_unknown_status(sandbox, endpoint, client, send):
     assert ["EatenByAGoat"] == endpoint.said
 
 
-@pytest.mark.parametrize("wrong", [{"lost": 1.1}, {"late": -0.1}, {"late_by": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"lost": 1.1}, {"late": -0.1}, {"late_by": -1}, {"late_by": math.inf}]
+)
 def test_shares_are_shares(wrong):
     """
-    From 0 to 1.
+    From 0 to 1; and seconds are finite.
     """
     with pytest.raises(ValueError, match=r"must be"):
         ReceiptFaults(**wrong)

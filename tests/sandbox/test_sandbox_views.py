@@ -166,16 +166,20 @@ async def test_a_change_needs_the_token(sandbox, control, method, headers):
         ("LOCALHOST:8025", 200),
         ("127.0.0.1:1", 200),
         ("[::1]:8025", 200),
+        ("0.0.0.0:8025", 200),
+        ("[::]:8025", 200),
+        ("192.0.2.7:8025", 200),
         ("example.org", 403),
         ("localhost.example.org:8025", 403),
         ("127.0.0.1.example.org", 403),
+        ("0.0.0.0.example.org:8025", 403),
         ("[", 403),
         ("", 403),
     ],
 )
 async def test_a_name_that_was_pointed_here_is_refused(sandbox, serve, host, status):
     """
-    Whoever is reached on this machine is called by this machine's name.
+    Whoever is reached on this machine is called localhost, or by an address, which is no name.
     """
     with serve(sandbox) as served:
         async with httpx.AsyncClient(base_url=served.base_url, trust_env=False) as http:

@@ -191,7 +191,7 @@ class TestClosing:
                 await future
 
         assert isinstance(closed.value.__cause__, KeyError)
-        assert ["the queue stopped: KeyError; what waits is not sent"] == caplog.messages
+        assert ["nothing more is sent: the queue stopped: KeyError"] == caplog.messages
 
     async def test_a_token_that_cannot_be_had_is_asked_for_again(self, line):
         """

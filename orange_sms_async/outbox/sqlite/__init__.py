@@ -1,6 +1,7 @@
 """An outbox in a file: what was admitted is on disk, and survives any end of the process."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -11,10 +12,10 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from orange_sms_async.errors import InvalidMessage
+from orange_sms_async.errors import InvalidMessage, OutboxUnusable
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
-from orange_sms_async.outbox.sqlite import received, settling, statements
+from orange_sms_async.outbox.sqlite import openings, received, settling, statements
 from orange_sms_async.outbox.sqlite.commits import Commits
 from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
@@ -26,22 +27,32 @@ class SqliteOutbox:
     """
     One file, one thread, one connection, one process: whoever comes second is told so.
 
+    A lock on a file beside it, `NAME.turn`, says that somebody has it.
     What waits for the disk is committed together, so that many producers share one fsync. The file
     holds numbers and texts and is created for its owner alone; `forget` takes them out.
 
     Args:
         path: of the file, which is created where there is none.
+
+    Raises:
+        ValueError: the path is what SQLite takes for a database that is gone with the process.
     """
 
     durable = True
     has_turn = True  # the file is held by one process
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if os.fspath(path) in {"", ":memory:"}:
+            raise ValueError(
+                "path: an outbox is kept on disk, so it must name a file; for a queue in memory "
+                "leave `outbox` out"
+            )
         self.path = Path(path)
         self._file = Commits(self.path, OUTBOX)
         self._owner = ""
         self._waiting = Counter[Priority]()
         self._sending = 0
+        self._left: float | None = None  # when something last may have left, on the loop's clock
         self.sent_lately = False
 
     # -- opening and closing --------------------------------------------------------------------
@@ -49,10 +60,14 @@ class SqliteOutbox:
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         # Forgotten before its receipts have come, a message could not tell them from another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
-        self._owner = uuid.uuid4().hex
+        self._owner, self._left = uuid.uuid4().hex, None
+        self._file.check = lambda _: None
         await self._file.open()
         try:
-            self.sent_lately = await self._file.write(lambda db: statements.sent_since(db, now - 1))
+            self.sent_lately = await self._file.write(
+                lambda db: openings.begin(db, self._owner, now)
+            )
+            self._file.check = self._check_owner
             recovered = await self._file.write(lambda db: settling.recover(db, now))
             self._waiting, self._sending = await self._file.write(statements.count_waiting), 0
         except BaseException:
@@ -61,7 +76,17 @@ class SqliteOutbox:
         return recovered
 
     async def aclose(self) -> None:
+        ago = asyncio.get_running_loop().time() - self._left if self._left is not None else None
+        left_at = None if ago is None else time.time() - ago
+        with contextlib.suppress(OutboxUnusable):  # not open, and so nothing is at its end
+            ending = self._file.write(lambda db: openings.end(db, left_at))
+            # What cannot be written is no clean end, as the next one to open it will see.
+            ending.add_done_callback(asyncio.Future.exception)
         await self._file.aclose()
+
+    def _check_owner(self, db: sqlite3.Connection) -> None:
+        if not openings.has(db, self._owner):
+            raise OUTBOX.unusable(self.path, "opened by another process while it was in use here")
 
     # -- what SendQueue asks --------------------------------------------------------------------
 
@@ -100,6 +125,7 @@ class SqliteOutbox:
         return claim
 
     async def put_back(self, claim: Claim, *, again: bool) -> None:
+        self._left = asyncio.get_running_loop().time()
         if await self._file.write(lambda db: statements.put_back(db, claim, again)):
             self._waiting[claim.entry.priority] += 1
             self._sending -= 1
@@ -110,6 +136,7 @@ class SqliteOutbox:
             statements.forget_old(db, now - self._retention)
             return settled
 
+        self._left = asyncio.get_running_loop().time()
         before, settled = await self._file.write(settle)
         if settled and before is State.SENDING:
             self._sending -= 1
@@ -199,8 +226,7 @@ class SqliteOutbox:
         # What was overwritten in the file still stands in the log beside it.
         try:
             await self._file.empty_log()
-        except sqlite3.Error as error:
-            unusable = OUTBOX.unusable(self.path, error)
+        except OutboxUnusable as unusable:
             unusable.add_note("Texts may still stand in the log beside the file: forget again.")
-            raise unusable from error
+            raise
         return forgotten

@@ -28,11 +28,13 @@ class Commits:
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Future[list[Any]] | None = None
         self._thread: ThreadPoolExecutor | None = None
+        # Done first in every transaction.
+        self.check: Operation[None] = lambda _: None
 
     async def open(self) -> None:
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"orange-sms {self._kind.name}")
         try:
-            self.connection = await asyncio.get_running_loop().run_in_executor(
+            self._opened = await asyncio.get_running_loop().run_in_executor(
                 thread, database.connect, self._path, self._kind
             )
         except BaseException:
@@ -40,12 +42,16 @@ class Commits:
             raise
         self._thread = thread
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        return self._opened.db
+
     async def aclose(self) -> None:
         while self._committing or self._pending:
             await (asyncio.wait({self._committing}) if self._committing else asyncio.sleep(0))
         thread, self._thread = self._thread, None
         if thread:
-            await asyncio.get_running_loop().run_in_executor(thread, self.connection.close)
+            await asyncio.get_running_loop().run_in_executor(thread, self._opened.close)
             thread.shutdown(wait=False)
 
     def write(self, operation: Operation[_T]) -> asyncio.Future[_T]:
@@ -68,10 +74,13 @@ class Commits:
         Write back the log beside the file and empty it.
 
         Raises:
-            sqlite3.Error: it could not be.
+            OutboxUnusable: it could not be.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, database.empty_log, self.connection)
+        try:
+            await loop.run_in_executor(self._thread, database.empty_log, self.connection)
+        except sqlite3.Error as error:
+            raise self._shown(error) from None
 
     # Callbacks, not a task: a loop that ends cancels its tasks, and then the last outcomes are
     # still to be written.
@@ -103,15 +112,21 @@ class Commits:
     def _commit(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         db = self.connection
         try:
+            self._opened.check()
             db.execute("BEGIN IMMEDIATE")
+            self.check(db)
             results = [operation(db) for operation in operations]
             db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 -- each goes to whom it concerns
             with contextlib.suppress(sqlite3.Error):  # none was begun, or SQLite did it itself
                 db.execute("ROLLBACK")
             if len(operations) == 1:
-                unusable = self._kind.unusable(self._path, error)
-                return [unusable if isinstance(error, sqlite3.Error) else error]
+                return [self._shown(error)]
             # On a full disk a new message may find no room where an outcome still does.
             return [self._commit([operation])[0] for operation in operations]
         return results
+
+    def _shown(self, error: Exception) -> Exception:
+        if not isinstance(error, sqlite3.Error):
+            return error
+        return self._kind.unusable(self._path, database.explained(error, self._kind))

@@ -10,6 +10,8 @@ from pathlib import Path
 import attrs
 
 from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.outbox.sqlite import turn
+from orange_sms_async.outbox.sqlite.turn import Turn
 
 _TURN = 5.0  # seconds to wait for another process's turn to write
 
@@ -70,6 +72,38 @@ _CLAIMS = """
 ALTER TABLE message ADD COLUMN claimed_by TEXT;
 ALTER TABLE message ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
 """
+# How an earlier version left its file is not known, unless it never held a message.
+_OPENING = """
+CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
+INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
+"""
+
+_OURS = {
+    sqlite3.SQLITE_BUSY: "held by another process",
+    sqlite3.SQLITE_CANTOPEN: "unable to open the file, or to write beside it",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_IOERR: "disk I/O error",
+    sqlite3.SQLITE_NOMEM: "out of memory",
+    sqlite3.SQLITE_PERM: "permission denied",
+    sqlite3.SQLITE_READONLY: "the file is readonly",
+}
+# Our statements fit our tables: where they do not, the tables are not ours, or no longer.
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_SCHEMA,
+}
+# When a message left that a person called not sent, so that a receipt may be of it all the same.
+# And what may be forgotten: the unknown ones stay, and need not be walked over with each outcome.
+_DENIED = """
+ALTER TABLE message ADD COLUMN denied_at REAL;
+CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
+CREATE INDEX forgettable ON message (finished_at)
+    WHERE finished_at IS NOT NULL AND state <> 'unknown';
+"""
 
 
 @attrs.frozen
@@ -89,35 +123,80 @@ class Format:
     versions: tuple[str, ...]
     shared: bool = False
 
-    def unusable(self, path: Path, error: object) -> OutboxUnusable:
-        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {error}")
+    def unusable(self, path: Path, cause: str) -> OutboxUnusable:
+        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {cause}")
 
 
-OUTBOX = Format("an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS))  # "OSMS"
+OUTBOX = Format(  # "OSMS"
+    "an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING, _DENIED)
+)
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
 
 
-def connect(path: Path, kind: Format) -> sqlite3.Connection:
+@attrs.frozen
+class Opened:
+    """
+    A file that is open.
+
+    Attributes:
+        db: its one connection here.
+    """
+
+    db: sqlite3.Connection
+    _path: Path
+    _kind: Format
+    _turn: Turn | None
+    _there: Path
+    _identity: tuple[int, int]
+
+    def check(self) -> None:
+        """
+        Look whether the file is still the one that was opened.
+
+        Raises:
+            OutboxUnusable: its name leads to another file, or to none.
+        """
+        try:
+            same = turn.identity(self._there) == self._identity
+        except OSError:
+            same = False
+        if not same:
+            raise self._kind.unusable(self._path, "removed or replaced while it was open")
+
+    def close(self) -> None:
+        self.db.close()
+        if self._turn:
+            self._turn.release()
+
+
+def connect(path: Path, kind: Format) -> Opened:
+    # Of a relative one, SQLite may take "file:…" for an address.
+    there = path.absolute()
     try:
         _create(path)
         _check_kind(path, kind)
-        db = sqlite3.connect(
-            path,
-            timeout=_TURN if kind.shared else 0,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        held = None if kind.shared or not turn.LOCKS else turn.take(path)
         try:
-            _prepare(path, db, kind)
+            return Opened(_open(there, kind), path, kind, held, there, turn.identity(there))
         except BaseException:
-            db.close()
+            if held:
+                held.release()
             raise
     except OSError as error:
         if isinstance(error, OutboxUnusable):
             raise
-        raise kind.unusable(path, error.strerror) from error
+        raise kind.unusable(path, str(error.strerror)) from error
     except sqlite3.Error as error:
-        raise kind.unusable(path, _explained(error, kind)) from error
+        raise kind.unusable(path, explained(error, kind)) from None
+
+
+def _open(path: Path, kind: Format) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_TURN, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(path, db, kind)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -161,7 +240,7 @@ def _check_kind(path: Path, kind: Format) -> None:
 
 
 def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
-    if not kind.shared:
+    if not (kind.shared or turn.LOCKS):
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -175,7 +254,7 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
     if version == 0:
         # Before there is a log beside it: its own first page says from now on whose it is.
         _migrate(db, kind)
-    _begin_log(db, kind)
+    _begin_log(db)
     db.execute("PRAGMA synchronous = FULL")
     if 0 < version < newest:
         _migrate(db, kind)
@@ -192,9 +271,9 @@ def _migrate(db: sqlite3.Connection, kind: Format) -> None:
     db.execute("COMMIT")
 
 
-def _begin_log(db: sqlite3.Connection, kind: Format) -> None:
+def _begin_log(db: sqlite3.Connection) -> None:
     # Done once in the life of a file, and the one thing for which SQLite does not wait its turn.
-    until = time.monotonic() + (_TURN if kind.shared else 0)
+    until = time.monotonic() + _TURN
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -210,17 +289,25 @@ def empty_log(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _code(error: sqlite3.Error) -> int:
-    return error.sqlite_errorcode & 0xFF  # above it is a finer reason
+def explained(error: sqlite3.Error, kind: Format) -> str:
+    """
+    Say what SQLite found, in our words: its own can quote a row, and so a number or a text.
+
+    For the same reason it is raised `from None`.
+    """
+    code = _code(error)
+    if code in _OURS:
+        return _OURS[code]
+    if code is None or code in _DAMAGE:
+        return f"not {kind.name}, or damaged"
+    return f"SQLite failed with {error.sqlite_errorname}"
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    # What Python's module finds by itself has none. Above the lowest byte is a finer reason.
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return code if code is None else code & 0xFF
 
 
 def _busy(error: sqlite3.Error) -> bool:
     return _code(error) == sqlite3.SQLITE_BUSY
-
-
-def _explained(error: sqlite3.Error, kind: Format) -> object:
-    if _busy(error):
-        return "held by another process"
-    if _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return f"not {kind.name}, or damaged"
-    return error

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
+from typing import Any
 
 import attrs
 
@@ -156,28 +157,31 @@ def _advanced(db: sqlite3.Connection, resource_id: str) -> Outcome | None:
 # -- a receipt that is the only answer ----------------------------------------------------------
 
 
-_OF_NUMBER = "SELECT reference, state, on_unknown, attempted_at, details FROM message WHERE "
+_OF_NUMBER = (
+    "SELECT reference, state, on_unknown, attempted_at, details, denied_at FROM message WHERE "
+)
 _DOUBTFUL = (
     f"{_OF_NUMBER} recipient = :number AND state = 'unknown' "
     f"UNION {_OF_NUMBER} recipient = :number AND state = 'sending' "
-    f"UNION {_OF_NUMBER} recipient = :number AND on_unknown = 'resent'"
+    f"UNION {_OF_NUMBER} recipient = :number AND on_unknown = 'resent' "
+    f"UNION {_OF_NUMBER} recipient = :number AND denied_at IS NOT NULL"
 )
 
 
 def _owners(db: sqlite3.Connection, number: str) -> dict[str, set[str]]:
     """Tell which unknown messages to a number ids of nobody must be of, if that is certain."""
-    messages = [_doubtful(*row) for row in db.execute(_DOUBTFUL, {"number": number})]
+    messages = [_doubtful(row) for row in db.execute(_DOUBTFUL, {"number": number})]
     if all(message.state is not State.UNKNOWN for message in messages):
         return {}
     heard = [(receipt.resource_id, at) for receipt, at in received.of_nobody(db, number)]
     return whose.owners(messages, whose.first_heard(heard))
 
 
-def _doubtful(
-    reference: str, state: str, on_unknown: str, attempted_at: float | None, details: str | None
-) -> Doubtful:
+def _doubtful(row: tuple[Any, ...]) -> Doubtful:
+    reference, state, on_unknown, attempted_at, details, denied_at = row
     accepted = bool(json.loads(details or "{}").get("accepted"))
-    return Doubtful(reference, State(state), attempted_at, on_unknown == "resent", accepted)
+    twice = on_unknown == "resent"
+    return Doubtful(reference, State(state), attempted_at, twice, accepted, denied_at)
 
 
 def _settle_as_sent(

@@ -52,15 +52,6 @@ class KeptMessage:
     finished_at: float | None
 
 
-def sent_since(db: sqlite3.Connection, moment: float) -> bool:
-    """Tell whether a message may have left since; what is on the wire left nobody knows when."""
-    query = (
-        "SELECT EXISTS (SELECT 1 FROM message WHERE state = 'sending') OR EXISTS "
-        "(SELECT 1 FROM message WHERE finished_at > ? AND attempted_at IS NOT NULL)"
-    )
-    return bool(db.execute(query, (moment,)).fetchone()[0])
-
-
 def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
     """Settle what an earlier process left on the wire, and what expired since."""
     db.execute(
@@ -244,9 +235,10 @@ def resolve(
     row = db.execute(
         "UPDATE message SET state = ?1, resource_id = ?2, error = NULL, reason = NULL, "
         "details = NULL, settled_by = ?3, finished_at = ?4, "
+        "denied_at = iif(?2 IS NULL, coalesce(attempted_at, ?6), denied_at), "
         "on_unknown = iif(on_unknown = 'resent' AND ?2 IS NULL, 'report', on_unknown) "
         "WHERE reference = ?5 AND state = 'unknown' RETURNING priority",
-        (state, sent, by, finished, reference),
+        (state, sent, by, finished, reference, now),
     ).fetchone()
     return None if row is None else Priority(row[0])
 
@@ -315,8 +307,9 @@ def forget_content(db: sqlite3.Connection, now: float) -> int:
         "recipient = NULL, text = NULL, sender_name = NULL "
         "WHERE finished_at IS NOT NULL AND state <> 'unknown' AND fingerprint IS NULL "
         # Sent twice: the receipt of either may still come, and would be taken for another's.
-        f"AND NOT (on_unknown = 'resent' AND (finished_at > ? OR {_IN_DOUBT}))",
-        (now - REPORTED_WITHIN,),
+        f"AND NOT ((on_unknown = 'resent' OR denied_at IS NOT NULL) "
+        f"AND (finished_at > ? OR coalesce(denied_at, 0) > ? OR {_IN_DOUBT}))",
+        (now - REPORTED_WITHIN, now - REPORTED_WITHIN),
     )
     db.execute(
         "UPDATE receipt SET address = NULL WHERE address IS NOT NULL AND (address NOT IN "

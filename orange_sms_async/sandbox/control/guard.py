@@ -28,7 +28,8 @@ class Guard:
     Another site's page, open in the same browser, can send requests here but read nothing.
 
     What changes something needs a token, which only this page and programs can read. And a site
-    whose name was pointed at this machine afterwards (DNS rebinding) gives itself away by `Host`.
+    whose name was pointed at this machine afterwards (DNS rebinding) gives itself away by `Host`:
+    it is a name, while a page that was opened by an IP address cannot be moved to another one.
 
     Attributes:
         inside: answers who is let through.
@@ -51,8 +52,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> str | None:
         headers, server = Headers(scope=scope), scope.get("server")
         host = _name(headers.get("host", ""))
-        if server and _is_loopback(server[0]) and not (_is_loopback(host) or host == "localhost"):
-            return "the Host of a sandbox on this machine is localhost or 127.0.0.1"
+        if server and _is_loopback(server[0]) and not (_is_address(host) or host == "localhost"):
+            return "the Host of a sandbox on this machine is localhost or an IP address"
         if scope["method"] in {"GET", "HEAD"}:
             return None
         offered = headers.get("x-sandbox-token", "")
@@ -69,7 +70,12 @@ def _name(host: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True

@@ -1,0 +1,49 @@
+"""The command `orange-sms`: messages and campaigns, the account, receipts, and a sandbox."""
+
+import logging
+
+import typer
+
+from orange_sms_async.cli import outbox
+from orange_sms_async.cli.balance import balance
+from orange_sms_async.cli.bulk import bulk
+from orange_sms_async.cli.check import check
+from orange_sms_async.cli.demo import demo
+from orange_sms_async.cli.purchases import purchases
+from orange_sms_async.cli.receipts import receipts
+from orange_sms_async.cli.sandbox import sandbox
+from orange_sms_async.cli.segments import segments
+from orange_sms_async.cli.send import send
+from orange_sms_async.cli.stdout import ends, goes_on
+from orange_sms_async.cli.usage import usage
+
+# A command says on its own screen what a queue waits for.
+logging.getLogger("orange_sms_async.sendqueue").addHandler(logging.NullHandler())
+
+app = typer.Typer(
+    help="Send SMS through Orange's API for Africa and the Middle East.",
+    no_args_is_help=True,
+    # A traceback that shows locals shows numbers, texts and secrets; plain help and one-line
+    # errors also read the same on every terminal and in a pipe.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+_outbox = typer.Typer(help=outbox.HELP, no_args_is_help=True, rich_markup_mode=None)
+_outbox.command()(ends()(outbox.show))
+_outbox.command()(goes_on()(outbox.resolve))
+_outbox.command()(goes_on()(outbox.export))
+_outbox.command(name="import")(goes_on()(outbox.import_))
+_outbox.command()(goes_on()(outbox.forget))
+
+app.command()(goes_on()(send))
+app.command()(ends()(segments))
+app.command()(goes_on()(check))
+app.command()(goes_on()(bulk))
+app.add_typer(_outbox, name="outbox")
+app.command()(goes_on()(receipts))
+app.command()(ends()(balance))
+app.command()(ends()(usage))
+app.command()(ends()(purchases))
+app.command()(goes_on()(sandbox))
+app.command()(goes_on()(demo))
