@@ -165,11 +165,7 @@ def access_token(answer: Answer) -> tuple[str, float]:
     with contextlib.suppress(*_UNREADABLE):
         return _token(answer.json())
     # Out here, no frame that is raised through holds what the answer did.
-    raise ConnectionFailed(
-        "the token endpoint gave no readable answer",
-        status_code=answer.status,
-        request_id=answer.request_id,
-    )
+    raise _unreadable(answer, "the token endpoint gave no readable answer")
 
 
 def _token(body: Any) -> tuple[str, float]:
@@ -215,11 +211,11 @@ def _flat_statistics(body: Any) -> list[dict[str, Any]]:
 def _read(answer: Answer, type_: type[_T], rows: Callable[[Any], Any]) -> _T:
     with contextlib.suppress(*_UNREADABLE):
         return _converter.structure(rows(_parse(answer.body, Decimal)), type_)
-    raise ConnectionFailed(
-        "Orange's answer cannot be read",
-        status_code=answer.status,
-        request_id=answer.request_id,
-    )
+    raise _unreadable(answer, "Orange's answer cannot be read")
+
+
+def _unreadable(answer: Answer, words: str) -> ConnectionFailed:
+    return ConnectionFailed(words, status_code=answer.status, request_id=answer.request_id)
 
 
 def decode_receipt(body: bytes | str | Mapping[str, Any]) -> DeliveryReceipt:
@@ -260,11 +256,7 @@ def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
 
 
 class Private:
-    """
-    What a request held and an error must not repeat, should Orange echo it.
-
-    A value whose repr shows nothing: what reports errors often sends the locals of each frame.
-    """
+    """What a request held and no error must repeat; no repr shows it, in no frame's locals."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -315,16 +307,11 @@ def refusal(
 
 
 # What the token endpoint says of credentials: Orange's own codes, and the words of OAuth for them.
+_OF_CLIENT = ("invalid_client", "unauthorized_client")
 _NO_TOKEN: dict[tuple[int, int | str | None], type[OrangeSMSError]] = {
-    (400, "invalid_client"): AuthenticationFailed,
-    (400, "unauthorized_client"): AuthenticationFailed,
-    (401, "invalid_client"): AuthenticationFailed,
-    (401, "unauthorized_client"): AuthenticationFailed,
-    (401, 40): AuthenticationFailed,
-    (401, 41): AuthenticationFailed,
-    (403, 50): AccessDenied,
-    (403, 51): AccessDenied,
-    (403, 52): AccessDenied,
+    **dict.fromkeys([(400, word) for word in _OF_CLIENT], AuthenticationFailed),
+    **dict.fromkeys([(401, code) for code in (40, 41, *_OF_CLIENT)], AuthenticationFailed),
+    **dict.fromkeys([(403, code) for code in (50, 51, 52)], AccessDenied),
 }
 
 
@@ -334,18 +321,14 @@ def token_refusal(answer: Answer, *, private: Private = _NOTHING) -> OrangeSMSEr
 
     Only what is documented about the credentials is final: anything else may be a proxy's word, or
     a mistake of the moment, and a queue that stopped for it would have to be started by a person.
-
-    Args:
-        answer: the answer to the request.
-        private: what the request held and the error must not repeat, should Orange echo it.
     """
     code, reason = _code_and_reason(answer)
-    otherwise: type[OrangeSMSError] = (
-        ConnectionFailed if answer.status < 400 else ServiceUnavailable
-    )
+    class_: type[OrangeSMSError] = ServiceUnavailable
     if answer.status == 429 or code == 53:
-        otherwise = Throttled
-    class_ = _NO_TOKEN.get((answer.status, code), otherwise)
+        class_ = Throttled
+    elif answer.status < 400:
+        class_ = ConnectionFailed
+    class_ = _NO_TOKEN.get((answer.status, code), class_)
     return _error(class_, answer, code, reason, private)
 
 

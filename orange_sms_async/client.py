@@ -278,37 +278,22 @@ class Client:
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._engine.carry(exchange)
-        except Exception as error:  # noqa: BLE001 -- how far the exchange came says more than its class
+        except Exception as error:  # of any class: how far the exchange came says more
             # What came before the line broke still counts where no body is needed to read it.
             if exchange.head and exchange.head.status in (201, 401, 429):
                 return exchange.head
-            failure = self._failure(exchange, error, lost)
-        # Out here, it brings along no frames of an HTTP library, which hold all that was sent.
-        raise failure
-
-    def _failure(
-        self, exchange: Exchange, error: Exception, lost: type[OrangeSMSError]
-    ) -> OrangeSMSError:
-        failed = lost if exchange.left else ConnectionFailed
-        if isinstance(error, TimeoutError):
-            return failed("no answer in time")
-        if exchange.body and not exchange.left:
-            failure = ConnectionFailed(f"no connection to {self._base_url}")
-            failure.__cause__ = _without_frames(error)
-            return failure
-        if isinstance(error, AnswerTooLong):
-            return failed("the answer is longer than 1 MiB")
-        # Not its own words: they may hold what the server sent, and so what we sent.
-        words = "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
-        return failed(f"{words} ({type(error).__name__})")
-
-
-def _without_frames(error: BaseException) -> BaseException:
-    below: BaseException | None = error
-    while below is not None:
-        below.__traceback__ = None
-        below = below.__cause__ or below.__context__
-    return error
+            failed = lost if exchange.left else ConnectionFailed
+            if isinstance(error, TimeoutError):
+                raise failed("no answer in time") from None
+            if exchange.body and not exchange.left:
+                raise ConnectionFailed(f"no connection to {self._base_url}") from error
+            if isinstance(error, AnswerTooLong):
+                raise failed("the answer is longer than 1 MiB") from None
+            # Not its own words: they may hold what the server sent, and so what we sent.
+            words = (
+                "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
+            )
+            raise failed(f"{words} ({type(error).__name__})") from None
 
 
 def _headers(authorization: str, content_type: str | None = None) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """One exchange over HTTP: whether the body began to leave, and what came back."""
 
+import io
 import select
 import zlib
 from collections.abc import AsyncIterable, Callable
@@ -43,30 +44,29 @@ async def whole(chunks: AsyncIterable[bytes], coding: str | None) -> bytes:
         AnswerTooLong: it has more.
         zlib.error: it is not packed as it says.
     """
-    parts, length = [], 0
+    read = io.BytesIO()
     async for chunk in chunks:
-        parts.append(chunk)
-        length += len(chunk)
-        if length > LONGEST:
+        read.write(chunk)
+        del chunk  # what reports an error would show it
+        if read.tell() > LONGEST:
             raise AnswerTooLong
-    body = b"".join(parts)
-    return _unpacked(body, coding) if coding else body
+    return _unpacked(read, coding) if coding else read.getvalue()
 
 
-def _unpacked(body: bytes, coding: str) -> bytes:
+def _unpacked(packed: io.BytesIO, coding: str) -> bytes:
     match coding.strip().lower():
         case "gzip" | "x-gzip":
             form = zlib.MAX_WBITS | 16
-        case "deflate" if body[:1] == b"\x78":
+        case "deflate" if packed.getvalue()[:1] == b"\x78":
             form = zlib.MAX_WBITS
         case "deflate":  # as some servers understand it
             form = -zlib.MAX_WBITS
         case _:
-            return body
-    unpacked = zlib.decompressobj(form).decompress(body, LONGEST + 1)
-    if len(unpacked) > LONGEST:
+            return packed.getvalue()
+    unpacked = io.BytesIO(zlib.decompressobj(form).decompress(packed.getvalue(), LONGEST + 1))
+    if len(unpacked.getbuffer()) > LONGEST:
         raise AnswerTooLong
-    return unpacked
+    return unpacked.getvalue()
 
 
 class Socket(Protocol):
