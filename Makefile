@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n 2 -m 'not alone' --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 -m 'not alone' --cov --cov-report= --cov-fail-under=0
 	$(BIN)/python -m pytest -m alone --cov --cov-append --cov-report=term
 
 check: $(INSTALLED)

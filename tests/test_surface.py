@@ -219,3 +219,12 @@ def test_types_are_delivered():
     Type checkers read ours.
     """
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_names_are_found_and_no_others():
+    """
+    As `dir` shows them, and an unknown one is said as Python says it.
+    """
+    assert {*orange_sms_async.__all__} <= {*dir(orange_sms_async)}
+    with pytest.raises(AttributeError, match="has no attribute 'Sender'"):
+        _ = orange_sms_async.Sender

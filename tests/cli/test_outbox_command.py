@@ -487,3 +487,14 @@ def test_nothing_it_says_holds_a_number_or_a_text(run, unknown, rows_file):
 
     said = "".join(one.stdout + one.stderr for one in ended)
     assert not [word for word in ("\x1b", "Secret", "070000001") if word in said]
+
+
+def test_an_outbox_that_names_no_file(run, rows_file):
+    """
+    What is kept in memory is not kept: it is said by the option's name, and nothing is sent.
+    """
+    path = rows_file("to,text\n+2250700000001,Bonjour\n")
+    ended = run("bulk", path, "--outbox", ":memory:")
+
+    assert (2, "") == (ended.returncode, ended.stdout)
+    assert "Invalid value for --outbox" in ended.stderr

@@ -403,14 +403,27 @@ def test_receipts_taken_elsewhere_are_joined(run, endpoint, crashed, tmp_path):
 
 def test_one_of_two_that_a_person_settles(run, endpoint, crashed):
     """
-    The receipt that might have been of either is of the other then, and the person is told.
+    Where one has its id, the receipt that is left is of the other, and the person is told.
+    """
+    _, address = endpoint("--store", "r.db")
+    httpx.post(address, json=body("92f5", number="+2250700000012"), trust_env=False)
+    run("outbox", "import", "c.db", "r.db")
+    settled = run("outbox", "resolve", "c.db", "U2", "--sent", "70d3").stdout
+
+    assert "U3 is sent, too: the receipt that is left can only be its own." in settled
+
+
+def test_a_person_may_be_wrong_about_one_of_two(run, endpoint, crashed, tmp_path):
+    """
+    Called not sent, it may have been sent all the same: the receipt settles no other for a day.
     """
     _, address = endpoint("--store", "r.db")
     httpx.post(address, json=body("92f5", number="+2250700000012"), trust_env=False)
     run("outbox", "import", "c.db", "r.db")
     settled = run("outbox", "resolve", "c.db", "U2", "--not-sent").stdout
 
-    assert "U3 is sent, too: the receipt that is left can only be its own." in settled
+    assert "U3" not in settled
+    assert 2 == Counter(stored(tmp_path / "c.db", "state", "message"))[State.UNKNOWN]
 
 
 @pytest.mark.parametrize(

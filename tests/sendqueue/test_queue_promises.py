@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 from line import Line, named, sms
 
-from orange_sms_async import MessageExpired, OutcomeUnknown, ResourceId, SendQueue, SqliteOutbox
+from orange_sms_async import (
+    MessageExpired,
+    OutcomeUnknown,
+    QueueClosed,
+    ResourceId,
+    SendQueue,
+    SqliteOutbox,
+)
 from orange_sms_async.clock import JumpingClock
 from orange_sms_async.events import WaitingFor
+from orange_sms_async.outbox.memory import MemoryOutbox
 
 
 async def test_submitting_from_another_loop_is_refused_before_anything_is_admitted(line):
@@ -196,3 +204,42 @@ async def test_what_is_logged_names_nobody(line, caplog):
 
     ours = [record.getMessage() for record in caplog.records if "orange_sms" in record.name]
     assert ["on_outcome raised ValueError"] == ours
+
+
+class Odd(MemoryOutbox):
+    """Somebody's outbox, which keeps no outcome: it says so, or breaks."""
+
+    def __init__(self, error: Exception | None) -> None:
+        super().__init__()
+        self.error = error
+
+    async def settle(self, claim, outcome, now):
+        if self.error:
+            raise self.error
+        return []
+
+
+async def test_an_outbox_that_breaks_stops_the_queue_with_its_cause(line):
+    """
+    Not with a worker that is gone, and a queue that stands still.
+    """
+    error = KeyError("a")
+    async with SendQueue(line, outbox=Odd(error)) as queue:
+        future = await queue.submit(sms("a"))
+        await asyncio.sleep(1)
+
+        assert "the queue stopped: KeyError" == queue.statistics().stopped
+    assert isinstance(future.exception(), OutcomeUnknown)
+
+
+async def test_a_message_in_other_hands_is_told_by_those(line):
+    """
+    Its claim was over: here it waits, and nothing is called settled.
+    """
+    async with SendQueue(line, outbox=Odd(None)) as queue:
+        future = await queue.submit(sms("a"))
+        await asyncio.sleep(1)
+
+        assert (0, 0) == (queue.statistics().sent, queue.statistics().in_flight)
+        await queue.aclose(drain=False)
+    assert isinstance(future.exception(), QueueClosed)
