@@ -113,6 +113,9 @@ class Pacer:
 
     async def _grant(self, now: float, forget: bool) -> float:
         apart = 1 / self.pace
+        # A spike arrest refuses also what is closer by a millisecond. So at a slow rate such little
+        # lateness is forgotten, and every slot that makes up for some can be told as close.
+        forget = forget or (self.rate <= _FAST and now - self._due <= _CLOSER)
         late = 0.0 if forget or self._evenly else min(max(0.0, now - self._due), self._lateness)
         if forget or self._spaced_by != self.pace:
             self._space()
@@ -192,7 +195,8 @@ class Pacer:
     def _too_close(self, slot: float) -> bool:
         """Tell whether a slot was refused because it was close, and end the making up in time."""
         even = self._even_refused
-        if slot not in self._close or sum(even) * 20 >= max(1, len(even)):
+        # One in twenty of the even ones, but two of a few say nothing yet.
+        if slot not in self._close or sum(even) * 20 > max(40, len(even)):
             return False
         # Tried again, what was refused before is refused for the same reason: once is enough.
         if sum(self._close_refused) >= (1 if self._was_too_close else _REFUSED):
