@@ -86,12 +86,19 @@ def sandbox(
         ),
     ] = 0.0,
     token_lifetime: Annotated[
-        float,
+        float | None,
         typer.Option(parser=seconds(), metavar="SECONDS", help="After which a token is too old."),
-    ] = 3600.0,
+    ] = None,
     expires_in: Annotated[
         ExpiresIn, typer.Option(help="How a token's answer says that; Orange does each.")
     ] = ExpiresIn.STRING,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse what Orange refuses and most need not care for: see docs/sandbox.md.",
+        ),
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep messages, account and counts there between runs."),
@@ -121,6 +128,7 @@ def sandbox(
         jitter=jitter,
         token_lifetime=token_lifetime,
         expires_in=expires_in.value,
+        strict=strict,
         keep=keep,
     )
     _warn_if_open_to_others(host)

@@ -10,7 +10,7 @@ from orange_sms_async.sandbox.control.changes import Changes
 from orange_sms_async.sandbox.control.guard import Guard
 from orange_sms_async.sandbox.control.views import Views
 from orange_sms_async.sandbox.orange.api import OrangeApi
-from orange_sms_async.sandbox.orange.evidence import Receipt, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.evidence import Receipt, Recent, Request, Sent, Statistics
 from orange_sms_async.sandbox.orange.faults import KNOWN, Fault, Faults, On, failure
 from orange_sms_async.sandbox.orange.feed import Feed
 from orange_sms_async.sandbox.orange.inbox import Inbox
@@ -35,7 +35,7 @@ class Sandbox(Settings):
         throttle_status: what one too many is answered with, 403 or 429 (code 53 either way).
         client_id: what the token endpoint wants to be told, with the `client_secret`.
         client_secret: see `client_id`.
-        token_lifetime: seconds.
+        token_lifetime: seconds; None for Orange's own: an hour, and 90 days from `/oauth/v2/token`.
         expires_in: how the token answer says it.
         receipt_url: where delivery receipts are posted. They say DeliveredToTerminal, except for
             recipients that end in 99 (DeliveryImpossible), 98 (DeliveryUncertain) and 97
@@ -53,11 +53,15 @@ class Sandbox(Settings):
         latency: seconds each request travels, and each answer; can be changed.
         jitter: up to so many seconds more each way, at random; can be changed.
         token_latency: seconds the token endpoint needs besides; can be changed.
+        strict: True refuses what Orange does and most need not care for here; or some of the rules
+            by name: `sender_names`, `sender_addresses`, `ivorian_numbers`, `on_net`,
+            `request_rate`.
         keep: how many messages, requests and receipts are remembered (of each, approximately).
             `statistics` counts them all.
         seed: makes chance repeatable, resource ids included.
         account: what was bought and is left: `buy`, `expire`, `approve`, `withdraw` change it.
-        requests: all requests, in order of arrival.
+        requests: all requests, in order of arrival; those refused say what was `wrong`, and hold
+            the `exchange`.
         faults: what is to go wrong.
         inbox: the messages with their evidence.
         events: what happens, for whoever watches.
@@ -72,7 +76,7 @@ class Sandbox(Settings):
 
     account: Account = field(init=False)
     inbox: Inbox = field(init=False)
-    requests: list[Request] = field(init=False)
+    requests: Recent[Request] = field(init=False)
     faults: Faults = field(init=False)
     events: Feed = field(init=False)
     tokens: Tokens = field(init=False)
@@ -98,6 +102,7 @@ class Sandbox(Settings):
             inbox=self.inbox,
             account=self.account,
             tokens=self.tokens,
+            requests=self.requests,
             faults=self.faults,
             events=self.events,
             arrivals=self.traffic.arrivals,
@@ -250,10 +255,10 @@ class Sandbox(Settings):
             The receipt, and how it was received.
 
         Raises:
-            ValueError: there is no `receipt_url` to post it to.
+            ValueError: there is no `receipt_url` to post it to, and no subscription.
             KeyError: no such message is remembered.
         """
-        if self.receipt_url is None:
+        if self.receipt_url is None and not self._orange.subscriptions:
             raise ValueError("no receipt_url was set")
         return await self._orange.notifier.post(self.inbox.find(resource_id), status)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import attrs
 import httpx
 from attrs import field
-from attrs.validators import ge, in_, le
+from attrs.validators import deep_iterable, ge, in_, le, optional
 
 Throttle = Literal["rolling", "calendar", "bucket", "spike"]
 ExpiresIn = Literal["string", "number", "absent"]
@@ -17,6 +17,9 @@ AccountShape = Literal["current", "2021"]
 # What a sender name that is not approved is answered with: "400 requestError", says the page and
 # no more; integrators tell of SVC0002, and of SVC0001 around POL2204 (unverified).
 SenderNameError = Literal["SVC0002", "SVC0001"]
+
+# What Orange is stricter in than most need it to be here; docs/sandbox.md says what each rests on.
+Rule = Literal["sender_names", "sender_addresses", "ivorian_numbers", "on_net", "request_rate"]
 
 # Orange's own number, for whoever takes the defaults (D).
 ORANGE_RATE = 5.0
@@ -42,6 +45,9 @@ COUNTRIES = {
     "267": "BWA",
     "962": "JOR",
 }
+
+# "Country sender number" of each (D): the calling code and this.
+SENDER_NUMBER = "0000"
 
 # The status flips some seconds after the last second of the contract (captured: 28.5).
 _FLIP = dt.timedelta(seconds=30)
@@ -110,6 +116,10 @@ class ReceiptFaults:
         late_by: seconds.
         reordered: share of the messages whose last word comes first, and MessageWaiting after it.
         before_answer: share of the messages whose first receipt is posted before their answer.
+        revived: share of the messages whose receipt says DeliveryImpossible, and a later one
+            DeliveredToTerminal.
+        unnamed: share of the receipts whose `callbackData` is empty.
+        repeats: how many times more a receipt is posted that is not answered with 200.
         status: what all receipts say instead, also one that Orange does not document.
     """
 
@@ -119,6 +129,9 @@ class ReceiptFaults:
     late_by: float = field(default=60.0, validator=_seconds)
     reordered: float = _share
     before_answer: float = _share
+    revived: float = _share
+    unnamed: float = _share
+    repeats: int = field(default=0, validator=[ge(0), le(100)])
     status: str | None = None
 
 
@@ -135,6 +148,12 @@ def _one_of(choices: Any) -> Any:
 
 
 def _as_names(given: Iterable[str]) -> frozenset[str]:
+    return frozenset(given)
+
+
+def _as_rules(given: bool | Iterable[Rule]) -> frozenset[Rule]:
+    if isinstance(given, bool):
+        return frozenset(get_args(Rule) if given else ())
     return frozenset(given)
 
 
@@ -162,7 +181,9 @@ class Settings:
     throttle_status: int = field(default=403, on_setattr=_fixed, validator=in_((403, 429)))
     client_id: str = field(default="sandbox", on_setattr=_fixed)
     client_secret: str = field(default="sandbox", on_setattr=_fixed)
-    token_lifetime: float = field(default=3600.0, on_setattr=_fixed, validator=_seconds)
+    token_lifetime: float | None = field(
+        default=None, on_setattr=_fixed, validator=optional(_seconds)
+    )
     expires_in: ExpiresIn = field(default="string", on_setattr=_fixed, validator=_one_of(ExpiresIn))
     receipt_url: str | None = field(default=None, on_setattr=_fixed)
     receipt_delay: float = field(default=1.0, on_setattr=_announced, validator=_seconds)
@@ -186,6 +207,12 @@ class Settings:
     latency: float = field(default=0.0, on_setattr=_announced, validator=_seconds)
     jitter: float = field(default=0.0, on_setattr=_announced, validator=_seconds)
     token_latency: float = field(default=0.0, on_setattr=_announced, validator=_seconds)
+    strict: frozenset[Rule] = field(
+        default=frozenset(),
+        converter=_as_rules,
+        on_setattr=_fixed,
+        validator=deep_iterable(_one_of(Rule)),
+    )
     keep: int = field(default=10_000, on_setattr=_fixed, validator=ge(1))
     seed: int | None = field(default=None, on_setattr=_fixed)
 

@@ -135,6 +135,28 @@ async def test_a_purchase_order_has_oranges_fields(client):
     assert (None, None) == (orders[0]["oldExpirationDate"], orders[0]["comment"])
 
 
+async def test_purchases_differ_by_country(sandbox, client):
+    """
+    In what is paid with, and how.
+    """
+    sandbox.account.buy("JOR", 100)
+    orders = (await client.get("/sms/admin/v1/purchaseorders")).json()
+    paid = {order["country"]: (order["currency"], order["paymentMode"]) for order in orders}
+
+    assert ("XOF", "OrangeMoney") == paid["CIV"]
+    assert ("JOD", "Airtime") == paid["JOR"]
+
+
+def test_a_purchase_never_shortens_a_contract(sandbox):
+    """
+    A bundle of a day, bought for a contract of a year, leaves the year.
+    """
+    until = sandbox.account.contract("CIV").expiration_date
+    sandbox.account.buy("CIV", 100, days=1)
+
+    assert until == sandbox.account.contract("CIV").expiration_date
+
+
 async def test_a_contract_can_be_bought(sandbox, client, send):
     """
     For a country that had none.
@@ -157,6 +179,16 @@ async def test_on_net_messages_have_a_contract_of_their_own(sandbox, client, sen
     assert (403, 201) == (refused.status_code, taken.status_code)
     assert sandbox.sent[0].on_net
     assert 3 == sandbox.account.contract("CIV").available_units
+
+
+async def test_the_usual_offer_can_be_named(sandbox, client, send):
+    """
+    `SMS_OCB` is a resource type, too, and no other than none.
+    """
+    answer = await send(client, query="?resource_type_parameter_management=SMS_OCB")
+
+    assert 201 == answer.status_code
+    assert not sandbox.sent[0].on_net
 
 
 async def test_another_offer_is_no_offer(client, send):

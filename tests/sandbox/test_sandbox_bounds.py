@@ -75,7 +75,7 @@ async def test_tokens_are_bounded(sandbox, client):
     A program that fetches one for each message does not fill the memory of its Orange.
     """
     for _ in range(1_100):
-        sandbox.tokens._issue(0)
+        sandbox.tokens._issue(0, 3_600)
 
     assert 1_000 == len(sandbox.tokens.newest_first)
 

@@ -178,7 +178,8 @@ async def test_a_message_is_sent(orange, say, token_request, message):
     sent, accepted = await say(message, token=issued["access_token"])
     url = accepted["outboundSMSMessageRequest"]["resourceURL"]
 
-    assert (200, 201, 3600) == (status, sent, int(issued["expires_in"]))
+    assert (200, 201) == (status, sent)
+    assert int(issued["expires_in"]) in {3_600, 7_776_000}
     assert orange.sent[0].resource_id == url.rsplit("/", 1)[-1]
 
 

@@ -42,10 +42,14 @@ async def test_every_line_runs(connect, send):
     sandbox = Sandbox(receipt_url="https://example.org", receipt_transport=endpoint)
     client = await connect(sandbox, transport=sandbox.transport)
     await send(client)
+    refused = await client.get("/nothing")
+    request_id = refused.headers["X-OAPI-Request-Id"]
     token = (await client.get("/_sandbox/token")).json()["token"]
     resource_id, statuses = sandbox.sent[0].resource_id, []
     for line in CURLS:
-        method, url, headers, body = asked(line, TOKEN=token, RESOURCE_ID=resource_id)
+        method, url, headers, body = asked(
+            line, TOKEN=token, RESOURCE_ID=resource_id, REQUEST_ID=request_id
+        )
         answer = await client.request(method, url, headers=headers, content=body)
         statuses.append(answer.status_code)
     await sandbox.aclose()
@@ -63,7 +67,7 @@ def test_every_path_is_there():
     said = set(re.findall(r"/_sandbox/[a-z/-]+", PAGE)) | {"/", "/_sandbox/page/{name}"}
     said = {path.rstrip("/") or "/" for path in said}
 
-    assert {path.replace("/{resource_id}", "") for path in paths} == said
+    assert {re.sub("/{re[a-z]+_id}", "", path) for path in paths} == said
 
 
 @pytest.mark.parametrize("kind", [Sandbox, ReceiptFaults])

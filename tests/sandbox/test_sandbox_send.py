@@ -111,15 +111,38 @@ async def test_bodies_of_existing_clients(connect, send, parts):
     assert (parts.get("senderName") or None) == sandbox.sent[0].sender_name
 
 
-@pytest.mark.parametrize("accept", ["text/html", "*/*", "image/png"])
-async def test_the_accept_does_not_matter(client, send, accept):
+@pytest.mark.parametrize(
+    "accept", ["text/html", "*/*", "application/*;q=0.1", "Application/JSON", "", "text/xml, */*"]
+)
+async def test_the_accept_of_existing_clients_will_do(client, send, accept):
     """
-    Existing clients ask the message endpoint for all sorts of things.
+    They ask the message endpoint for all sorts of things.
     """
     client.headers["Accept"] = accept
     del client.headers["User-Agent"]
 
     assert 201 == (await send(client)).status_code
+
+
+@pytest.mark.parametrize(
+    "accept", ["image/png", "application/json;q=0", "application/json; q=0.0, */*", "*/*;q=0"]
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/smsmessaging/v1/outbound/tel%3A%2B2250000/requests"),
+        ("POST", "/oauth/v3/token"),
+        ("GET", "/sms/admin/v1/contracts"),
+        ("GET", "/smsmessaging/v1/outbound/subscriptions/1"),
+    ],
+)
+async def test_an_accept_that_excludes_json(client, method, path, accept):
+    """
+    It is looked at on every endpoint, a weight of nothing included.
+    """
+    answer = await client.request(method, path, headers={"Accept": accept})
+
+    assert (406, 62) == (answer.status_code, answer.json()["code"])
 
 
 @pytest.mark.parametrize(

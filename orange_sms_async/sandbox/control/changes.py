@@ -27,7 +27,7 @@ _OFFERS = (ALL_NETWORKS, ON_NET)
 _UNITS = 1_000_000_000
 _DAYS = 3_650
 _SECONDS = 86_400.0
-_SHARES = ("doubled", "reordered", "lost", "before_answer", "late")
+_SHARES = ("doubled", "reordered", "lost", "before_answer", "late", "revived", "unnamed")
 _COMING = 100  # faults that may wait for their requests
 
 Change = Callable[[Fields], None]
@@ -197,10 +197,12 @@ class Changes:
 
     def _receipts(self, fields: Fields) -> Callable[[], None]:
         inner, settings = fields.within("receipts"), self.settings
-        inner.only(*_SHARES, "delay", "late_by", "status")
+        inner.only(*_SHARES, "delay", "late_by", "repeats", "status")
         told: dict[str, Any] = {name: inner.number(name, 1) for name in _SHARES if inner.has(name)}
         if inner.has("late_by"):
             told["late_by"] = inner.number("late_by", _SECONDS)
+        if inner.has("repeats"):
+            told["repeats"] = inner.whole("repeats", 0, 100)
         if inner.has("status"):
             told["status"] = None if inner.is_null("status") else inner.text("status")
         delay = inner.number("delay", _SECONDS, default=settings.receipt_delay)

@@ -1,5 +1,6 @@
 """What can be looked at: messages, recipients, the account, the rate, the faults."""
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,8 @@ from starlette.routing import Route
 from orange_sms_async.sandbox.control.fields import refuse
 from orange_sms_async.sandbox.control.stream import stream
 from orange_sms_async.sandbox.orange.arrivals import Arrivals
-from orange_sms_async.sandbox.orange.evidence import Receipt, Statistics
+from orange_sms_async.sandbox.orange.evidence import Exchange, Receipt, Statistics
+from orange_sms_async.sandbox.orange.evidence import Request as OrangeRequest
 from orange_sms_async.sandbox.orange.faults import KNOWN, Faults
 from orange_sms_async.sandbox.orange.feed import Feed
 from orange_sms_async.sandbox.orange.inbox import Inbox, Message
@@ -34,6 +36,7 @@ class Views:
         inbox: the messages.
         account: contracts and sender names.
         tokens: those issued.
+        requests: those remembered.
         faults: what is to go wrong with requests.
         events: what happens.
         arrivals: of messages in the last minute.
@@ -44,6 +47,7 @@ class Views:
     inbox: Inbox
     account: Account
     tokens: Tokens
+    requests: Sequence[OrangeRequest]
     faults: Faults
     events: Feed
     arrivals: Arrivals
@@ -56,6 +60,8 @@ class Views:
             "sent": self.show_sent,
             "messages": self.show_messages,
             "messages/{resource_id}": self.show_message,
+            "requests": self.show_requests,
+            "requests/{request_id}": self.show_request,
             "recipients": self.show_recipients,
             "account": self.show_account,
             "rate": self.show_rate,
@@ -86,6 +92,27 @@ class Views:
         except KeyError:
             raise HTTPException(404, "resource_id: no message that is remembered") from None
         return JSONResponse(_in_full(message))
+
+    async def show_requests(self, request: Request) -> Response:
+        asked = request.query_params
+        before = _whole(asked.get("before", ""), 1, 2**53, default=2**53)
+        limit = _whole(asked.get("limit", ""), 1, _MOST, default=50)
+        sought = asked.get("q", "").casefold()
+        older = (
+            one
+            for one in reversed(self.requests)
+            if one.refused and one.number < before and one.speaks_of(sought)
+        )
+        page = list(islice(older, limit + 1))
+        shown = [one.shown() for one in page[:limit]]
+        return JSONResponse({"requests": shown, "more": len(page) > limit})
+
+    async def show_request(self, request: Request) -> Response:
+        request_id = request.path_params["request_id"]
+        for one in reversed(self.requests):
+            if one.request_id == request_id and one.exchange is not None:
+                return JSONResponse(one.shown() | _exchanged(one.exchange))
+        raise HTTPException(404, "request_id: no refused request that is remembered")
 
     async def show_recipients(self, request: Request) -> Response:
         found = _recipients(self.inbox, request.query_params.get("q", ""))
@@ -126,8 +153,12 @@ def _whole(text: str, lowest: int, highest: int, *, default: int) -> int:
 
 
 def _in_full(message: Message) -> dict[str, Any]:
-    exchange = message.exchange
-    return message.shown() | {
+    receipts = [_receipt(receipt) for receipt in message.receipts]
+    return message.shown() | _exchanged(message.exchange) | {"receipts": receipts}
+
+
+def _exchanged(exchange: Exchange) -> dict[str, Any]:
+    return {
         "request": {
             "method": exchange.method,
             "path": exchange.path,
@@ -139,7 +170,6 @@ def _in_full(message: Message) -> dict[str, Any]:
             "headers": exchange.answer_headers,
             "body": exchange.answer_body,
         },
-        "receipts": [_receipt(receipt) for receipt in message.receipts],
     }
 
 

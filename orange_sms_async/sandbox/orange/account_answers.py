@@ -6,6 +6,27 @@ from typing import Any
 from orange_sms_async.sandbox.orange.ledger import Account, PurchaseOrder
 from orange_sms_async.sandbox.settings import ALL_NETWORKS, AccountShape, Contract
 
+# Each country's currency; and, of the modes of payment that were seen, one (a choice).
+_MONEY = {
+    "BWA": ("BWP", "Airtime"),
+    "BFA": ("XOF", "OrangeMoney"),
+    "CMR": ("XAF", "OrangeMoney"),
+    "CIV": ("XOF", "OrangeMoney"),
+    "GIN": ("GNF", "OrangeMoney"),
+    "GNB": ("XOF", "Airtime"),
+    "COD": ("USD", "Airtime"),
+    "JOR": ("JOD", "Airtime"),
+    "LBR": ("USD", "NOCHALLENGE_OM"),
+    "MLI": ("XOF", "OTP_SMS_OCB"),
+    "MDG": ("MGA", "NOCHALLENGE_OM"),
+    "SEN": ("XOF", "NOCHALLENGE_OM"),
+    "TUN": ("TND", "Airtime"),
+}
+
+
+def _money(country: str) -> tuple[str, str]:
+    return _MONEY.get(country, ("EUR", "Airtime"))
+
 
 def _stamp(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -75,6 +96,7 @@ def _contract(account: Account, contract: Contract) -> dict[str, Any]:
 
 def _order(account: Account, order: PurchaseOrder) -> dict[str, Any]:
     before, after = order.before, order.after
+    currency, mode = _money(after.country)
     return {
         "id": order.id,
         "developerId": account.developer_id,
@@ -84,9 +106,9 @@ def _order(account: Account, order: PurchaseOrder) -> dict[str, Any]:
         "bundleId": order.bundle_id,
         "bundleDescription": f"Bundle 1 - {order.units} SMS",
         "price": 725,
-        "currency": "XOF",
+        "currency": currency,
         "purchaseDate": _stamp(after.last_update_date),
-        "paymentMode": "OrangeMoney",
+        "paymentMode": mode,
         "paymentProviderOrderId": None,
         "payerId": "dev@example.org",
         "type": "BUNDLE_PURCHASE",
@@ -132,7 +154,7 @@ def _old_order(account: Account, order: PurchaseOrder) -> dict[str, Any]:
         "orderExecutioninformation": {
             "date": _old_stamp(order.after.last_update_date),
             "amount": 725,
-            "currency": "XOF",
+            "currency": _money(order.after.country)[0],
             "service": order.after.offer_name,
             "country": order.after.country,
             "contractId": order.after.id,

@@ -5,11 +5,17 @@ from typing import Any
 
 import attrs
 
+from orange_sms_async.sandbox.orange.wrong import Wrong
+
 # Orange's list of gateway errors: code -> (usual status, message, description) (D).
 GATEWAY_ERRORS: dict[int, tuple[int, str, str]] = {
     1: (500, "Internal error", "An internal error occurred."),
-    5: (503, "The service is temporarily unavailable", "Please retry later."),
-    6: (503, "Over capacity", "The service is over capacity, please retry later."),
+    5: (
+        503,
+        "The service is temporarily unavailable",
+        "The service is temporarily unavailable, retry later !",
+    ),
+    6: (503, "Over capacity", "Orange API is over capacity, retry later !"),
     20: (400, "Invalid URL parameter value", "A parameter of the URL is not valid."),
     21: (400, "Missing body", "The request has no body."),
     22: (400, "Invalid body", "The body of the request could not be read."),
@@ -98,11 +104,12 @@ class RefusalError(Exception):
 
     Attributes:
         answer: what to say instead.
+        wrong: the rule that was broken.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, wrong: Wrong) -> None:
         super().__init__(answer.status)
-        self.answer = answer
+        self.answer, self.wrong = answer, wrong
 
 
 def in_json(status: int, content: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
@@ -111,7 +118,13 @@ def in_json(status: int, content: Any, headers: tuple[tuple[str, str], ...] = ()
     return Answer(status, body, headers)
 
 
-def gateway_error(code: int, *, status: int | None = None, message: str | None = None) -> Answer:
+def gateway_error(
+    code: int,
+    *,
+    status: int | None = None,
+    message: str | None = None,
+    description: str | None = None,
+) -> Answer:
     """
     Answer in the gateway's envelope: `{"code": ..., "message": ..., "description": ...}`.
 
@@ -119,12 +132,13 @@ def gateway_error(code: int, *, status: int | None = None, message: str | None =
         code: Orange's; one that it does not list is an unnamed error.
         status: instead of the usual one of that code.
         message: instead of the usual one of that code.
+        description: instead of the usual one of that code.
 
     Returns:
         The answer.
     """
-    usual, title, description = GATEWAY_ERRORS.get(code, (500, "Error", "An error occurred."))
-    content = {"code": code, "message": message or title, "description": description}
+    usual, title, words = GATEWAY_ERRORS.get(code, (500, "Error", "An error occurred."))
+    content = {"code": code, "message": message or title, "description": description or words}
     return in_json(status or usual, content)
 
 

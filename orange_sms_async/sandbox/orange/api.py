@@ -16,6 +16,7 @@ from orange_sms_async.sandbox.orange.inbox import DEFAULT_SENDER_NAME, Inbox, Me
 from orange_sms_async.sandbox.orange.incoming import Incoming, read
 from orange_sms_async.sandbox.orange.ledger import Account
 from orange_sms_async.sandbox.orange.notifier import Notifier
+from orange_sms_async.sandbox.orange.subscriptions import Subscriptions
 from orange_sms_async.sandbox.orange.tasks import Tasks
 from orange_sms_async.sandbox.orange.tokens import Tokens
 from orange_sms_async.sandbox.orange.traffic import Traffic
@@ -28,6 +29,7 @@ class OrangeApi:
     Answers each request as Orange does, and posts the receipts of what it took.
 
     Attributes:
+        settings: what this Orange is like.
         account: what was bought and is left.
         faults: what is to go wrong.
         inbox: the messages with their evidence.
@@ -36,11 +38,13 @@ class OrangeApi:
         counted: what happened, in numbers.
         events: what happens, for whoever watches.
         tasks: what goes on beside the answers.
+        subscriptions: to receipts.
         notifier: posts the receipts.
         traffic: the way of each request.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._chance = chance = random.Random(settings.seed)
         self.events = Feed()
         self.account = Account(
@@ -51,7 +55,7 @@ class OrangeApi:
         )
         self.faults = Faults(chance, lambda: self.events.publish("faults"))
         self.inbox = Inbox(settings.keep)
-        self.requests: list[Request] = Recent(settings.keep)
+        self.requests: Recent[Request] = Recent(settings.keep, lambda request: request.weight)
         self.tokens = Tokens(
             client_id=settings.client_id,
             client_secret=settings.client_secret,
@@ -60,8 +64,13 @@ class OrangeApi:
         )
         self.counted = Statistics()
         self.tasks = Tasks()
+        self.subscriptions = Subscriptions(chance)
         self.notifier = Notifier(
-            settings=settings, chance=chance, on_posted=self._posted, start=self.tasks.start
+            settings=settings,
+            chance=chance,
+            url_for=self._url_for,
+            on_posted=self._posted,
+            start=self.tasks.start,
         )
         self.traffic = self._made_traffic(settings)
 
@@ -71,6 +80,7 @@ class OrangeApi:
             account=self.account,
             settings=settings,
             make_up_id=self._made_up_id,
+            subscriptions=self.subscriptions,
             counted=self.counted,
         )
         return Traffic(
@@ -83,6 +93,9 @@ class OrangeApi:
             settings=settings,
             chance=self._chance,
         )
+
+    def _url_for(self, sender_address: str) -> str | None:
+        return self.subscriptions.url_for(sender_address) or self.settings.receipt_url
 
     def _made_up_id(self) -> str:
         return str(uuid.UUID(int=self._chance.getrandbits(128), version=4))

@@ -5,11 +5,18 @@ No repr shows a whole number, a text or a token: evidence ends up in logs and bu
 """
 
 import re
-from typing import TypeVar
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import attrs
 
+from orange_sms_async.sandbox.orange.wrong import Wrong
+
 T = TypeVar("T")
+
+# Of requests, of messages, of receipts: what some 10,000 of the usual size take.
+MOST_BYTES = 40_000_000
 
 _NUMBER = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
@@ -60,6 +67,12 @@ class Request:
         client: the host and port it came from: one port, one connection.
         request_id: the `X-OAPI-Request-Id` of its answer.
         headers: the token among them.
+        number: counts up from 1, also over requests that are forgotten.
+        wall_time: when it arrived, in seconds since 1970.
+        on: which kind it is, `message`, `token` or `account`; None for none of Orange's.
+        wrong: the rule that it broke, if it was refused.
+        fault: the name of the fault it met, if it met one.
+        exchange: all of it and of its answer, without secrets; None if it was answered well.
     """
 
     time: float
@@ -69,6 +82,43 @@ class Request:
     client: str
     request_id: str
     headers: dict[str, str] = attrs.field(repr=False)
+    number: int
+    wall_time: float
+    on: str | None
+    wrong: Wrong | None
+    fault: str | None
+    exchange: "Exchange | None" = attrs.field(repr=False)
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was answered with an error, or not at all."""
+        return self.status is None or self.status >= 400
+
+    @property
+    def weight(self) -> int:
+        """How many bytes it takes."""
+        own = weight(self.path, *self.headers, *self.headers.values())
+        return own + (self.exchange.weight if self.exchange else 0)
+
+    def speaks_of(self, sought: str) -> bool:
+        """Say whether its path, status, id or fault holds this, which is in lower case."""
+        said = (self.method, self.path, str(self.status), self.request_id, self.wrong, self.fault)
+        return any(sought in word.casefold() for word in said if word)
+
+    def shown(self) -> dict[str, Any]:
+        """Give what a list of requests shows of it."""
+        return {
+            "number": self.number,
+            "request_id": self.request_id,
+            "time": self.wall_time,
+            "on": self.on,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "reason": self.wrong and self.wrong.name,
+            "wrong": self.wrong,
+            "fault": self.fault,
+        }
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +143,12 @@ class Exchange:
     status: int | None
     answer_headers: list[tuple[str, str]] = attrs.field(repr=False)
     answer_body: str = attrs.field(repr=False)
+
+    @property
+    def weight(self) -> int:
+        """How many bytes it takes, without the headers of the request."""
+        heads = (text for header in self.answer_headers for text in header)
+        return weight(self.path, self.body, self.answer_body, *heads)
 
 
 @attrs.frozen(kw_only=True)
@@ -168,17 +224,38 @@ class Recent(list[T]):
     """
     A list that forgets its beginning: at least `keep` are remembered, at most an eighth more.
 
-    In slabs, because taking the first of a long list moves all the others.
+    In slabs, because taking the first of a long list moves all the others. Fewer are remembered
+    if they are large.
 
     Attributes:
         keep: how many are remembered.
+        weigh: says how many bytes one takes.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, weigh: Callable[[T], int] = lambda _: 0) -> None:
         super().__init__()
-        self.keep = keep
+        self.keep, self.weigh, self._weight = keep, weigh, 0
 
     def append(self, item: T) -> None:
         super().append(item)
-        if len(self) > self.keep + self.keep // 8:
-            del self[: -self.keep]
+        self._weight += self.weigh(item)
+        if len(self) > self.keep + self.keep // 8 or self._weight > MOST_BYTES:
+            self._forget()
+
+    def _forget(self) -> None:
+        count = max(0, len(self) - self.keep)
+        freed = sum(map(self.weigh, self[:count]))
+        while self._weight - freed > MOST_BYTES * 7 / 8 and count < len(self) - 1:
+            freed += self.weigh(self[count])
+            count += 1
+        self._weight -= freed
+        del self[:count]
+
+    def clear(self) -> None:
+        super().clear()
+        self._weight = 0
+
+
+def weight(*told: str) -> int:
+    """Say how many bytes some texts take in memory."""
+    return sum(map(sys.getsizeof, told))

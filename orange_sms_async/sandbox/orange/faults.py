@@ -164,12 +164,16 @@ def _documented() -> list[Fault]:
         for code, (status, title, _) in GATEWAY_ERRORS.items()
     ]
     again = [
-        # The same codes under another status, as Orange's pages list them too.
-        Fault(f"{status}/{code}", gateway_error(code, status=status), label=title)
-        for status, code, title in (
-            (429, 53, "Too many requests"),
-            (502, 1, "Bad gateway"),
-            (504, 6, "Gateway time-out"),
+        # The same codes under another status and in other words, as Orange's pages list them too.
+        Fault(
+            f"{status}/{code}",
+            gateway_error(code, status=status, message=title, description=words),
+            label=title,
+        )
+        for status, code, title, words in (
+            (429, 53, "Too many requests", None),
+            (502, 1, "Bad gateway", "The gateway received an invalid response."),
+            (504, 6, "Gateway time-out", "The gateway did not receive a response in time."),
         )
     ]
     backend = [

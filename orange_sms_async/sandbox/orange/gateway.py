@@ -16,13 +16,16 @@ from orange_sms_async.sandbox.orange.evidence import Sent, Statistics
 from orange_sms_async.sandbox.orange.faults import On
 from orange_sms_async.sandbox.orange.incoming import Incoming
 from orange_sms_async.sandbox.orange.ledger import Account
-from orange_sms_async.sandbox.orange.limits import LIMITS, Limit
+from orange_sms_async.sandbox.orange.limits import LIMITS, Limit, Rolling
 from orange_sms_async.sandbox.orange.outbound import Outbound, read_outbound
 from orange_sms_async.sandbox.orange.receipt_statuses import statuses_for
 from orange_sms_async.sandbox.orange.subscriptions import Subscriptions
 from orange_sms_async.sandbox.orange.tokens import Tokens
 from orange_sms_async.sandbox.orange.units import count
+from orange_sms_async.sandbox.orange.wrong import Wrong
 from orange_sms_async.sandbox.settings import Settings
+
+ALL_APIS_RATE = 25.0
 
 
 @attrs.frozen
@@ -51,16 +54,18 @@ class Gateway:
         account: pays for the messages.
         settings: what Orange does not say, or says in several ways.
         make_up_id: gives a message its resource id.
-        counted: where messages, units and refusals are counted.
+        subscriptions: to receipts.
+        counted: where units and token requests are counted.
     """
 
     tokens: Tokens
     account: Account
     settings: Settings
     make_up_id: Callable[[], str]
+    subscriptions: Subscriptions
     counted: Statistics
     _limit: Limit | None = attrs.field(init=False)
-    _subscriptions: Subscriptions = attrs.field(factory=Subscriptions, init=False)
+    _limit_of_all: Limit | None = attrs.field(init=False)
     _operations: tuple[tuple[str, re.Pattern[str], On, Callable[..., Answer]], ...] = attrs.field(
         init=False
     )
@@ -68,6 +73,9 @@ class Gateway:
     def __attrs_post_init__(self) -> None:
         rate = self.settings.rate
         self._limit = None if rate is None else LIMITS[self.settings.throttle](rate)
+        # "25 a second per application, over all APIs" (D).
+        strict = "request_rate" in self.settings.strict
+        self._limit_of_all = Rolling(ALL_APIS_RATE) if strict else None
         self._operations = tuple(
             (method, re.compile(path), on, answer)
             for method, path, on, answer in self._documented()
@@ -106,21 +114,30 @@ class Gateway:
             known = known or match is not None
             if match is not None and method == incoming.method:
                 return Route(on, answer, match.groupdict())
-        raise RefusalError(gateway_error(61 if known else 60))
+        if known:
+            raise RefusalError(gateway_error(61), Wrong.NO_SUCH_METHOD)
+        raise RefusalError(gateway_error(60), Wrong.NO_SUCH_PATH)
+
+    def admit(self, incoming: Incoming, now: float) -> None:
+        """
+        Look at what every operation's request is looked at for.
+
+        Raises:
+            RefusalError: there are too many of them, or the answer could not be read.
+        """
+        if self._limit_of_all is not None and not self._limit_of_all.admit(now):
+            raise RefusalError(gateway_error(53), Wrong.TOO_FAST_OVER_ALL)
+        if not incoming.accepts_json:
+            raise RefusalError(gateway_error(62), Wrong.ACCEPT)
 
     def _send(self, incoming: Incoming, now: float, sender: str) -> Answer:
-        try:
-            self.tokens.check(incoming, now)
-            # A choice: whether Orange counts what it then refuses is not documented; a gateway,
-            # which counts before anyone has looked at the body, does.
-            if self._limit is None or self._limit.admit(now):
-                sent = self._sent(*self._read(incoming, sender), now)
-                return _accepted(sent, incoming.base)
-        except RefusalError:
-            self.counted.refused += 1
-            raise
-        self.counted.throttled += 1
-        raise RefusalError(gateway_error(53, status=self.settings.throttle_status))
+        self.tokens.check(incoming, now)
+        # A choice: whether Orange counts what it then refuses is not documented; a gateway,
+        # which counts before anyone has looked at the body, does.
+        if self._limit is not None and not self._limit.admit(now):
+            refusal = gateway_error(53, status=self.settings.throttle_status)
+            raise RefusalError(refusal, Wrong.TOO_FAST)
+        return _accepted(self._sent(*self._read(incoming, sender), now), incoming.base)
 
     def _read(self, incoming: Incoming, sender: str) -> tuple[Outbound, int]:
         content = incoming.json_object()
@@ -142,7 +159,9 @@ class Gateway:
             segments=units,
             time=now,
             on_net=outbound.on_net,
-            status=statuses_for(outbound.address)[-1],
+            status=statuses_for(
+                outbound.address, on_net=outbound.on_net, strict=self.settings.strict
+            )[-1],
         )
 
     def _token(self, incoming: Incoming, now: float) -> Answer:
@@ -168,15 +187,15 @@ class Gateway:
 
     def _subscribe(self, incoming: Incoming, now: float, sender: str) -> Answer:
         self.tokens.check(incoming, now)
-        return self._subscriptions.create(incoming, sender)
+        return self.subscriptions.create(incoming, sender)
 
     def _subscription(self, incoming: Incoming, now: float, key: str) -> Answer:
         self.tokens.check(incoming, now)
-        return self._subscriptions.read(key)
+        return self.subscriptions.read(key)
 
     def _unsubscribe(self, incoming: Incoming, now: float, key: str, **_: str) -> Answer:
         self.tokens.check(incoming, now)
-        return self._subscriptions.delete(key)
+        return self.subscriptions.delete(key)
 
 
 @attrs.frozen

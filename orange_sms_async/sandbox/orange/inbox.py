@@ -6,7 +6,14 @@ from typing import Any
 
 import attrs
 
-from orange_sms_async.sandbox.orange.evidence import Exchange, Receipt, Recent, Sent
+from orange_sms_async.sandbox.orange.evidence import (
+    MOST_BYTES,
+    Exchange,
+    Receipt,
+    Recent,
+    Sent,
+    weight,
+)
 from orange_sms_async.sandbox.orange.units import encoding
 
 # "We generated a default sender name associated with your account" (D).
@@ -33,6 +40,12 @@ class Message:
     sent: Sent
     exchange: Exchange
     receipts: list[Receipt] = attrs.field(factory=list)
+
+    @property
+    def weight(self) -> int:
+        """How many bytes it takes, without its receipts."""
+        heads = (text for header in self.exchange.headers for text in header)
+        return self.exchange.weight + weight(self.sent.text, *heads)
 
     @property
     def sender_name(self) -> str:
@@ -72,7 +85,7 @@ class Message:
 @attrs.define(eq=False)
 class Inbox:
     """
-    The last `keep` messages.
+    The last `keep` messages, fewer if they are large.
 
     Attributes:
         keep: how many are remembered.
@@ -86,6 +99,7 @@ class Inbox:
     on_change: Callable[[Message], None] | None = attrs.field(default=None, init=False)
     last_number: int = attrs.field(default=0, init=False)
     _messages: OrderedDict[str, Message] = attrs.field(factory=OrderedDict, init=False)
+    _weight: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.sent = Recent(self.keep)
@@ -102,8 +116,12 @@ class Inbox:
         """Take a message of an earlier run, with the number it had."""
         self.sent.append(message.sent)
         self._messages[message.sent.resource_id] = message
-        if len(self._messages) > self.keep:
-            self._messages.popitem(last=False)
+        self._weight += message.weight
+        while len(self._messages) > self.keep or (
+            self._weight > MOST_BYTES and len(self._messages) > 1
+        ):
+            _, forgotten = self._messages.popitem(last=False)
+            self._weight -= forgotten.weight
 
     def add_receipt(self, message: Message, receipt: Receipt) -> None:
         """Note that a receipt was posted for a message."""
@@ -139,4 +157,5 @@ class Inbox:
     def clear(self) -> None:
         """Forget all messages; the next one's number goes on from theirs."""
         self._messages.clear()
+        self._weight = 0
         self.sent.clear()

@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl
 import attrs
 from starlette.requests import Request
 
-from orange_sms_async.sandbox.orange.answers import RefusalError, gateway_error
+from orange_sms_async.sandbox.orange.answers import RefusalError, gateway_error, token_error
+from orange_sms_async.sandbox.orange.wrong import Wrong
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -28,6 +29,7 @@ class Incoming:
         target: the path and the query string.
         query: the query string, by name.
         headers: those of the request.
+        pairs: the same, as they came.
         client: the host and port it came from.
         base: the scheme and host this client called Orange by.
         body: None when it was larger than Orange reads.
@@ -38,6 +40,7 @@ class Incoming:
     target: str
     query: dict[str, str]
     headers: "Headers"
+    pairs: list[tuple[str, str]]
     client: str
     base: str
     body: bytes | None
@@ -48,6 +51,16 @@ class Incoming:
         # Existing clients send "Application/json" and "application/json;charset=UTF-8".
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def accepts_json(self) -> bool:
+        """Whether the closest range of the Accept header that JSON is in lets it through."""
+        # An Accept that excludes JSON is answered 406 (D); yet clients that ask for html are in
+        # use and work (seen). Both hold if html is a browser's habit rather than a demand.
+        accept = self.headers.get("accept", "").strip()
+        wanted = dict(map(_weighed, accept.split(",")))
+        closest = ("application/json", "application/*", "*/*", "*", "text/html")
+        return not accept or next((wanted[name] for name in closest if name in wanted), 0.0) > 0
+
     def sized_body(self) -> bytes:
         """
         Give the body.
@@ -56,7 +69,7 @@ class Incoming:
             RefusalError: it was larger than Orange reads.
         """
         if self.body is None:
-            raise RefusalError(gateway_error(66))
+            raise RefusalError(gateway_error(66), Wrong.LARGE_BODY)
         return self.body
 
     def json_object(self) -> dict[str, Any]:
@@ -67,16 +80,16 @@ class Incoming:
             RefusalError: it is none, or does not say so.
         """
         if self.media_type != "application/json":
-            raise RefusalError(gateway_error(68))
+            raise RefusalError(gateway_error(68), Wrong.JSON_TYPE)
         body = self.sized_body()
         if not body.strip():
-            raise RefusalError(gateway_error(21))
+            raise RefusalError(gateway_error(21), Wrong.NO_BODY)
         try:
             content = json.loads(body.decode())
         except (ValueError, RecursionError):
-            raise RefusalError(gateway_error(22)) from None
+            raise RefusalError(gateway_error(22), Wrong.NOT_JSON) from None
         if not isinstance(content, dict):
-            raise RefusalError(gateway_error(22))
+            raise RefusalError(gateway_error(22), Wrong.NOT_JSON)
         return content
 
     def form(self) -> dict[str, str]:
@@ -87,8 +100,20 @@ class Incoming:
             RefusalError: it does not say that it is one, or is too large.
         """
         if self.media_type != "application/x-www-form-urlencoded":
-            raise RefusalError(gateway_error(68))
+            # The token endpoint speaks in its own envelope (inferred).
+            words = "The Content-Type must be application/x-www-form-urlencoded."
+            raise RefusalError(token_error(415, "invalid_request", words), Wrong.FORM_TYPE)
         return _pairs(self.sized_body())
+
+
+def _weighed(media_range: str) -> tuple[str, float]:
+    name, _, parameters = media_range.partition(";")
+    _, said, quality = parameters.replace(" ", "").lower().rpartition("q=")
+    try:
+        weight = float(quality) if said else 1.0
+    except ValueError:
+        weight = 1.0
+    return name.strip().lower(), weight
 
 
 def _pairs(encoded: bytes) -> dict[str, str]:
@@ -116,6 +141,7 @@ async def read(scope: "Scope", receive: "Receive") -> Incoming:
         target=(path + b"?" + query if query else path).decode("latin-1"),
         query=_pairs(query),
         headers=request.headers,
+        pairs=request.headers.items(),
         client=f"{peer.host}:{peer.port}" if peer else "",
         base=f"{scope['scheme']}://{host}",
         body=await read_body(request),

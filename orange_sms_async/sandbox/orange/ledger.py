@@ -9,6 +9,7 @@ import attrs
 
 from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error
 from orange_sms_async.sandbox.orange.outbound import may_be_sender_name
+from orange_sms_async.sandbox.orange.wrong import Wrong
 from orange_sms_async.sandbox.settings import (
     ALL_NETWORKS,
     COUNTRIES,
@@ -131,7 +132,7 @@ class Account:
         self, country: str, units: int, *, offer_name: str = ALL_NETWORKS, days: int = 30
     ) -> None:
         """
-        Add a bundle to what is left, expired or not, and prolong the contract.
+        Add a bundle to what is left, expired or not, and prolong the contract if it ends earlier.
 
         Args:
             country: three letters, as `CIV`; a contract is opened if there is none.
@@ -146,7 +147,7 @@ class Account:
         else:
             before = attrs.evolve(old)
             old.available_units += units
-            old.expiration_date = until
+            old.expiration_date = max(old.expiration_date, until)
             old.last_update_date = dt.datetime.now(dt.UTC)
             self._record_purchase(before, old)
         self.on_change()
@@ -203,14 +204,15 @@ class Account:
         offer_name = ON_NET if on_net else ALL_NETWORKS
         contract = self._contracts.get((_country_of(address) or "", offer_name))
         if contract is None:
-            raise RefusalError(backend_error("POL0001", "No contract found for the given country"))
+            refusal = backend_error("POL0001", "No contract found for the given country")
+            raise RefusalError(refusal, Wrong.NO_CONTRACT)
         key = (offer_name, contract.country)
         # A choice: usage also counts what was refused. Captured is only that it is the larger one.
         self.usage[key] += units
         if contract.status == "EXPIRED":
-            raise RefusalError(backend_error("POL0001", "Expired contract"))
+            raise RefusalError(backend_error("POL0001", "Expired contract"), Wrong.EXPIRED_CONTRACT)
         if contract.available_units < units:
-            raise RefusalError(backend_error("POL0001", "insufficient credits"))
+            raise RefusalError(backend_error("POL0001", "insufficient credits"), Wrong.NO_UNITS)
         contract.available_units -= units
         self.enforcements[key] += units
 

@@ -15,7 +15,7 @@ import httpx
 
 from orange_sms_async.sandbox.orange.evidence import Receipt, Recent
 from orange_sms_async.sandbox.orange.inbox import Message
-from orange_sms_async.sandbox.orange.receipt_statuses import happens, statuses_with
+from orange_sms_async.sandbox.orange.receipt_statuses import happens, statuses_for, statuses_with
 from orange_sms_async.sandbox.settings import Settings
 
 # A choice: how long Orange waits for an endpoint is not documented.
@@ -51,13 +51,14 @@ class Notifier:
     """
     Posts receipts and remembers how they were received.
 
-    A receipt is posted once: whether Orange repeats it after another answer than 200 is not
-    documented, and reports conflict.
+    A receipt is posted once, unless `receipt_faults` say otherwise: whether Orange repeats it after
+    another answer than 200 is not documented, and reports conflict.
 
     Attributes:
         settings: where receipts go and when, and what goes wrong with them. Its `keep` is also how
             many messages may wait for theirs: those of any more are lost.
         chance: decides which go wrong.
+        url_for: says where the receipts of a sender address go; None for nowhere.
         on_posted: told of each.
         start: begins what ends with the sandbox.
         posted: those remembered, in order.
@@ -66,6 +67,7 @@ class Notifier:
 
     settings: Settings
     chance: random.Random
+    url_for: Callable[[str], str | None]
     on_posted: Callable[[Message, Receipt], None]
     start: Callable[[Coroutine[Any, Any, None]], object]
     posted: Recent[Receipt] = attrs.field(init=False)
@@ -86,10 +88,13 @@ class Notifier:
     async def begin(self, message: Message) -> None:
         """See to the receipts of a message; a first one that is to outrun the answer is posted."""
         settings, chance = self.settings, self.chance
-        if settings.receipt_url is None or self.waiting >= settings.keep:
+        url = self.url_for(message.sent.sender_address)
+        if url is None or self.waiting >= settings.keep:
             return
         faults = settings.receipt_faults
-        statuses = statuses_with(faults, message.sent.address, chance)
+        sent = message.sent
+        usual = statuses_for(sent.address, on_net=sent.on_net, strict=settings.strict)
+        statuses = statuses_with(faults, usual, chance)
         if happens(faults.before_answer, chance):
             await self.post(message, statuses.pop(0))
         if statuses:
@@ -109,30 +114,42 @@ class Notifier:
         await asyncio.sleep(self.settings.receipt_delay + late_by)
         if happens(faults.lost, self.chance):
             return
-        await self.post(message, status)
-        if happens(faults.doubled, self.chance):
-            await self.post(message, status)
+        for _ in range(1 + happens(faults.doubled, self.chance)):
+            receipt = await self.post(message, status)
+        for _ in range(faults.repeats):
+            if receipt.answer == 200:
+                return
+            await asyncio.sleep(self.settings.receipt_delay)
+            receipt = await self.post(message, status)
 
     async def post(self, message: Message, status: str) -> Receipt:
-        """Post one receipt now."""
+        """
+        Post one receipt now.
+
+        Raises:
+            ValueError: there is nowhere to post it to.
+        """
+        url = self.url_for(message.sent.sender_address)
+        if url is None:
+            raise ValueError("no receipt_url was set")
+        body = _body(
+            message, status, unnamed=happens(self.settings.receipt_faults.unnamed, self.chance)
+        )
         lines = self._connected()
         async with lines.one() as line:
-            receipt = await self._post(line, message, status)
+            receipt = await self._post(line, url, body, message, status)
         self.posted.append(receipt)
         self.on_posted(message, receipt)
         return receipt
 
     async def _post(
-        self, transport: httpx.AsyncBaseTransport, message: Message, status: str
+        self, line: httpx.AsyncBaseTransport, url: str, body: str, message: Message, status: str
     ) -> Receipt:
         answer, answer_body, error = None, "", None
         left, wall_time = asyncio.get_running_loop().time(), time.time()
-        body = _body(message, status)
         try:
             async with asyncio.timeout(_PATIENCE):
-                answer, answer_body = await _posted(
-                    transport, self.settings.receipt_url or "", body
-                )
+                answer, answer_body = await _posted(line, url, body)
         except Exception as refused:  # noqa: BLE001 -- the endpoint is the user's: it may do anything
             error = type(refused).__name__
         return Receipt(
@@ -192,9 +209,9 @@ async def _posted(transport: httpx.AsyncBaseTransport, url: str, body: str) -> t
     return response.status_code, beginning[:_ANSWER].decode(errors="replace")
 
 
-def _body(message: Message, status: str) -> str:
+def _body(message: Message, status: str, *, unnamed: bool) -> str:
     notification = {
-        "callbackData": message.sent.resource_id,
+        "callbackData": "" if unnamed else message.sent.resource_id,
         "deliveryInfo": {"address": message.sent.address, "deliveryStatus": status},
     }
     content = {"deliveryInfoNotification": notification}

@@ -8,12 +8,22 @@ from urllib.parse import unquote
 import attrs
 
 from orange_sms_async.sandbox.orange.answers import RefusalError, backend_error, gateway_error
-from orange_sms_async.sandbox.settings import Settings
+from orange_sms_async.sandbox.orange.wrong import Wrong
+from orange_sms_async.sandbox.settings import (
+    ALL_NETWORKS,
+    COUNTRIES,
+    ON_NET,
+    SENDER_NUMBER,
+    Settings,
+)
 
 # "Other numbers may exist for some accounts", so any is taken that is a number in full; a short
 # code or a name is the commonest mistake, and refused.
 _SENDER_ADDRESS = re.compile(r"tel:\+[1-9][0-9]{6,14}")
 _ADDRESS = re.compile(r"tel:\+[1-9][0-9]{7,14}")
+
+# "Since 2021", of which the first is part of the number (seen): most often it is cut off.
+_IVORIAN = re.compile(r"tel:\+225[0-9]{10}")
 
 # "Limited to 11 alphanumeric characters or spaces" (D).
 _SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
@@ -64,13 +74,17 @@ def read_outbound(
     """
     on_net = _read_on_net(query)
     if not settings.raw_sender and ("+" in segment or ":" in segment):
-        raise RefusalError(gateway_error(20))
+        raise RefusalError(gateway_error(20), Wrong.ENCODED_SENDER)
     request = content.get("outboundSMSMessageRequest")
     if not isinstance(request, dict):
-        raise RefusalError(backend_error("SVC0002", "outboundSMSMessageRequest"))
+        refusal = backend_error("SVC0002", "outboundSMSMessageRequest")
+        raise RefusalError(refusal, Wrong.NO_REQUEST)
+    address = _read_address(request.get("address"), settings)
     return Outbound(
-        address=_read_address(request.get("address")),
-        sender_address=_read_sender_address(request.get("senderAddress"), segment),
+        address=address,
+        sender_address=_read_sender_address(
+            request.get("senderAddress"), segment, address, settings
+        ),
         sender_name=_read_sender_name(request.get("senderName"), settings, approved),
         text=_read_text(request.get("outboundSMSTextMessage"), settings.longest_message),
         on_net=on_net,
@@ -79,29 +93,42 @@ def read_outbound(
 
 def _read_on_net(query: dict[str, str]) -> bool:
     wanted = query.get("resource_type_parameter_management")
-    if wanted not in (None, "SMS_OCB2"):
-        raise RefusalError(gateway_error(28))
-    return wanted is not None
+    if wanted not in (None, ALL_NETWORKS, ON_NET):
+        raise RefusalError(gateway_error(28), Wrong.RESOURCE_TYPE)
+    return wanted == ON_NET
 
 
-def _read_address(value: object) -> str:
+def _read_address(value: object, settings: Settings) -> str:
     """One recipient, as a string or as a list of one: existing clients send both."""
     addresses = value if isinstance(value, list) else [value]
     if len(addresses) > 1:
-        raise RefusalError(backend_error("POL0003", "address"))
+        raise RefusalError(backend_error("POL0003", "address"), Wrong.ADDRESSES)
     address = addresses[0] if addresses else None
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-        raise RefusalError(backend_error("SVC0004", "address"))
+        raise RefusalError(backend_error("SVC0004", "address"), Wrong.ADDRESS)
+    ivorian = "ivorian_numbers" in settings.strict and address.startswith("tel:+225")
+    if ivorian and not _IVORIAN.fullmatch(address):
+        raise RefusalError(backend_error("SVC0004", "address"), Wrong.IVORIAN_DIGITS)
     return address
 
 
-def _read_sender_address(value: object, segment: str) -> str:
+def _read_sender_address(value: object, segment: str, address: str, settings: Settings) -> str:
     if not isinstance(value, str) or not _SENDER_ADDRESS.fullmatch(value):
-        raise RefusalError(backend_error("SVC0004", "senderAddress"))
+        raise RefusalError(backend_error("SVC0004", "senderAddress"), Wrong.SENDER_ADDRESS)
     # The segment comes encoded or raw; `+` is a plus in a path, so it is not unquote_plus.
     if unquote(segment) != value:
-        raise RefusalError(backend_error("SVC0002", "senderAddress"))
+        refusal = backend_error("SVC0002", "senderAddress")
+        raise RefusalError(refusal, Wrong.OTHER_SENDER_ADDRESS)
+    code = address.removeprefix("tel:+")[:3]
+    ours = f"tel:+{code}{SENDER_NUMBER}" if code in COUNTRIES else value
+    if "sender_addresses" in settings.strict and value != ours:
+        raise _sender_refusal(settings, "senderAddress", Wrong.FOREIGN_SENDER_ADDRESS)
     return value
+
+
+def _sender_refusal(settings: Settings, part: str, wrong: Wrong) -> RefusalError:
+    error = settings.sender_name_error
+    return RefusalError(backend_error(error, part if error == "SVC0002" else "POL2204"), wrong)
 
 
 def _read_sender_name(value: object, settings: Settings, approved: Container[str]) -> str | None:
@@ -111,9 +138,9 @@ def _read_sender_name(value: object, settings: Settings, approved: Container[str
     # with a space is taken, as they could not be used otherwise.
     name = value.replace("+", " ") if isinstance(value, str) else ""
     if not isinstance(value, str) or not may_be_sender_name(name) or name not in approved:
-        error = settings.sender_name_error
-        variable = "senderName" if error == "SVC0002" else "POL2204"
-        raise RefusalError(backend_error(error, variable))
+        raise _sender_refusal(settings, "senderName", Wrong.SENDER_NAME)
+    if "sender_names" in settings.strict and name != value:
+        raise _sender_refusal(settings, "senderName", Wrong.ENCODED_SENDER_NAME)
     return value
 
 
@@ -125,9 +152,9 @@ def may_be_sender_name(name: str) -> bool:
 def _read_text(value: object, longest: int) -> str:
     text = value.get("message") if isinstance(value, dict) else None
     if not isinstance(text, str) or not text or not _is_unicode(text):
-        raise RefusalError(backend_error("SVC0002", "outboundSMSTextMessage"))
+        raise RefusalError(backend_error("SVC0002", "outboundSMSTextMessage"), Wrong.TEXT)
     if len(text) > longest:
-        raise RefusalError(backend_error("SVC0280", str(longest)))
+        raise RefusalError(backend_error("SVC0280", str(longest)), Wrong.LONG_TEXT)
     return text
 
 

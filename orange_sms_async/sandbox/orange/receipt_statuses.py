@@ -1,8 +1,9 @@
 """What the delivery receipts of a message say, one after the other."""
 
 import random
+from collections.abc import Container
 
-from orange_sms_async.sandbox.settings import ReceiptFaults
+from orange_sms_async.sandbox.settings import ReceiptFaults, Rule
 
 # What becomes of a message is written in the last two digits of its recipient.
 _STATUSES = {
@@ -13,16 +14,28 @@ _STATUSES = {
 _DELIVERED = ("DeliveredToTerminal",)
 
 
-def statuses_for(address: str) -> tuple[str, ...]:
+# Since 2021 the first two digits of an Ivorian mobile number are its operator's: 07 is Orange's,
+# 05 MTN's, 01 Moov's (the country's numbering plan). Of other countries nothing is known here.
+_OTHER_NETWORKS = ("tel:+22505", "tel:+22501")
+
+
+def statuses_for(address: str, *, on_net: bool, strict: Container[Rule]) -> tuple[str, ...]:
     """Say what the receipts for this recipient say where nothing goes wrong."""
+    if on_net and "on_net" in strict and address.startswith(_OTHER_NETWORKS):
+        return ("DeliveryImpossible",)
     return _STATUSES.get(address[-2:], _DELIVERED)
 
 
-def statuses_with(faults: ReceiptFaults, address: str, chance: random.Random) -> list[str]:
+def statuses_with(
+    faults: ReceiptFaults, usual: tuple[str, ...], chance: random.Random
+) -> list[str]:
     """Say what they say where something may go wrong."""
-    said = list(statuses_for(address))
+    said = list(usual)
     if faults.status is not None:
         said = [faults.status] * len(said)
+    if happens(faults.revived, chance):
+        # "Behind a DeliveryImpossible status, your SMS can still be well delivered" (D).
+        said = ["DeliveryImpossible", "DeliveredToTerminal"]
     if happens(faults.reordered, chance):
         # The trap for whoever takes the newest word for the last one.
         said = [said[-1], "MessageWaiting"]

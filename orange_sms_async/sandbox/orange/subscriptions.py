@@ -1,24 +1,49 @@
 """Subscriptions to delivery receipts, which old clients still ask for and current pages omit."""
 
-import uuid
+import random
+from collections import OrderedDict
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import attrs
 
 from orange_sms_async.sandbox.orange.answers import Answer, RefusalError, gateway_error, in_json
 from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.orange.wrong import Wrong
+
+_MOST = 1_000  # that are remembered
+
+
+def _digits(sender: str) -> str:
+    """Old clients name a sender with or without its "tel:"."""
+    return sender.removeprefix("tel:").removeprefix("+")
 
 
 @attrs.define
 class Subscriptions:
     """
-    Kept and given back, and without effect: receipts go to the sandbox's `receipt_url`.
+    Where the receipts of a sender address are posted instead of the sandbox's `receipt_url`.
 
     The forms are those of the clients that still send them (seen), not documented any more.
     """
 
-    _kept: dict[str, dict[str, Any]] = attrs.field(factory=dict, init=False)
+    _chance: random.Random
+    _kept: OrderedDict[str, dict[str, Any]] = attrs.field(factory=OrderedDict, init=False)
+    _urls: OrderedDict[str, tuple[str, str]] = attrs.field(factory=OrderedDict, init=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def url_for(self, sender_address: str) -> str | None:
+        """Say where the receipts of this sender's messages go; the newest subscription counts."""
+        sender = _digits(sender_address)
+        urls = (url for of, url in reversed(self._urls.values()) if of == sender)
+        return next(urls, None)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._kept.clear()
+        self._urls.clear()
 
     def create(self, incoming: Incoming, sender: str) -> Answer:
         """
@@ -30,20 +55,25 @@ class Subscriptions:
         content = incoming.json_object()
         subscription = content.get("deliveryReceiptSubscription")
         if not isinstance(subscription, dict):
-            raise RefusalError(gateway_error(23))
-        key = str(uuid.uuid4())
+            raise RefusalError(gateway_error(23), Wrong.NO_SUBSCRIPTION)
+        key = f"{self._chance.getrandbits(96):024x}"
         path = f"/smsmessaging/v1/outbound/{unquote(sender)}/subscriptions/{key}"
         callback = subscription.get("callbackReference")
         url = callback.get("notifyURL") if isinstance(callback, dict) else None
-        if not isinstance(url, str) or not url.isascii():
-            raise RefusalError(gateway_error(24))
+        # "Be secured with a signed certificate and start with https://" (D).
+        if not isinstance(url, str) or not url.isascii() or not url.startswith("https://"):
+            raise RefusalError(gateway_error(24), Wrong.NOTIFY_URL)
         self._kept[key] = {
             "deliveryReceiptSubscription": {
                 "callbackReference": {"notifyURL": url},
                 "resourceURL": incoming.base + path,
             }
         }
-        return in_json(201, self._kept[key])
+        self._urls[key] = (_digits(unquote(sender)), url)
+        if len(self._kept) > _MOST:
+            self._urls.popitem(last=False)
+            self._kept.popitem(last=False)
+        return in_json(201, self._kept[key], (("Location", incoming.base + quote(path)),))
 
     def read(self, key: str) -> Answer:
         """
@@ -53,7 +83,7 @@ class Subscriptions:
             RefusalError: there is none of that key.
         """
         if key not in self._kept:
-            raise RefusalError(gateway_error(60))
+            raise RefusalError(gateway_error(60), Wrong.NO_SUCH_SUBSCRIPTION)
         return in_json(200, self._kept[key])
 
     def delete(self, key: str) -> Answer:
@@ -64,5 +94,6 @@ class Subscriptions:
             RefusalError: there is none of that key.
         """
         if self._kept.pop(key, None) is None:
-            raise RefusalError(gateway_error(60))
+            raise RefusalError(gateway_error(60), Wrong.NO_SUCH_SUBSCRIPTION)
+        del self._urls[key]
         return Answer(204, media_type=None)

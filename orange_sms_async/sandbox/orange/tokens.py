@@ -19,7 +19,11 @@ from orange_sms_async.sandbox.orange.answers import (
 )
 from orange_sms_async.sandbox.orange.incoming import Incoming
 from orange_sms_async.sandbox.orange.limits import Rolling
+from orange_sms_async.sandbox.orange.wrong import Wrong
 from orange_sms_async.sandbox.settings import ExpiresIn
+
+V3_LIFETIME = 3_600.0  # seconds (D)
+V2_LIFETIME = 7_776_000.0  # 90 days, as the pages of v2 said
 
 _REMEMBERED = 1_000  # tokens; one older than these is unknown rather than expired
 
@@ -46,14 +50,14 @@ class Tokens:
     Attributes:
         client_id: whom tokens are issued for.
         client_secret: what they must know.
-        lifetime: seconds.
+        lifetime: seconds; None for Orange's own.
         expires_in: how the answer says the lifetime: `"3600"` as Orange's pages do, `3600` as in
             one recording, or not at all.
     """
 
     client_id: str
     client_secret: str
-    lifetime: float
+    lifetime: float | None
     expires_in: ExpiresIn
     _issued: OrderedDict[str, Issued] = attrs.field(factory=OrderedDict, init=False)
     # "More than 50 token requests a minute" are answered 429 (D).
@@ -72,14 +76,15 @@ class Tokens:
         Raises:
             RefusalError: it asks too often, in the wrong way, or with a wrong id or secret.
         """
-        self._check_request(incoming, now)
+        if not self._limit.admit(now):
+            raise RefusalError(gateway_error(53, status=429), Wrong.TOO_MANY_TOKENS)
         form = incoming.form()
         if "grant_type" not in form:  # captured, word for word
-            raise RefusalError(token_error(400, "invalid_request", "Missing grant_type in body"))
+            refusal = token_error(400, "invalid_request", "Missing grant_type in body")
+            raise RefusalError(refusal, Wrong.NO_GRANT_TYPE)
         if form["grant_type"] != "client_credentials":
-            raise RefusalError(
-                token_error(400, "unsupported_grant_type", "The grant type is not supported.")
-            )
+            refusal = token_error(400, "unsupported_grant_type", "The grant type is not supported.")
+            raise RefusalError(refusal, Wrong.OTHER_GRANT_TYPE)
         if not self._known(incoming, form):
             # The pages list the gateway's code 41 here; this is what was captured.
             raise RefusalError(
@@ -87,15 +92,15 @@ class Tokens:
                     401,
                     "invalid_client",
                     "The requested service needs credentials, but the ones provided were invalid.",
-                )
+                ),
+                Wrong.UNKNOWN_CLIENT,
             )
-        return in_json(200, self._issue(now))
+        return in_json(200, self._issue(now, self._lifetime(incoming)))
 
-    def _check_request(self, incoming: Incoming, now: float) -> None:
-        if not self._limit.admit(now):
-            raise RefusalError(gateway_error(53, status=429))
-        if not _accepts_json(incoming.headers.get("accept", "*/*")):
-            raise RefusalError(gateway_error(62))
+    def _lifetime(self, incoming: Incoming) -> float:
+        if self.lifetime is not None:
+            return self.lifetime
+        return V2_LIFETIME if incoming.path.startswith("/oauth/v2/") else V3_LIFETIME
 
     def _known(self, incoming: Incoming, form: dict[str, str]) -> bool:
         offered = incoming.headers.get("authorization")
@@ -106,17 +111,17 @@ class Tokens:
         pair = f"{self.client_id}:{self.client_secret}"
         return hmac.compare_digest(pair.encode(), offered_pair.encode(errors="replace"))
 
-    def _issue(self, now: float) -> dict[str, object]:
+    def _issue(self, now: float, lifetime: float) -> dict[str, object]:
         token = _made_up_token()
-        self._issued[token] = Issued(now, now + self.lifetime)
+        self._issued[token] = Issued(now, now + lifetime)
         if len(self._issued) > _REMEMBERED:
             self._issued.popitem(last=False)
         # In the documented order: one existing client takes the second field.
         answer: dict[str, object] = {"token_type": "Bearer", "access_token": token}
         if self.expires_in == "string":
-            answer["expires_in"] = str(int(self.lifetime))
+            answer["expires_in"] = str(int(lifetime))
         elif self.expires_in == "number":
-            answer["expires_in"] = int(self.lifetime)
+            answer["expires_in"] = int(lifetime)
         return answer
 
     def check(self, incoming: Incoming, now: float) -> None:
@@ -126,15 +131,15 @@ class Tokens:
         Raises:
             RefusalError: there is none, Orange did not issue it, or it is too old.
         """
-        authorization = incoming.headers.get("authorization", "")
-        if not authorization:
-            raise RefusalError(gateway_error(40))
-        scheme, _, token = authorization.partition(" ")
+        scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
+        # "Missing Authorization header, missing token, missing Bearer prefix" (D).
+        if scheme.lower() != "bearer" or not token.strip():
+            raise RefusalError(gateway_error(40), Wrong.NO_CREDENTIALS)
         issued = self._issued.get(token.strip())
-        if scheme.lower() != "bearer" or issued is None:
-            raise RefusalError(gateway_error(41))
+        if issued is None:
+            raise RefusalError(gateway_error(41), Wrong.NOT_ISSUED)
         if now >= issued.until:
-            raise RefusalError(gateway_error(42))
+            raise RefusalError(gateway_error(42), Wrong.OUT_OF_DATE)
 
     def expire(self) -> None:
         """Make all of them too old."""
@@ -156,21 +161,17 @@ class Tokens:
         return list(reversed(self._issued.values()))
 
 
-def _accepts_json(accept: str) -> bool:
-    # An Accept that excludes JSON is answered 406 (D); yet clients that ask for html are in use
-    # and work (seen). Both hold if html is taken for a browser's habit rather than a demand.
-    ranges = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    return bool(ranges & {"application/json", "application/*", "*/*", "*", "text/html", ""})
-
-
 def _basic(authorization: str) -> str:
     scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return ""
     try:
-        return base64.b64decode(encoded, validate=True).decode()
+        pair = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, ValueError):
-        return ""
+        pair = ""
+    if scheme.lower() != "basic" or ":" not in pair:
+        # That it has words of its own was seen; which ones is a choice.
+        words = "The Authorization header could not be decoded."
+        raise RefusalError(token_error(401, "invalid_client", words), Wrong.BASIC)
+    return pair
 
 
 def _made_up_token() -> str:

@@ -8,13 +8,26 @@ import attrs
 
 from orange_sms_async.sandbox.orange.answers import Answer, RefusalError
 from orange_sms_async.sandbox.orange.arrivals import Arrivals, BusiestSecond
-from orange_sms_async.sandbox.orange.evidence import Exchange, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.evidence import Recent, Request, Sent, Statistics
 from orange_sms_async.sandbox.orange.faults import Coming, Faults, Silence
 from orange_sms_async.sandbox.orange.feed import Feed
 from orange_sms_async.sandbox.orange.gateway import Accepted, Gateway
 from orange_sms_async.sandbox.orange.inbox import Inbox, Message
 from orange_sms_async.sandbox.orange.incoming import Incoming
+from orange_sms_async.sandbox.orange.redacted import exchange
+from orange_sms_async.sandbox.orange.wrong import Wrong
 from orange_sms_async.sandbox.settings import Settings
+
+
+@attrs.frozen
+class _Done:
+    """What became of a request; `on` says of which kind it was, None of none."""
+
+    on: str | None
+    outcome: Answer | Silence
+    sent: Sent | None = None
+    wrong: Wrong | None = None
+    fault: str | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -39,7 +52,7 @@ class Traffic:
     inbox: Inbox
     events: Feed
     counted: Statistics
-    requests: list[Request]
+    requests: Recent[Request]
     settings: Settings
     chance: random.Random
     arrivals: Arrivals = attrs.field(factory=Arrivals, init=False)
@@ -60,16 +73,16 @@ class Traffic:
         """
         await _pass(self._one_way())
         now = asyncio.get_running_loop().time()
-        on, outcome, sent = self._carry_out(incoming, now)
-        self._record(incoming, outcome, request_id, now)
+        done = self._carry_out(incoming, now)
+        self._record(incoming, done, request_id, now)
         message = None
-        if sent is not None:
-            message = self._take(sent, incoming, outcome, request_id)
-        if on == "message":
-            self._count_arrival(now, _status(outcome))
-        elif on == "token":
+        if done.sent is not None:
+            message = self._take(done.sent, incoming, done.outcome, request_id)
+        if done.on == "message":
+            self._count_arrival(now, _status(done.outcome))
+        elif done.on == "token":
             self.events.publish("account")
-        return outcome, message
+        return done.outcome, message
 
     async def leave(self, incoming: Incoming) -> None:
         """Wait as long as the answer travels."""
@@ -79,49 +92,66 @@ class Traffic:
     def _one_way(self) -> float:
         return self.settings.latency + self.chance.uniform(0, self.settings.jitter)
 
-    def _carry_out(
-        self, incoming: Incoming, now: float
-    ) -> tuple[str | None, Answer | Silence, Sent | None]:
+    def _carry_out(self, incoming: Incoming, now: float) -> _Done:
         on = coming = None
         try:
             route = self.gateway.find(incoming)
             on, coming = route.on, self.faults.next(route.on)
             if coming is not None and not coming.fault.taken:
-                return on, self._strike(coming), None
+                return self._struck(on, coming)
             # A fault that wants its message taken waits for one that can be.
+            self.gateway.admit(incoming, now)
             answer = route.answer(incoming, now, **route.parts)
         except RefusalError as refusal:
-            return on, refusal.answer, None
+            if on == "message":
+                self._count_refusal(refusal.wrong)
+            return _Done(on, refusal.answer, wrong=refusal.wrong)
         sent = answer.sent if isinstance(answer, Accepted) else None
-        return on, answer if coming is None else self._strike(coming), sent
+        if coming is not None:
+            return self._struck(on, coming, sent)
+        return _Done(on, answer, sent)
 
-    def _strike(self, coming: Coming) -> Answer | Silence:
+    def _struck(self, on: str, coming: Coming, sent: Sent | None = None) -> _Done:
         self.faults.spend(coming)
         self.counted.failed += 1
-        return coming.fault.outcome
+        fault = coming.fault
+        return _Done(on, fault.outcome, sent, Wrong.FAULT, fault.name)
 
-    def _record(
-        self, incoming: Incoming, outcome: Answer | Silence, request_id: str, now: float
-    ) -> None:
+    def _count_refusal(self, wrong: Wrong) -> None:
+        if wrong in {Wrong.TOO_FAST, Wrong.TOO_FAST_OVER_ALL}:
+            self.counted.throttled += 1
+        else:
+            self.counted.refused += 1
+
+    def _record(self, incoming: Incoming, done: _Done, request_id: str, now: float) -> None:
         self.counted.requests += 1
-        self.requests.append(
-            Request(
-                time=now,
-                method=incoming.method,
-                path=incoming.path,
-                status=_status(outcome),
-                client=incoming.client,
-                request_id=request_id,
-                headers=dict(incoming.headers),
-            )
+        status = _status(done.outcome)
+        refused = status is None or status >= 400
+        request = Request(
+            time=now,
+            method=incoming.method,
+            path=incoming.path,
+            status=status,
+            client=incoming.client,
+            request_id=request_id,
+            headers=dict(incoming.pairs),
+            number=self.counted.requests,
+            wall_time=time.time(),
+            on=done.on,
+            wrong=done.wrong,
+            fault=done.fault,
+            exchange=exchange(incoming, _answer(done.outcome), request_id) if refused else None,
         )
+        self.requests.append(request)
+        if refused:
+            self.events.publish("request", request.shown)
 
     def _take(
         self, sent: Sent, incoming: Incoming, outcome: Answer | Silence, request_id: str
     ) -> Message:
         self.counted.accepted += 1
-        exchange = _exchange(incoming, outcome, request_id)
-        message = self.inbox.add(sent, exchange, time.time())
+        kept = exchange(incoming, _answer(outcome), request_id)
+        message = self.inbox.add(sent, kept, time.time())
         self.events.publish("message", message.shown)
         return message
 
@@ -138,21 +168,9 @@ async def _pass(duration: float) -> None:
         await asyncio.sleep(duration)
 
 
+def _answer(outcome: Answer | Silence) -> Answer | None:
+    return outcome if isinstance(outcome, Answer) else None
+
+
 def _status(outcome: Answer | Silence) -> int | None:
     return outcome.status if isinstance(outcome, Answer) else None
-
-
-def _exchange(incoming: Incoming, outcome: Answer | Silence, request_id: str) -> Exchange:
-    answer = outcome if isinstance(outcome, Answer) else None
-    return Exchange(
-        method=incoming.method,
-        path=incoming.target,
-        headers=[
-            (name, "Bearer …" if name == "authorization" else value)
-            for name, value in incoming.headers.items()
-        ],
-        body=(incoming.body or b"").decode(errors="replace"),
-        status=_status(outcome),
-        answer_headers=answer.all_headers(request_id) if answer else [],
-        answer_body=answer.body.decode(errors="replace") if answer else "",
-    )
