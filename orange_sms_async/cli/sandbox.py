@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import messages_a_second, seconds
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.sandbox import Sandbox
+from orange_sms_async.sandbox.seed_file import SeedFileError, read_seed
 from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
 
@@ -65,6 +66,10 @@ def sandbox(
         str | None,
         typer.Option(metavar="URL", help="Post delivery receipts there; without it, none."),
     ] = None,
+    replies: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Post recipients' answers there, and not with receipts."),
+    ] = None,
     receipt_delay: Annotated[
         float,
         typer.Option(parser=seconds(), metavar="SECONDS", help="From a message to its receipt."),
@@ -92,6 +97,10 @@ def sandbox(
     expires_in: Annotated[
         ExpiresIn, typer.Option(help="How a token's answer says that; Orange does each.")
     ] = ExpiresIn.STRING,
+    seed: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Begin with these contracts and sender names (JSON)."),
+    ] = None,
     strict: Annotated[
         bool,
         typer.Option(
@@ -116,14 +125,16 @@ def sandbox(
     number ends in 99 get the receipt DeliveryImpossible, in 98 DeliveryUncertain, in
     97 MessageWaiting first. Ctrl-C ends it.
     """
-    _check_receipts(receipts)
+    _check_url(receipts, "--receipts")
+    _check_url(replies, "--replies")
     orange = Sandbox(
+        **_seeded(seed, sender_name),
         rate=None if math.isinf(rate) else rate,
         throttle=throttle.value,
         throttle_status=int(throttle_status),
         receipt_url=receipts,
+        reply_url=replies,
         receipt_delay=receipt_delay,
-        sender_names=frozenset(sender_name or ["MonService"]),
         latency=latency,
         jitter=jitter,
         token_lifetime=token_lifetime,
@@ -176,9 +187,18 @@ def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _check_receipts(url: str | None) -> None:
+def _seeded(seed: Path | None, sender_names: list[str] | None) -> dict[str, Any]:
+    """Give what the sandbox begins with: the file says it, and an option says it louder."""
+    try:
+        told = read_seed(seed) if seed else {}
+    except SeedFileError as error:
+        stop_with(str(error))
+    return told | ({"sender_names": sender_names} if sender_names else {})
+
+
+def _check_url(url: str | None, option: str) -> None:
     if url is not None and not url.startswith(("http://", "https://")):
-        raise typer.BadParameter("an http:// or https:// address", param_hint="--receipts")
+        raise typer.BadParameter("an http:// or https:// address", param_hint=option)
 
 
 def _warn_if_open_to_others(host: str) -> None:

@@ -1,5 +1,7 @@
 """A local Orange with its page: one ASGI app, or one transport for an httpx client."""
 
+from typing import Any
+
 import attrs
 import httpx
 from attrs import field
@@ -10,15 +12,25 @@ from orange_sms_async.sandbox.control.changes import Changes
 from orange_sms_async.sandbox.control.guard import Guard
 from orange_sms_async.sandbox.control.views import Views
 from orange_sms_async.sandbox.orange.api import OrangeApi
-from orange_sms_async.sandbox.orange.evidence import Receipt, Recent, Request, Sent, Statistics
+from orange_sms_async.sandbox.orange.awaited import awaited
+from orange_sms_async.sandbox.orange.evidence import (
+    Receipt,
+    Recent,
+    Reply,
+    Request,
+    Sent,
+    Statistics,
+)
 from orange_sms_async.sandbox.orange.faults import KNOWN, Fault, Faults, On, failure
 from orange_sms_async.sandbox.orange.feed import Feed
-from orange_sms_async.sandbox.orange.inbox import Inbox
+from orange_sms_async.sandbox.orange.inbox import Inbox, Message
 from orange_sms_async.sandbox.orange.ledger import Account
 from orange_sms_async.sandbox.orange.tokens import Tokens
 from orange_sms_async.sandbox.orange.traffic import Traffic
 from orange_sms_async.sandbox.orange.transport import InProcess
 from orange_sms_async.sandbox.settings import ReceiptFaults, Settings
+
+_CHANGEABLE = ("latency", "jitter", "token_latency", "receipt_delay", "receipt_faults")
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -40,8 +52,9 @@ class Sandbox(Settings):
         receipt_url: where delivery receipts are posted. They say DeliveredToTerminal, except for
             recipients that end in 99 (DeliveryImpossible), 98 (DeliveryUncertain) and 97
             (MessageWaiting first).
+        reply_url: where replies are posted; without it, where receipts are.
         receipt_delay: seconds from a message to its receipt; can be changed.
-        receipt_transport: reaches a `receipt_url` in this process.
+        receipt_transport: reaches an endpoint in this process.
         receipt_faults: what becomes of receipts that do not simply come; can be changed.
         sender_names: those approved at the beginning.
         sender_name_error: what another one is answered with; Orange does not say.
@@ -64,6 +77,7 @@ class Sandbox(Settings):
             the `exchange`.
         faults: what is to go wrong.
         inbox: the messages with their evidence.
+        replies: those posted.
         events: what happens, for whoever watches.
         tokens: those issued.
         counted: what `statistics` gives a copy of.
@@ -76,6 +90,7 @@ class Sandbox(Settings):
 
     account: Account = field(init=False)
     inbox: Inbox = field(init=False)
+    replies: Recent[Reply] = field(init=False)
     requests: Recent[Request] = field(init=False)
     faults: Faults = field(init=False)
     events: Feed = field(init=False)
@@ -85,6 +100,7 @@ class Sandbox(Settings):
     transport: httpx.AsyncBaseTransport = field(init=False)
 
     _orange: OrangeApi = field(init=False)
+    _given: dict[str, Any] = field(init=False)
     _control: Guard = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -92,6 +108,8 @@ class Sandbox(Settings):
         self.account, self.inbox, self.requests = orange.account, orange.inbox, orange.requests
         self.faults, self.tokens, self.traffic = orange.faults, orange.tokens, orange.traffic
         self.events, self.counted = orange.events, orange.counted
+        self.replies = orange.replies.posted
+        self._given = {name: getattr(self, name) for name in _CHANGEABLE}
         self.on_change = lambda: self.events.publish("faults")
         self._control = control_app(self._views(), self._changes())
         self.transport = InProcess(httpx.ASGITransport(self), orange.tasks.start)
@@ -103,6 +121,7 @@ class Sandbox(Settings):
             account=self.account,
             tokens=self.tokens,
             requests=self.requests,
+            replies=self.replies,
             faults=self.faults,
             events=self.events,
             arrivals=self.traffic.arrivals,
@@ -117,7 +136,9 @@ class Sandbox(Settings):
             behave=self.behave,
             expire_tokens=self.expire_tokens,
             clear=self.clear,
+            reset=self.reset,
             deliver=self.deliver,
+            reply=self.reply,
         )
 
     def __repr__(self) -> str:
@@ -262,7 +283,53 @@ class Sandbox(Settings):
             raise ValueError("no receipt_url was set")
         return await self._orange.notifier.post(self.inbox.find(resource_id), status)
 
+    async def reply(self, address: str, text: str) -> Reply:
+        """
+        Post a short message from a recipient now, as Orange posts replies.
+
+        Args:
+            address: who writes it, as `+2250701020304`.
+            text: what it says.
+
+        Returns:
+            The reply, and how it was received.
+
+        Raises:
+            ValueError: it is no number, or there is neither a `reply_url` nor a `receipt_url`.
+        """
+        return await self._orange.replies.post(address, text)
+
+    def reset(self) -> None:
+        """Become what the arguments say, as at the beginning: nothing sent, no token, no fault."""
+        self._orange.start_anew()
+        for name, value in self._given.items():
+            setattr(self, name, value)
+        self.events.publish("cleared")
+        self.events.publish("reload")
+
     # What happened.
+
+    async def wait(
+        self, *, to: str = "", text: str = "", after: int = 0, timeout: float = 30.0
+    ) -> Message:
+        """
+        Give the newest message that is asked for, as soon as there is one.
+
+        Args:
+            to: its recipient's number, in any spelling; empty for anybody's.
+            text: what it holds, in any case of letters.
+            after: the `number` of a message; what is asked for is newer.
+            timeout: seconds.
+
+        Returns:
+            The message: its `sent` and its `number`.
+
+        Raises:
+            TimeoutError: none came in time, or the sandbox was closed.
+        """
+        return await awaited(
+            self.inbox, self.events, to=to, text=text, after=after, timeout=timeout, coded=False
+        )
 
     @property
     def sent(self) -> list[Sent]:

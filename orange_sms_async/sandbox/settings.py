@@ -186,6 +186,7 @@ class Settings:
     )
     expires_in: ExpiresIn = field(default="string", on_setattr=_fixed, validator=_one_of(ExpiresIn))
     receipt_url: str | None = field(default=None, on_setattr=_fixed)
+    reply_url: str | None = field(default=None, on_setattr=_fixed)
     receipt_delay: float = field(default=1.0, on_setattr=_announced, validator=_seconds)
     receipt_transport: httpx.AsyncBaseTransport | None = field(default=None, on_setattr=_fixed)
     receipt_faults: ReceiptFaults = field(factory=ReceiptFaults, on_setattr=_announced)

@@ -165,14 +165,14 @@ def test_one_client_for_each_loop(endpoint):
     notifier = Sandbox(receipt_url=URL, receipt_transport=endpoint)._orange.notifier
 
     async def connected():
-        lines = notifier._connected(), notifier._connected()
-        await notifier.aclose()
+        lines = notifier.endpoint.connected(), notifier.endpoint.connected()
+        await notifier.endpoint.aclose()
         return lines
 
     first, second = asyncio.run(connected()), asyncio.run(connected())
 
     assert first[0] is first[1] is not second[0]
-    assert not notifier._lines
+    assert not notifier.endpoint._lines
 
 
 async def test_a_receipt_by_hand(sandbox, endpoint, client, send):

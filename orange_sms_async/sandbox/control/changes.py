@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from orange_sms_async.sandbox.control.fields import Fields, read_fields, refuse
-from orange_sms_async.sandbox.orange.evidence import Receipt
+from orange_sms_async.sandbox.orange.evidence import Receipt, Reply
 from orange_sms_async.sandbox.orange.faults import KNOWN, Faults, On
 from orange_sms_async.sandbox.orange.ledger import Account
 from orange_sms_async.sandbox.settings import (
@@ -51,7 +51,9 @@ class Changes:
         behave: ends all that goes wrong.
         expire_tokens: makes all tokens too old.
         clear: empties the inbox.
+        reset: makes all as it was at the beginning.
         deliver: posts a receipt.
+        reply: posts a recipient's answer.
     """
 
     settings: Settings
@@ -60,7 +62,9 @@ class Changes:
     behave: Callable[[], None]
     expire_tokens: Callable[[], None]
     clear: Callable[[], None]
+    reset: Callable[[], None]
     deliver: Deliver
+    reply: Callable[[str, str], Awaitable[Reply]]
 
     def routes(self) -> list[Route]:
         """List the paths."""
@@ -74,9 +78,13 @@ class Changes:
             ("POST", "faults", self.set_faults),
             ("DELETE", "faults", self.clear_faults),
             ("DELETE", "messages", self.clear_messages),
+            ("POST", "reset", self.start_anew),
         ]
-        deliver = Route("/_sandbox/deliver", self.post_receipt, methods=["POST"])
-        return [deliver] + [
+        posts = [
+            Route("/_sandbox/deliver", self.post_receipt, methods=["POST"]),
+            Route("/_sandbox/reply", self.post_reply, methods=["POST"]),
+        ]
+        return posts + [
             Route(f"/_sandbox/{path}", _changed_by(change), methods=[method])
             for method, path, change in changes
         ]
@@ -148,6 +156,22 @@ class Changes:
     def clear_messages(self, fields: Fields) -> None:
         fields.only()
         self.clear()
+
+    def start_anew(self, fields: Fields) -> None:
+        fields.only()
+        self.reset()
+
+    async def post_reply(self, request: Request) -> Response:
+        fields = await read_fields(request)
+        fields.only("address", "text")
+        address, text = fields.text("address"), fields.text("text")
+        if self.settings.reply_url is None and self.settings.receipt_url is None:
+            raise HTTPException(409, "there is nowhere to post it: no reply URL was set")
+        try:
+            reply = await self.reply(address, text)
+        except ValueError as error:
+            refuse(f"address: {error}")
+        return JSONResponse(reply.shown())
 
     async def post_receipt(self, request: Request) -> Response:
         fields = await read_fields(request)

@@ -7,13 +7,14 @@ from typing import Any
 import attrs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from orange_sms_async.sandbox.control.fields import refuse
 from orange_sms_async.sandbox.control.stream import stream
 from orange_sms_async.sandbox.orange.arrivals import Arrivals
-from orange_sms_async.sandbox.orange.evidence import Exchange, Receipt, Statistics
+from orange_sms_async.sandbox.orange.awaited import awaited, code_in
+from orange_sms_async.sandbox.orange.evidence import Exchange, Receipt, Reply, Statistics
 from orange_sms_async.sandbox.orange.evidence import Request as OrangeRequest
 from orange_sms_async.sandbox.orange.faults import KNOWN, Faults
 from orange_sms_async.sandbox.orange.feed import Feed
@@ -24,6 +25,7 @@ from orange_sms_async.sandbox.settings import Settings
 
 _MOST = 200  # messages or recipients in one answer
 _TOKENS = 20
+_LONGEST = 300  # seconds that somebody may wait for a message
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -37,6 +39,7 @@ class Views:
         account: contracts and sender names.
         tokens: those issued.
         requests: those remembered.
+        replies: those posted.
         faults: what is to go wrong with requests.
         events: what happens.
         arrivals: of messages in the last minute.
@@ -48,6 +51,7 @@ class Views:
     account: Account
     tokens: Tokens
     requests: Sequence[OrangeRequest]
+    replies: Sequence[Reply]
     faults: Faults
     events: Feed
     arrivals: Arrivals
@@ -63,6 +67,9 @@ class Views:
             "requests": self.show_requests,
             "requests/{request_id}": self.show_request,
             "recipients": self.show_recipients,
+            "replies": self.show_replies,
+            "wait": self.wait,
+            "health": self.show_health,
             "account": self.show_account,
             "rate": self.show_rate,
             "faults": self.show_faults,
@@ -118,6 +125,34 @@ class Views:
         found = _recipients(self.inbox, request.query_params.get("q", ""))
         return JSONResponse({"recipients": found})
 
+    async def show_replies(self, request: Request) -> Response:
+        address = request.query_params.get("address") or None
+        of_it = (one for one in reversed(self.replies) if address in (None, one.address))
+        return JSONResponse({"replies": [one.shown() for one in islice(of_it, _MOST)]})
+
+    async def wait(self, request: Request) -> Response:
+        asked = request.query_params
+        coded = asked.get("code", "") not in {"", "0"}
+        seconds = _whole(asked.get("timeout", ""), 0, _LONGEST, default=30)
+        try:
+            message = await awaited(
+                self.inbox,
+                self.events,
+                to=asked.get("to", ""),
+                text=asked.get("text", ""),
+                after=_whole(asked.get("after", ""), 0, 2**53, default=0),
+                timeout=seconds,
+                coded=coded,
+            )
+        except TimeoutError:
+            raise HTTPException(404, f"no such message within {seconds} seconds") from None
+        if coded:
+            return PlainTextResponse(code_in(message.sent.text))
+        return JSONResponse(message.shown())
+
+    async def show_health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
     async def show_account(self, _: Request) -> Response:
         return JSONResponse(_account(self.settings.client_id, self.account, self.tokens))
 
@@ -146,9 +181,9 @@ class Views:
 def _whole(text: str, lowest: int, highest: int, *, default: int) -> int:
     if not text:
         return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 17 else 0
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 17 else -1
     if not lowest <= number <= highest:
-        refuse(f"before, limit: a whole number from {lowest} to {highest}")
+        refuse(f"{text[:20]!a}: a whole number from {lowest} to {highest}")
     return number
 
 

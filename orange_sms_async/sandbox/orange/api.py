@@ -4,10 +4,12 @@ import asyncio
 import random
 import uuid
 
+import attrs
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from orange_sms_async.sandbox.orange.answers import Answer
+from orange_sms_async.sandbox.orange.endpoint import Endpoint
 from orange_sms_async.sandbox.orange.evidence import Receipt, Recent, Request, Statistics
 from orange_sms_async.sandbox.orange.faults import Faults, Silence
 from orange_sms_async.sandbox.orange.feed import Feed
@@ -16,6 +18,7 @@ from orange_sms_async.sandbox.orange.inbox import DEFAULT_SENDER_NAME, Inbox, Me
 from orange_sms_async.sandbox.orange.incoming import Incoming, read
 from orange_sms_async.sandbox.orange.ledger import Account
 from orange_sms_async.sandbox.orange.notifier import Notifier
+from orange_sms_async.sandbox.orange.replies import Replies
 from orange_sms_async.sandbox.orange.subscriptions import Subscriptions
 from orange_sms_async.sandbox.orange.tasks import Tasks
 from orange_sms_async.sandbox.orange.tokens import Tokens
@@ -39,7 +42,9 @@ class OrangeApi:
         events: what happens, for whoever watches.
         tasks: what goes on beside the answers.
         subscriptions: to receipts.
+        endpoint: where receipts and replies are posted.
         notifier: posts the receipts.
+        replies: posts those.
         traffic: the way of each request.
     """
 
@@ -65,9 +70,18 @@ class OrangeApi:
         self.counted = Statistics()
         self.tasks = Tasks()
         self.subscriptions = Subscriptions(chance)
+        self.endpoint = Endpoint(settings.receipt_transport)
+        self.replies = Replies(
+            settings=settings,
+            endpoint=self.endpoint,
+            inbox=self.inbox,
+            chance=chance,
+            on_posted=lambda reply: self.events.publish("reply", reply.shown),
+        )
         self.notifier = Notifier(
             settings=settings,
             chance=chance,
+            endpoint=self.endpoint,
             url_for=self._url_for,
             on_posted=self._posted,
             start=self.tasks.start,
@@ -149,11 +163,26 @@ class OrangeApi:
         else:
             await _send(outcome, request_id, send)
 
+    def start_anew(self) -> None:
+        """Become what the settings say, as at the beginning; what is under way goes on."""
+        self._chance.seed(self.settings.seed)
+        self.notifier.forget()
+        self.inbox.clear()
+        self.replies.posted.clear()
+        self.traffic.start_anew()
+        self.traffic.gateway.start_anew()
+        self.tokens.start_anew()
+        self.subscriptions.clear()
+        self.account.start_anew()
+        self.faults.clear()
+        for name, count in attrs.asdict(Statistics()).items():
+            setattr(self.counted, name, count)
+
     async def aclose(self) -> None:
         """End what still runs: answers, receipts not yet posted, and what everyone watches."""
         self.events.close()
         await self.tasks.end()
-        await self.notifier.aclose()
+        await self.endpoint.aclose()
 
 
 async def _send(answer: Answer, request_id: str, send: Send) -> None:

@@ -43,6 +43,10 @@ class Arrivals:
         """Note an arrival, and what it was answered; None for no answer."""
         self._recent.append((moment, status))
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._recent.clear()
+
     def last_minute(self) -> list[tuple[float, int | None]]:
         """Give the time and the answer's status of each, oldest first."""
         since = time.time() - _STRIP

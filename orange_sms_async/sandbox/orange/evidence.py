@@ -190,6 +190,42 @@ class Receipt:
         }
 
 
+@attrs.frozen(kw_only=True)
+class Reply:
+    """
+    A short message from a recipient's phone that was posted to the user's endpoint.
+
+    Attributes:
+        message_id: Orange's.
+        address: who wrote it, in Orange's form `tel:+...`.
+        destination_address: the number it answers to, without `tel:`.
+        text: as it was written.
+        time: when it left, by the clock of the event loop.
+        wall_time: when it left, in seconds since 1970.
+        body: what was posted.
+        answer: the status the endpoint answered with; None when it did not answer.
+        answer_body: the beginning of what it answered.
+        error: why it did not, by the name of what happened.
+    """
+
+    message_id: str
+    address: str = attrs.field(repr=masked)
+    destination_address: str = attrs.field(repr=masked)
+    text: str = attrs.field(repr=False)
+    time: float
+    wall_time: float
+    body: str = attrs.field(repr=False)
+    answer: int | None
+    answer_body: str = attrs.field(repr=False)
+    error: str | None
+
+    def shown(self) -> dict[str, Any]:
+        """Give all of it, with the time of the wall's clock."""
+        shown = attrs.asdict(self) | {"time": self.wall_time}
+        del shown["wall_time"]
+        return shown
+
+
 @attrs.define(kw_only=True)
 class Statistics:
     """

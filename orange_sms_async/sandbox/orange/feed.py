@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import attrs
@@ -83,7 +83,7 @@ class Feed:
                 watcher.closed = True
                 watcher.wake()
 
-    async def watch(self, last_id: str = "") -> AsyncIterator[list[Event]]:
+    async def watch(self, last_id: str = "") -> AsyncGenerator[list[Event]]:
         """
         Give what happens, some events at a time.
 

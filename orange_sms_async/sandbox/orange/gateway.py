@@ -71,15 +71,19 @@ class Gateway:
     )
 
     def __attrs_post_init__(self) -> None:
+        self.start_anew()
+        self._operations = tuple(
+            (method, re.compile(path), on, answer)
+            for method, path, on, answer in self._documented()
+        )
+
+    def start_anew(self) -> None:
+        """Forget what the limits have counted."""
         rate = self.settings.rate
         self._limit = None if rate is None else LIMITS[self.settings.throttle](rate)
         # "25 a second per application, over all APIs" (D).
         strict = "request_rate" in self.settings.strict
         self._limit_of_all = Rolling(ALL_APIS_RATE) if strict else None
-        self._operations = tuple(
-            (method, re.compile(path), on, answer)
-            for method, path, on, answer in self._documented()
-        )
 
     def _documented(self) -> list[tuple[str, str, On, Callable[..., Answer]]]:
         outbound = "/smsmessaging/v1/outbound"

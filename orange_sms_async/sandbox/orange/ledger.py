@@ -97,13 +97,23 @@ class Account:
     ) -> None:
         self._chance = chance
         self.on_change = on_change
-        self.developer_id = self._made_up_id()
-        self.application_id = self._made_up_id()
-        self.sender_names = set(sender_names)
+        self._given = tuple(contracts), frozenset(sender_names)
+        self.sender_names: set[str] = set()
         self._contracts: dict[tuple[str, str], Contract] = {}
         self.purchase_orders: deque[PurchaseOrder] = deque(maxlen=_ORDERS)
         self.usage: Counter[tuple[str, str]] = Counter()
         self.enforcements: Counter[tuple[str, str]] = Counter()
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Become what it was given at the beginning."""
+        contracts, sender_names = self._given
+        self.developer_id = self._made_up_id()
+        self.application_id = self._made_up_id()
+        for kept in (self._contracts, self.purchase_orders, self.usage, self.enforcements):
+            kept.clear()
+        self.sender_names.clear()
+        self.sender_names.update(sender_names)
         for contract in contracts:
             self._open(contract)
 

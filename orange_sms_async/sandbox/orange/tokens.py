@@ -60,8 +60,10 @@ class Tokens:
     lifetime: float | None
     expires_in: ExpiresIn
     _issued: OrderedDict[str, Issued] = attrs.field(factory=OrderedDict, init=False)
-    # "More than 50 token requests a minute" are answered 429 (D).
-    _limit: Rolling = attrs.field(factory=lambda: Rolling(50 / 60, window=60), init=False)
+    _limit: Rolling = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._limit = _fifty_a_minute()
 
     @property
     def authorization(self) -> str:
@@ -150,6 +152,11 @@ class Tokens:
         """Make all of them unknown."""
         self._issued.clear()
 
+    def start_anew(self) -> None:
+        """Forget all of them, and how many were asked for."""
+        self.forget()
+        self._limit = _fifty_a_minute()
+
     @staticmethod
     def now() -> float:
         """Say what the clock says that they age by."""
@@ -159,6 +166,11 @@ class Tokens:
     def newest_first(self) -> list[Issued]:
         """All of them."""
         return list(reversed(self._issued.values()))
+
+
+def _fifty_a_minute() -> Rolling:
+    # "More than 50 token requests a minute" are answered 429 (D).
+    return Rolling(50 / 60, window=60)
 
 
 def _basic(authorization: str) -> str:

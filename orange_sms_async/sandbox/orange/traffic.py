@@ -84,6 +84,12 @@ class Traffic:
             self.events.publish("account")
         return done.outcome, message
 
+    def start_anew(self) -> None:
+        """Forget what arrived."""
+        self.requests.clear()
+        self.arrivals.clear()
+        self._busiest = BusiestSecond()
+
     async def leave(self, incoming: Incoming) -> None:
         """Wait as long as the answer travels."""
         besides = self.settings.token_latency if incoming.path.startswith("/oauth/") else 0
