@@ -4,7 +4,7 @@ import { change } from "/_sandbox/page/api.js";
 import { find, icon, make } from "/_sandbox/page/dom.js";
 import { knows, say, share } from "/_sandbox/page/texts.js";
 
-const SHARES = ["doubled", "reordered", "late", "before_answer", "lost"];
+const SHARES = ["doubled", "reordered", "late", "before_answer", "lost", "revived", "unnamed"];
 
 /** Who says it: Orange's gateway, its SMS backend, its token endpoint, or nobody clearly. */
 export function groupOf(fault) {
@@ -38,6 +38,7 @@ function sentences({ next, chance, latency, jitter, receipts, known }) {
   for (const kind of SHARES) {
     if (receipts[kind] > 0) told.push(say(`receipts_are.${kind}`, { share: share(receipts[kind]), seconds: receipts.late_by }));
   }
+  if (receipts.repeats > 0) told.push(say("receipts_repeated", { count: receipts.repeats }));
   if (receipts.status !== null) told.push(say("receipts_say", { status: receipts.status }));
   return told;
 }

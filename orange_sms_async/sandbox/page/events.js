@@ -3,7 +3,7 @@
 import { find } from "/_sandbox/page/dom.js";
 import { say } from "/_sandbox/page/texts.js";
 
-const KINDS = ["message", "receipt", "arrival", "account", "faults", "cleared", "reload"];
+const KINDS = ["message", "receipt", "reply", "request", "arrival", "account", "faults", "cleared", "reload"];
 const AGAIN = 2000; // milliseconds until the next try where the browser has given up
 
 const listeners = Object.fromEntries(KINDS.map((kind) => [kind, []]));

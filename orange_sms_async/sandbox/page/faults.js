@@ -4,7 +4,7 @@ import { change, read } from "/_sandbox/page/api.js";
 import { groupOf, nameOf, named, show } from "/_sandbox/page/alarm.js";
 import { atMostEvery, find, make } from "/_sandbox/page/dom.js";
 import { on } from "/_sandbox/page/events.js";
-import { say, share } from "/_sandbox/page/texts.js";
+import { number, say, share } from "/_sandbox/page/texts.js";
 
 const place = find("#faults");
 const kinds = make("div", { class: "kinds" });
@@ -134,6 +134,13 @@ const receiptSeconds = (key, max) =>
     told: seconds,
   });
 
+const repeats = () =>
+  slider("receipt.repeats", { max: "10", step: "1" }, {
+    from: (faults) => faults.receipts.repeats,
+    to: (value) => ({ receipts: { repeats: value } }),
+    told: (value) => number(value),
+  });
+
 function receipts() {
   const status = make("input", { type: "text", list: "statuses", maxlength: "60", placeholder: say("status_usual") });
   status.addEventListener("change", () => set({ receipts: { status: status.value.trim() || null } }, say("saved")));
@@ -144,8 +151,9 @@ function receipts() {
   return make(
     "div",
     { class: "sliders" },
-    ["doubled", "reordered", "lost", "before_answer", "late"].map(receiptShare),
+    ["doubled", "reordered", "lost", "before_answer", "revived", "unnamed", "late"].map(receiptShare),
     receiptSeconds("late_by", "120"),
+    repeats(),
     receiptSeconds("delay", "60"),
     make("label", { class: "slider" }, make("span", {}, say("receipt.status")), status),
     make("datalist", { id: "statuses" }, offered.map((value) => make("option", { value }))),

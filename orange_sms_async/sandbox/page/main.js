@@ -9,9 +9,10 @@ import * as inbox from "/_sandbox/page/inbox.js";
 import * as message from "/_sandbox/page/message.js";
 import * as phone from "/_sandbox/page/phone.js";
 import * as rate from "/_sandbox/page/rate.js";
+import * as requests from "/_sandbox/page/requests.js";
 import * as welcome from "/_sandbox/page/welcome.js";
 
-const VIEWS = ["messages", "account", "faults"];
+const VIEWS = ["messages", "requests", "account", "faults"];
 let opened = null; // the row one came from, to go back to
 
 function view(name) {
@@ -23,7 +24,7 @@ function view(name) {
   }
 }
 
-/** Show what the address says; `#/message/ID`, `#/recipient/+NUMBER`, `#/account`, `#/faults`. */
+/** Show what the address says; `#/message/ID`, `#/recipient/+NUMBER`, `#/requests`, `#/account`, `#/faults`. */
 async function route() {
   const [, kind = "", id = ""] = location.hash.split("/").map(decodeURIComponent);
   view(VIEWS.includes(kind) ? kind : "messages");
@@ -70,7 +71,7 @@ function onKey(event) {
 fill();
 addEventListener("hashchange", go);
 addEventListener("keydown", onKey);
-for (const part of [inbox, phone, message, account, faults, rate, welcome]) part.open();
+for (const part of [inbox, phone, message, requests, account, faults, rate, welcome]) part.open();
 inbox.announce();
 listen();
 await route();

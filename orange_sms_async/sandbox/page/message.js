@@ -127,7 +127,7 @@ function deliver({ resource_id }) {
   );
 }
 
-function exchange(kind, line, { headers, body }) {
+export function exchange(kind, line, { headers, body }) {
   return make(
     "section",
     { class: "exchange" },

@@ -1,6 +1,6 @@
 /** A recipient's phone: what it has received, under the sender names it shows, oldest first. */
 
-import { path, read } from "/_sandbox/page/api.js";
+import { change, path, read } from "/_sandbox/page/api.js";
 import { arrange, eachFrame, find, foreign, icon, make } from "/_sandbox/page/dom.js";
 import { on } from "/_sandbox/page/events.js";
 import { toMessage } from "/_sandbox/page/inbox.js";
@@ -13,6 +13,7 @@ const PAGE = 50;
 const place = find("#handset");
 let address = null;
 let shown = []; // oldest first
+let replies = []; // of this recipient, oldest first
 let room = BUBBLES;
 let more = false;
 let current = null;
@@ -20,6 +21,11 @@ let current = null;
 export function open() {
   on("message", (message) => {
     if (message.address === address && !shown.some((each) => each.number === message.number)) add(message);
+  });
+  on("reply", (reply) => {
+    if (reply.address !== address || replies.some((each) => each.message_id === reply.message_id)) return;
+    replies.push(reply);
+    draw();
   });
   on("receipt", ({ resource_id, status }) => update(resource_id, status));
   on("cleared", () => {
@@ -39,6 +45,7 @@ export async function show(of, resourceId = null) {
   } else {
     address = of;
     shown = [];
+    replies = [];
     room = BUBBLES;
     frame();
     await load(of);
@@ -63,8 +70,12 @@ export function hide() {
 
 async function load(of) {
   const before = new Set(shown);
-  const answer = await read(path(["messages"], { address: of, limit: PAGE }));
-  if (of !== address || answer === null) return;
+  const [answer, written] = await Promise.all([
+    read(path(["messages"], { address: of, limit: PAGE })),
+    read(path(["replies"], { address: of })),
+  ]);
+  if (of !== address || answer === null || written === null) return;
+  replies = written.replies.reverse();
   const newest = answer.messages[0]?.number ?? 0;
   const meanwhile = shown.filter((each) => !before.has(each) && each.number > newest);
   shown = [...answer.messages.reverse(), ...meanwhile];
@@ -113,7 +124,25 @@ function frame() {
         make("button", { type: "button", class: "older", onclick: older }, say("older")),
         make("ol", { class: "bubbles" }),
       ),
+      answering(),
     ),
+  );
+}
+
+/** The recipient's own words, which go to the user's endpoint. */
+function answering() {
+  const input = make("input", { id: "reply", required: true, autocomplete: "off", maxlength: "1000", placeholder: say("reply_as") });
+  const send = async (event) => {
+    event.preventDefault();
+    const done = await change("POST", "reply", { address, text: input.value }, say("replied"), { 409: say("reply_nowhere") });
+    if (done) event.target.reset();
+  };
+  return make(
+    "form",
+    { class: "answering", onsubmit: send },
+    make("label", { class: "quiet", for: "reply" }, say("reply_as")),
+    input,
+    make("button", { class: "main" }, say("reply")),
   );
 }
 
@@ -123,7 +152,8 @@ const draw = eachFrame(() => {
   const follows = current === null && screen.scrollHeight - screen.scrollTop - screen.clientHeight < 80;
   const bubbles = find(".bubbles", place);
   const known = new Map([...bubbles.children].map((each) => [each.dataset.key, each]));
-  arrange(bubbles, shown.map((message, i) => refreshed(known, message, shown[i - 1])));
+  const all = [...shown, ...replies].sort((one, other) => one.time - other.time);
+  arrange(bubbles, all.map((each, i) => (each.message_id ? said(known, each) : refreshed(known, each, all[i - 1]))));
   find(".older", screen).hidden = !more;
   find(".phone-count", place).textContent = say("messages_count", { count: shown.length }) + (more ? " +" : "");
   if (follows) screen.scrollTop = screen.scrollHeight;
@@ -134,6 +164,21 @@ function refreshed(known, message, before) {
   const led = before?.sender_name !== message.sender_name;
   const key = `${message.resource_id} ${message.status} ${led} ${message.resource_id === current}`;
   return known.get(key) ?? bubble(message, led, key);
+}
+
+function said(known, reply) {
+  const { message_id, text, answer, error } = reply;
+  const outcome = answer === null ? say("endpoint_silent", { error: error ?? "" }) : say("endpoint_said", { status: String(answer) });
+  return known.get(message_id) ?? make(
+    "li",
+    { "data-key": message_id },
+    make(
+      "div",
+      { class: "bubble own" },
+      foreign(text, "p"),
+      make("span", { class: "bubble-foot" }, make("time", {}, time(reply.time)), make("span", {}, outcome)),
+    ),
+  );
 }
 
 function bubble(message, led, key) {
