@@ -6,18 +6,22 @@ import enum
 import ipaddress
 import math
 import os
+import shlex
+import ssl
 import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Any
 
+import attrs
 import typer
 
 from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import messages_a_second, seconds
-from orange_sms_async.cli.serving import bind, serving
+from orange_sms_async.cli.serving import listening
 from orange_sms_async.sandbox import Sandbox
 from orange_sms_async.sandbox.seed_file import SeedFileError, read_seed
+from orange_sms_async.sandbox.server import serving, tls_context
 from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
 
@@ -108,6 +112,20 @@ def sandbox(
             help="Refuse what Orange refuses and most need not care for: see docs/sandbox.md.",
         ),
     ] = False,
+    tls: Annotated[
+        bool,
+        typer.Option("--tls", help="Speak HTTPS, with an authority of its own: see --tls-ca."),
+    ] = False,
+    tls_ca: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Write there what clients need to trust --tls."),
+    ] = Path("orange-sandbox-ca.pem"),
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="Believe the X-Forwarded-Proto of this proxy; repeatable."
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep messages, account and counts there between runs."),
@@ -143,26 +161,50 @@ def sandbox(
         keep=keep,
     )
     _warn_if_open_to_others(host)
+    door = _Door(host, port, _tls(tls_ca, host) if tls else None, tls_ca, proxy or [])
     try:
-        asyncio.run(_serve(orange, data, host, port, until_stdin_ends=until_stdin_ends))
+        asyncio.run(_serve(orange, data, door, until_stdin_ends=until_stdin_ends))
     except StateFileError as error:
         stop_with(str(error))
 
 
-async def _serve(
-    orange: Sandbox, data: Path | None, host: str, port: int, *, until_stdin_ends: bool
-) -> None:
+@attrs.frozen
+class _Door:
+    """Where the sandbox is reached, and how."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    tls_ca: Path
+    proxies: list[str]
+
+
+def _tls(tls_ca: Path, host: str) -> ssl.SSLContext:
     try:
-        listener = bind(host, port)
+        return tls_context(tls_ca, *([host] if host not in {"0.0.0.0", "::"} else []))  # noqa: S104
+    except ModuleNotFoundError:
+        stop_with("--tls needs: pip install 'orange-sms-async[sandbox]'")
     except OSError as error:
-        stop_with(f"cannot listen on {host}:{port}: {error.strerror}. `--port 0` takes a free one.")
+        stop_with(f"{tls_ca}: {error.strerror}")
+
+
+async def _serve(
+    orange: Sandbox, data: Path | None, door: _Door, *, until_stdin_ends: bool
+) -> None:
+    listener = listening(door.host, door.port, instead="--port 0")
     asked_to_end = asyncio.Event()
     with listener, interrupts_call(asked_to_end.set):
         if until_stdin_ends:
             _at_end_of_stdin(asked_to_end)
         keeping = kept_in(data, orange) if data else contextlib.nullcontext()
-        async with keeping, serving(orange, listener) as address:
+        async with (
+            keeping,
+            serving(orange, listener, tls=door.tls, proxies=door.proxies) as address,
+        ):
             _announce(address, orange.authorization)
+            if door.tls is not None:
+                _announce_authority(door.tls_ca.absolute())
+            sys.stdout.flush()
             await asked_to_end.wait()
             await orange.aclose()  # a page that is open would hold the server up
 
@@ -172,7 +214,17 @@ def _announce(address: str, authorization: str) -> None:
     typer.echo("Your program finds it with:\n")
     typer.echo(f"export ORANGE_SMS_BASE_URL={address}")
     typer.echo(f'export ORANGE_SMS_AUTHORIZATION="{authorization}"')
-    sys.stdout.flush()
+
+
+def _announce_authority(path: Path) -> None:
+    typer.echo("\nIts certificate is trusted with:\n")
+    for name, who in (
+        ("SSL_CERT_FILE", "Python, OpenSSL"),
+        ("REQUESTS_CA_BUNDLE", "Python's requests"),
+        ("NODE_EXTRA_CA_CERTS", "Node.js"),
+        ("CURL_CA_BUNDLE", "curl"),
+    ):
+        typer.echo(f"export {name}={shlex.quote(str(path))}  # {who}")
 
 
 def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:

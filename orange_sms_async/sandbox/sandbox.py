@@ -5,11 +5,12 @@ from typing import Any
 import attrs
 import httpx
 from attrs import field
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from orange_sms_async.sandbox.control.app import control_app
 from orange_sms_async.sandbox.control.changes import Changes
-from orange_sms_async.sandbox.control.guard import Guard
+from orange_sms_async.sandbox.control.guard import Guard, from_another_site
 from orange_sms_async.sandbox.control.views import Views
 from orange_sms_async.sandbox.orange.api import OrangeApi
 from orange_sms_async.sandbox.orange.awaited import awaited
@@ -364,7 +365,13 @@ class Sandbox(Settings):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as Orange, or as the page where the path is the page's."""
-        await (self._control if _is_for_page(scope) else self._orange)(scope, receive, send)
+        if _is_for_page(scope):
+            await self._control(scope, receive, send)
+        elif scope["type"] == "http" and from_another_site(scope):
+            refusal = {"error": "no page of another site may call this Orange"}
+            await JSONResponse(refusal, 403)(scope, receive, send)
+        else:
+            await self._orange(scope, receive, send)
 
     async def aclose(self) -> None:
         """End what still runs: receipts not yet posted, answers nobody waits for, the page."""

@@ -13,7 +13,7 @@ ROOM = Path(sandbox.__file__).parent
 NAME = sandbox.__name__
 
 # Imports go up this list only; `state_file` keeps a whole sandbox.
-LAYERS = ["settings", "orange", "control", "sandbox", "seed_file", "state_file", ""]
+LAYERS = ["settings", "orange", "control", "sandbox", "seed_file", "state_file", "server", ""]
 
 
 def dotted(path):

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from orange_sms_async.sandbox.orange.incoming import LARGEST_BODY, read_body
+from orange_sms_async.sandbox.orange.wrong import Wrong
 
 
 def refuse(rule: str) -> NoReturn:
@@ -30,7 +31,9 @@ async def read_fields(request: Request) -> "Fields":
         HTTPException: it is too large, or no JSON object.
     """
     body = await read_body(request)
-    if body is None:
+    if body is Wrong.SLOW_BODY:
+        raise HTTPException(408, "the body: within 30 seconds", {"Connection": "close"})
+    if isinstance(body, Wrong):
         refuse(f"the body: at most {LARGEST_BODY} bytes")
     try:
         content = json.loads(body) if body.strip() else {}

@@ -24,6 +24,7 @@ from orange_sms_async.sandbox.orange.tasks import Tasks
 from orange_sms_async.sandbox.orange.tokens import Tokens
 from orange_sms_async.sandbox.orange.traffic import Traffic
 from orange_sms_async.sandbox.orange.transport import is_being_cancelled, keep_silent
+from orange_sms_async.sandbox.orange.wrong import Wrong
 from orange_sms_async.sandbox.settings import Settings
 
 
@@ -161,7 +162,9 @@ class OrangeApi:
         if isinstance(outcome, Silence):
             await keep_silent(outcome, receive, send)
         else:
-            await _send(outcome, request_id, send)
+            # The rest of its body may come for ever.
+            unread = incoming.body is Wrong.SLOW_BODY
+            await _send(outcome, request_id, send, *[("connection", "close")] * unread)
 
     def start_anew(self) -> None:
         """Become what the settings say, as at the beginning; what is under way goes on."""
@@ -185,10 +188,10 @@ class OrangeApi:
         await self.endpoint.aclose()
 
 
-async def _send(answer: Answer, request_id: str, send: Send) -> None:
+async def _send(answer: Answer, request_id: str, send: Send, *more: tuple[str, str]) -> None:
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in answer.all_headers(request_id)
+        for name, value in (*answer.all_headers(request_id), *more)
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -1,5 +1,6 @@
 """A request as it reached Orange, read whole before anyone looks at it."""
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # A choice: Orange documents error 66 and not what is too large.
 LARGEST_BODY = 64 * 1024
 
+PATIENCE = 30.0  # seconds for a body: a choice, as Orange documents error 63 and no time
+
 
 @attrs.frozen(eq=False)
 class Incoming:
@@ -32,7 +35,7 @@ class Incoming:
         pairs: the same, as they came.
         client: the host and port it came from.
         base: the scheme and host this client called Orange by.
-        body: None when it was larger than Orange reads.
+        body: or why it was not read to its end.
     """
 
     method: str
@@ -43,7 +46,7 @@ class Incoming:
     pairs: list[tuple[str, str]]
     client: str
     base: str
-    body: bytes | None
+    body: bytes | Wrong
 
     @property
     def media_type(self) -> str:
@@ -66,10 +69,11 @@ class Incoming:
         Give the body.
 
         Raises:
-            RefusalError: it was larger than Orange reads.
+            RefusalError: it was larger than Orange reads, or did not come to its end.
         """
-        if self.body is None:
-            raise RefusalError(gateway_error(66), Wrong.LARGE_BODY)
+        if isinstance(self.body, Wrong):
+            refusal = gateway_error(66 if self.body is Wrong.LARGE_BODY else 63)
+            raise RefusalError(refusal, self.body)
         return self.body
 
     def json_object(self) -> dict[str, Any]:
@@ -148,12 +152,16 @@ async def read(scope: "Scope", receive: "Receive") -> Incoming:
     )
 
 
-async def read_body(request: Request) -> bytes | None:
-    """Read a body to its end; None when it is larger than anyone here reads."""
+async def read_body(request: Request) -> bytes | Wrong:
+    """Read a body to its end; or say why not, if it is larger or slower than anyone here reads."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        # What is too much is read and thrown away, so that the client gets to read the answer.
-        if size <= LARGEST_BODY:
-            chunks.append(chunk)
-    return b"".join(chunks) if size <= LARGEST_BODY else None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in request.stream():
+                size += len(chunk)
+                # Too much is read and thrown away, so that the client gets to read the answer.
+                if size <= LARGEST_BODY:
+                    chunks.append(chunk)
+    except TimeoutError:
+        return Wrong.SLOW_BODY
+    return b"".join(chunks) if size <= LARGEST_BODY else Wrong.LARGE_BODY

@@ -18,11 +18,12 @@ _SECRET = re.compile(
 
 def exchange(incoming: Incoming, answer: Answer | None, request_id: str) -> Exchange:
     """Put a request and its answer on record."""
+    body = incoming.body if isinstance(incoming.body, bytes) else b""
     return Exchange(
         method=incoming.method,
         path=_without_secrets(incoming.target),
         headers=[(name, _shown(name, value)) for name, value in incoming.pairs],
-        body=_without_secrets((incoming.body or b"").decode(errors="replace")),
+        body=_without_secrets(body.decode(errors="replace")),
         status=answer.status if answer else None,
         answer_headers=answer.all_headers(request_id) if answer else [],
         answer_body=answer.body.decode(errors="replace") if answer else "",
