@@ -67,6 +67,19 @@ class _Patient(H11Protocol):
         if self._ending is not None:
             self._ending.cancel()
 
+    def send_400_response(self, msg: str) -> None:
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            # The bytes went wrong in the middle of a body. uvicorn would answer beside the app,
+            # and whoever came second would find the connection in a state it does not expect.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.transport.abort()
+            return
+        with contextlib.suppress(h11.LocalProtocolError):
+            super().send_400_response(msg)
+        self.transport.close()
+
     def _watch(self) -> None:
         before_its_end = self.conn.their_state is h11.IDLE
         if before_its_end and self._ending is None:

@@ -115,9 +115,9 @@ async def test_refused_requests_are_searched_and_paged(client, control):
         await client.get(f"/nothing/{number}")
     await client.get("/sms/admin/v1/contracts", headers={"Authorization": ""})
     found = (await control("GET", "requests?q=bearer")).json()["requests"]
-    page = (await control("GET", "requests?q=404&limit=2")).json()
+    page = (await control("GET", "requests?q=nothing&limit=2")).json()
     before = page["requests"][-1]["number"]
-    older = (await control("GET", f"requests?q=404&before={before}")).json()
+    older = (await control("GET", f"requests?q=nothing&before={before}")).json()
 
     assert ["NO_CREDENTIALS"] == [one["reason"] for one in found]
     assert (["/nothing/4", "/nothing/3"], True) == (
@@ -150,6 +150,6 @@ async def test_large_requests_are_bounded_by_their_size(connect, send):
     for _ in range(1_000):
         await send(client)
 
-    assert 600 < len(sandbox.requests) < 1_000
-    assert 600 < len(list(sandbox.inbox.newest_first())) < 1_000
+    assert 450 < len(sandbox.requests) < 700
+    assert 450 < len(list(sandbox.inbox.newest_first())) < 700
     assert 1_000 == sandbox.statistics().accepted
