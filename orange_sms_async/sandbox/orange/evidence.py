@@ -18,6 +18,8 @@ T = TypeVar("T")
 # Of requests and of messages: what 10,000 of the usual size take (measured: 3 kB a message).
 MOST_BYTES = 31_000_000
 
+_PATH = 500  # characters of a path that a list shows
+
 _NUMBER = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
 
@@ -113,7 +115,7 @@ class Request:
             "time": self.wall_time,
             "on": self.on,
             "method": self.method,
-            "path": self.path,
+            "path": self.path[:_PATH],
             "status": self.status,
             "reason": self.wrong and self.wrong.name,
             "wrong": self.wrong,

@@ -150,7 +150,8 @@ class Traffic:
         )
         self.requests.append(request)
         if refused:
-            self.events.publish("request", request.shown)
+            shown = request.shown()  # now: what is told must not keep all of a forgotten request
+            self.events.publish("request", lambda: shown)
 
     def _take(
         self, sent: Sent, incoming: Incoming, outcome: Answer | Silence, request_id: str
@@ -158,7 +159,8 @@ class Traffic:
         self.counted.accepted += 1
         kept = exchange(incoming, _answer(outcome), request_id)
         message = self.inbox.add(sent, kept, time.time())
-        self.events.publish("message", message.shown)
+        shown = message.shown()
+        self.events.publish("message", lambda: shown)
         return message
 
     def _count_arrival(self, now: float, status: int | None) -> None:
