@@ -12,6 +12,7 @@ from starlette.routing import Route
 from orange_sms_async.sandbox import ReceiptFaults, Sandbox
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
+PAGE = PAGE.replace("$API", re.findall(r"^\$ API=(\S+)", PAGE, re.MULTILINE)[0])
 CURLS = [line[2:] for line in PAGE.splitlines() if line.startswith("$ curl ")]
 
 
@@ -45,10 +46,11 @@ async def test_every_line_runs(connect, send):
     refused = await client.get("/nothing")
     request_id = refused.headers["X-OAPI-Request-Id"]
     token = (await client.get("/_sandbox/token")).json()["token"]
+    header = f"X-Sandbox-Token: {token}"
     resource_id, statuses = sandbox.sent[0].resource_id, []
     for line in CURLS:
         method, url, headers, body = asked(
-            line, TOKEN=token, RESOURCE_ID=resource_id, REQUEST_ID=request_id
+            line, TOKEN=header, RESOURCE_ID=resource_id, REQUEST_ID=request_id
         )
         answer = await client.request(method, url, headers=headers, content=body)
         statuses.append(answer.status_code)
