@@ -11,6 +11,7 @@ import json
 import pytest
 
 from orange_sms_async.sandbox import Sandbox
+from orange_sms_async.sandbox.orange.wrong import Wrong
 
 SMSORANGE_TOKEN = """\
 POST /oauth/v3/token HTTP/1.1
@@ -181,6 +182,28 @@ async def test_a_message_is_sent(orange, say, token_request, message):
     assert (200, 201) == (status, sent)
     assert int(issued["expires_in"]) in {3_600, 7_776_000}
     assert orange.sent[0].resource_id == url.rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize("orange", [Sandbox(strict=True, sender_names={"MonService", "My App"})])
+@pytest.mark.parametrize(
+    ("message", "wrong"),
+    [
+        (SMSORANGE_SEND, None),
+        (PYTHON_ORANGE_SMS_SEND, Wrong.FOREIGN_SENDER_ADDRESS),
+        (ORANGEAPISMS_SEND, None),
+        (OSMS_PHP_SEND, Wrong.ENCODED_SENDER_NAME),
+        (JAVA_SEND, None),
+    ],
+)
+async def test_a_strict_orange_refuses_what_is_wrong(orange, say, message, wrong):
+    """
+    And takes the rest: each client fails exactly where it would at Orange.
+    """
+    orange.reset()
+    _, issued = await say(SMSORANGE_TOKEN)
+    status, _ = await say(message, token=issued["access_token"])
+
+    assert (400 if wrong else 201, wrong) == (status, orange.requests[-1].wrong)
 
 
 async def test_a_balance_of_2016_is_read(say):

@@ -1,6 +1,8 @@
 """What was refused is seen: with the rule that was broken, and without secrets."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -138,6 +140,22 @@ async def test_a_refused_request_is_told_as_it_happens(sandbox, client):
 
     assert ["request"] == [event.name for event in told]
     assert "/nothing" == told[0].value()["path"]
+
+
+async def test_what_was_told_keeps_nothing_that_is_forgotten(connect, send):
+    """
+    The last 4,000 events are remembered, and would hold as many large requests.
+    """
+    sandbox = Sandbox(rate=None, keep=1)
+    client = await connect(sandbox, transport=sandbox.transport)
+    await send(client)
+    await client.get("/nothing")
+    first, message = weakref.ref(sandbox.requests[-1]), weakref.ref(await sandbox.wait())
+    await send(client)
+    await client.get("/nothing")
+    gc.collect()
+
+    assert (None, None) == (first(), message())
 
 
 async def test_large_requests_are_bounded_by_their_size(connect, send):

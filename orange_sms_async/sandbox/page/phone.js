@@ -7,7 +7,7 @@ import { toMessage } from "/_sandbox/page/inbox.js";
 import { badge } from "/_sandbox/page/status.js";
 import { phoneNumber, say, time } from "/_sandbox/page/texts.js";
 
-const BUBBLES = 200; // each page that is asked for adds to it
+const BUBBLES = 100; // each page that is asked for adds to it
 const PAGE = 50;
 
 const place = find("#handset");
@@ -131,7 +131,7 @@ function frame() {
 
 /** The recipient's own words, which go to the user's endpoint. */
 function answering() {
-  const input = make("input", { id: "reply", required: true, autocomplete: "off", maxlength: "1000", placeholder: say("reply_as") });
+  const input = make("input", { id: "reply", required: true, autocomplete: "off", maxlength: "1000", placeholder: "…" });
   const send = async (event) => {
     event.preventDefault();
     const done = await change("POST", "reply", { address, text: input.value }, say("replied"), { 409: say("reply_nowhere") });

@@ -37,7 +37,7 @@ export async function open() {
       { class: "card wide" },
       make("h3", {}, say("refused_requests")),
       make("p", { class: "note" }, say("requests_note")),
-      make("p", {}, make("label", { class: "quiet", for: "request-search" }, say("search_requests")), field),
+      make("p", { class: "finding" }, make("label", { class: "quiet", for: "request-search" }, say("search_requests")), field),
       list,
       nothing,
       olderButton,
