@@ -86,7 +86,8 @@ class Notifier:
         await asyncio.sleep(self.settings.receipt_delay + late_by)
         if happens(faults.lost, self.chance):
             return
-        for _ in range(1 + happens(faults.doubled, self.chance)):
+        receipt = await self.post(message, status)
+        if happens(faults.doubled, self.chance):
             receipt = await self.post(message, status)
         for _ in range(faults.repeats):
             if receipt.answer == 200:
