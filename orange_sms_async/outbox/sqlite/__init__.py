@@ -142,7 +142,7 @@ class SqliteOutbox:
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         def settle(db: sqlite3.Connection) -> tuple[State | None, list[Outcome]]:
             settled = settling.settle_claimed(db, claim, outcome, now)
-            statements.forget_old(db, now - self._retention)
+            statements.forget_old(db, now, self._retention)
             return settled
 
         self._left = asyncio.get_running_loop().time()
@@ -155,7 +155,7 @@ class SqliteOutbox:
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
         def keep(db: sqlite3.Connection) -> tuple[Outcome, bool] | None:
-            received.forget_old(db, now - self._retention)
+            received.forget_old(db, now, self._retention)
             return settling.keep(db, receipt, now)
 
         return await self._file.write(keep)
