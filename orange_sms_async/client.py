@@ -72,7 +72,7 @@ class Client:
         self._open = engines.opener(engine, base_url, transport)
         self.pacer = of_account((base_url, credentials.id), rate)
         self.timeout = timeout
-        self._token = SharedToken(self._fetch_token)
+        self._token = SharedToken(self._fetch_token, self.pacer.account)
         self._engine: Engine | None = None
 
     @classmethod

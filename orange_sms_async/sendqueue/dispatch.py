@@ -17,6 +17,7 @@ from orange_sms_async.errors import (
     OutcomeUnknown,
     Throttled,
     TokenExpired,
+    in_words,
 )
 from orange_sms_async.events import Answered, Claimed, Left, PaceChanged, PutBack, WaitingFor
 from orange_sms_async.messages import OutboundMessage, SentMessage
@@ -149,7 +150,7 @@ class Dispatch:
         if not self._handing_out:  # what was claimed is handed out or put back, never cut
             self._pacing.cancel()
         if cause:
-            why = f"the queue stopped: {_in_words(cause)}"
+            why = f"the queue stopped: {in_words(cause)}"
         self._watch.stop(cause, why)
 
     async def finish(self) -> None:
@@ -323,7 +324,7 @@ class Dispatch:
         self._tell(Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
-        if isinstance(error, Throttled):
+        if isinstance(error, Throttled) and not error.of_tokens:
             self._watch.throttled += 1
             self._refused_in_a_row += 1
             if self._refused_in_a_row >= _MANY:
@@ -372,13 +373,6 @@ class Dispatch:
             self._watch.put_back(claim.reference, again=claim.again)
         for each in settled:
             self._watch.settle(each)
-
-
-def _in_words(error: BaseException) -> str:
-    name = type(error).__name__
-    # Only of our own classes the words are sure to show nobody's number, text or secret.
-    ours = type(error).__module__ == OrangeSMSError.__module__
-    return f"{name}: {error}" if ours and str(error) else name
 
 
 def _in_doubt(outcome: Outcome) -> bool:

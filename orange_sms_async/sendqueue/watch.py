@@ -10,7 +10,13 @@ from functools import partial
 import anyio
 import attrs
 
-from orange_sms_async.errors import InvalidMessage, OrangeSMSError, OutcomeUnknown, QueueClosed
+from orange_sms_async.errors import (
+    InvalidMessage,
+    OrangeSMSError,
+    OutcomeUnknown,
+    QueueClosed,
+    in_words,
+)
 from orange_sms_async.events import Admitted, Event, GoingOn, Waiting, WaitingFor
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
@@ -370,7 +376,8 @@ class Watch:
         if self.waiting_for is not reason:
             self.goes_on()
             self.waiting_for = reason
-            _log.warning("nothing leaves: %s; trying again", _WORDS[reason])
+            cause = f" ({in_words(error)})" if error else ""
+            _log.warning("nothing leaves: %s%s; trying again", _WORDS[reason], cause)
             self.listeners.tell(Waiting, reason=reason, error=error)
 
     def goes_on(self) -> None:
