@@ -139,6 +139,8 @@ class Client:
         """
         if leaving := departure.get():
             leaving.expect()
+        else:
+            self.pacer.account.sends(message.to, None)  # a queue tells its own
         token = await self._token.get()
         exchange = Exchange(
             "POST",

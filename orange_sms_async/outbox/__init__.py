@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from datetime import timedelta
 from typing import Protocol
 
@@ -80,6 +80,11 @@ class Outbox(Protocol):
 
     sent_lately: bool
     """Whether something may have left within the last second before the turn was had."""
+
+    @property
+    def place(self) -> Hashable:
+        """What tells it from the other outboxes of this process, however often it is opened."""
+        ...
 
     async def open(self, now: float, retention: timedelta) -> list[Outcome]:
         """

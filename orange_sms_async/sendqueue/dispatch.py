@@ -257,6 +257,7 @@ class Dispatch:
             lambda: self._now() >= claim.entry.expires_at,
         )
         departure.set(leaving)
+        self._pacer.account.sends(claim.message.to, self._outbox.place)
         try:
             outcome = await self._attempt(claim, slot)
             cut = False

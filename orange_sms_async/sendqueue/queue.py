@@ -286,8 +286,9 @@ class SendQueue:
         It belongs to the message with its resource id. One with an id that no message has settles
         an UNKNOWN message as SENT where that is certain: it came within 24 hours after the
         attempt, no other unknown message to its number fits, and none is on the wire, was accepted
-        without an id, was sent twice, or was called not sent by a person within 24 hours. It
-        cannot be told from a receipt for what another process sent to the same number through the
+        without an id, was sent twice, or was called not sent by a person within 24 hours; nor was
+        any sent to it from elsewhere in this process and on the account within 24 hours. It cannot
+        be told from a receipt for what another process sent to the same number through the
         same account.
 
         Returns:
@@ -297,6 +298,7 @@ class SendQueue:
             OutboxUnusable: it could not be kept.
         """
         self._check_durable()
+        receipt = self._client.pacer.account.as_kept(receipt, self._outbox.place)
         kept = await self._outbox.keep(receipt, self._now())
         if kept is None:
             return None

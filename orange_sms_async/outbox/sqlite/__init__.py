@@ -48,6 +48,7 @@ class SqliteOutbox:
                 "leave `outbox` out"
             )
         self.path = Path(path)
+        self.place = self.path.resolve()
         self._file = Commits(self.path, OUTBOX)
         self._owner = ""
         self._waiting = Counter[Priority]()
