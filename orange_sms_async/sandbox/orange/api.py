@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from orange_sms_async.sandbox.orange.answers import Answer
-from orange_sms_async.sandbox.orange.endpoint import Endpoint
 from orange_sms_async.sandbox.orange.evidence import Receipt, Recent, Request, Statistics
 from orange_sms_async.sandbox.orange.faults import Faults, Silence
 from orange_sms_async.sandbox.orange.feed import Feed
@@ -18,6 +17,7 @@ from orange_sms_async.sandbox.orange.inbox import DEFAULT_SENDER_NAME, Inbox, Me
 from orange_sms_async.sandbox.orange.incoming import Incoming, read
 from orange_sms_async.sandbox.orange.ledger import Account
 from orange_sms_async.sandbox.orange.notifier import Notifier
+from orange_sms_async.sandbox.orange.posting import Endpoint
 from orange_sms_async.sandbox.orange.replies import Replies
 from orange_sms_async.sandbox.orange.subscriptions import Subscriptions
 from orange_sms_async.sandbox.orange.tasks import Tasks

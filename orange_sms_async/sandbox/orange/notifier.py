@@ -9,9 +9,9 @@ from typing import Any
 import anyio.lowlevel
 import attrs
 
-from orange_sms_async.sandbox.orange.endpoint import Endpoint
 from orange_sms_async.sandbox.orange.evidence import Receipt, Recent
 from orange_sms_async.sandbox.orange.inbox import Message
+from orange_sms_async.sandbox.orange.posting import Endpoint
 from orange_sms_async.sandbox.orange.receipt_statuses import happens, statuses_for, statuses_with
 from orange_sms_async.sandbox.settings import Settings
 

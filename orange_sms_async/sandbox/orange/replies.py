@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import attrs
 
-from orange_sms_async.sandbox.orange.endpoint import Endpoint
 from orange_sms_async.sandbox.orange.evidence import Recent, Reply
 from orange_sms_async.sandbox.orange.inbox import Inbox
+from orange_sms_async.sandbox.orange.posting import Endpoint
 from orange_sms_async.sandbox.settings import COUNTRIES, SENDER_NUMBER, Settings
 
 _ADDRESS = re.compile(r"(?:tel:)?\+?([1-9][0-9]{7,14})")
