@@ -100,6 +100,27 @@ def test_a_recipient_answers_on_the_phone(visit, program, sandbox):
     assert "OUI <b>" == sandbox.replies[0].text
 
 
+@pytest.mark.parametrize("picked", [0, 20, 39])
+def test_a_message_is_in_sight_on_the_phone(visit, program, sandbox, picked):
+    """
+    However many others are there, and wherever it stands among them.
+    """
+    for number in range(40):
+        program.send(f"{number} " + "long " * 20)
+    page = visit(f"/#/message/{sandbox.sent[picked].resource_id}")
+    bubble = page.locator(".bubble[aria-current]")
+    expect(bubble).to_be_visible()
+    page.wait_for_function(
+        """() => {
+          const [seen, screen] = [".bubble[aria-current]", ".screen"].map((each) =>
+            document.querySelector(each).getBoundingClientRect());
+          return screen.top <= seen.top && seen.bottom <= screen.bottom;
+        }"""
+    )
+
+    expect(bubble).to_contain_text(f"{picked} long")
+
+
 def test_a_reset_is_seen(visit, program, sandbox):
     """
     All lists are empty again, without a reload.

@@ -50,7 +50,12 @@ export async function show(of, resourceId = null) {
     frame();
     await load(of);
   }
-  requestAnimationFrame(center);
+  // What is out of sight has an estimated height until it is seen: the second time it is a real one.
+  for (const wait of [1, 2, 3]) requestFrames(wait, center);
+}
+
+function requestFrames(count, call) {
+  requestAnimationFrame(() => (count > 1 ? requestFrames(count - 1, call) : call()));
 }
 
 /** By hand: scrollIntoView would move the page as well. */
@@ -58,7 +63,8 @@ function center() {
   const bubble = find(".bubble[aria-current]", place);
   if (bubble === null) return;
   const screen = find(".screen", place);
-  screen.scrollTop = bubble.offsetTop - (screen.clientHeight - bubble.offsetHeight) / 2;
+  const above = bubble.getBoundingClientRect().top - screen.getBoundingClientRect().top;
+  screen.scrollTop += above - (screen.clientHeight - bubble.offsetHeight) / 2;
 }
 
 export function hide() {
