@@ -1,10 +1,12 @@
 """The sandbox as its command serves it."""
 
 import socket
+import subprocess
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
-from cli.served import served_sandbox
+from cli.served import COMMAND, served_sandbox
 
 
 @pytest.mark.real_time
@@ -65,3 +67,66 @@ async def test_who_leaves_in_the_middle_of_a_body_is_not_answered(sandbox, contr
     )
 
     assert [] == answered
+
+
+EIGHT_DIGITS = {
+    "outboundSMSMessageRequest": {
+        "address": "tel:+22507010203",
+        "senderAddress": "tel:+2250000",
+        "outboundSMSTextMessage": {"message": "Bonjour"},
+    }
+}
+
+
+@pytest.mark.real_time
+def test_it_begins_as_its_options_say(tmp_path):
+    """
+    As strict, with the units of a file, and with somewhere to post replies to.
+    """
+    seed = tmp_path / "seed.json"
+    seed.write_text('{"contracts": [{"country": "CIV", "available_units": 7}]}')
+    replies = "http://127.0.0.1:9/replies"
+    with served_sandbox("--strict", "--seed", str(seed), "--replies", replies) as sandbox:
+        (contract,) = sandbox.shown("account")["contracts"]
+        token = sandbox.shown("token")["token"]
+        said = {"address": "+2250701020304", "text": "OUI"}
+        answer = httpx.post(
+            f"{sandbox.url}/_sandbox/reply",
+            json=said,
+            headers={"X-Sandbox-Token": token},
+            trust_env=False,
+        )
+        authorization = {"Authorization": sandbox.environment["ORANGE_SMS_AUTHORIZATION"]}
+        form = {"grant_type": "client_credentials"}
+        with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+            issued = client.post("/oauth/v3/token", data=form, headers=authorization).json()
+            path = "/smsmessaging/v1/outbound/tel%3A%2B2250000/requests"
+            bearer = {"Authorization": f"Bearer {issued['access_token']}"}
+            client.post(path, json=EIGHT_DIGITS, headers=bearer)
+        (refused,) = sandbox.shown("requests")["requests"]
+
+    assert ("CIV", 7) == (contract["country"], contract["available_units"])
+    assert (200, "ConnectError") == (answer.status_code, answer.json()["error"])
+    assert "IVORIAN_DIGITS" == refused["reason"]
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--seed", "nowhere.json"], "nowhere.json: No such file"),
+        (["--tls", "--tls-ca", "nowhere/ca.pem"], "nowhere/ca.pem: No such file"),
+        (["--replies", "ftp://x"], "an http:// or https:// address"),
+    ],
+)
+def test_a_bad_option_is_said_in_one_line(options, said):
+    """
+    Before it listens.
+    """
+    ran = subprocess.run(
+        [*COMMAND, "sandbox", "--port", "0", *options], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
