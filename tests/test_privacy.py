@@ -27,7 +27,7 @@ from orange_sms_async import (
 
 _log = logging.getLogger(__name__)
 
-NUMBER = "2250701020304"
+NUMBER = "2250705060708"
 TEXT = 'Code "Ébène" \\ 48-21'
 TOKEN = "eyJ0.canary-token.sig"
 CREDENTIALS = ClientCredentials("canary-client-id", "canary-client-secret")

@@ -81,6 +81,16 @@ def way_out(error: OrangeSMSError) -> str:
     return next(_WAYS_OUT[class_] for class_ in type(error).__mro__ if class_ in _WAYS_OUT)
 
 
+_OF_RULES = {
+    "to: write it as": "--country CIV reads numbers as people in Côte d'Ivoire write them",
+}
+
+
+def way_out_of_rules(rule: str) -> str:
+    """Say what else can be done about rows that break a rule; "" where the rule says it all."""
+    return next((way for start, way in _OF_RULES.items() if rule.startswith(start)), "")
+
+
 def way_out_of_refusals(name: str) -> str:
     """Say what to do about messages refused with a class of that name; "" if they were not."""
     return _OF_REFUSALS.get(name, "")

@@ -18,6 +18,7 @@ from orange_sms_async import (
     AccessDenied,
     AuthenticationFailed,
     InvalidMessage,
+    MessageExpired,
     OrangeSMSError,
     OutboxUnusable,
     Outcome,
@@ -122,11 +123,18 @@ class RowState(enum.StrEnum):
     REFUSED = "refused"
     INVALID = "invalid"
     UNKNOWN = "unknown"
+    EXPIRED = "expired"
     NOT_SENT = "not sent"
     WAITING = "waiting"
     """Not sent yet: with the same outbox, the same command goes on with it."""
 
 
+_STATES: dict[type[OrangeSMSError], RowState] = {
+    InvalidMessage: RowState.INVALID,
+    Refused: RowState.REFUSED,
+    OutcomeUnknown: RowState.UNKNOWN,
+    MessageExpired: RowState.EXPIRED,
+}
 _ASKED = {RowState.ACCEPTED, RowState.REFUSED, RowState.UNKNOWN}
 
 
@@ -148,19 +156,12 @@ class Result:
 
     @property
     def state(self) -> RowState:
-        match self.error:
-            case None:
-                return RowState.ACCEPTED
-            case InvalidMessage():
-                return RowState.INVALID
-            case Refused():
-                return RowState.REFUSED
-            case OutcomeUnknown():
-                return RowState.UNKNOWN
-            case QueueClosed() | OutboxUnusable() if self.goes_on:
-                return RowState.WAITING
-            case _:
-                return RowState.NOT_SENT
+        if self.error is None:
+            return RowState.ACCEPTED
+        if self.goes_on and isinstance(self.error, QueueClosed | OutboxUnusable):
+            return RowState.WAITING
+        found = (state for class_, state in _STATES.items() if isinstance(self.error, class_))
+        return next(found, RowState.NOT_SENT)
 
     @property
     def cause(self) -> BaseException | None:
@@ -223,9 +224,9 @@ class Tally:
         return self.done - self.states[RowState.ACCEPTED]
 
     def counts(self) -> Iterator[tuple[RowState, int]]:
-        """Tell how many rows came to each state; of waiting ones, where there are any."""
+        """Tell how many rows came to each state; of waiting and expired ones, if there are any."""
         for state in RowState:
-            if self.states[state] or state is not RowState.WAITING:
+            if self.states[state] or state not in (RowState.WAITING, RowState.EXPIRED):
                 yield state, self.states[state]
 
     def exit_code(self) -> ExitCode:
