@@ -213,16 +213,16 @@ def test_values_that_cannot_be(make):
     [
         (CREDENTIALS, "ClientCredentials()"),
         (Client(CREDENTIALS), "<Client https://api.orange.com>"),
-        (MESSAGE, "to=+225******04"),
+        (MESSAGE, "to=+225******08"),
         (
             DeliveryReceipt(resource_id=ResourceId("id"), status="New", address=f"tel:+{NUMBER}"),
-            "address=+225******04",
+            "address=+225******08",
         ),
         (
             InboundMessage(
                 sender_address=f"tel:+{NUMBER}", destination_address="+225111", message=TEXT
             ),
-            "sender_address=+225******04",
+            "sender_address=+225******08",
         ),
         (
             PurchaseOrder(

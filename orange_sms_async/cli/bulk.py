@@ -125,21 +125,21 @@ def bulk(
     identical rows are two messages. The reference it gets is a hash that only the outbox can make.
     A changed row that keeps its own reference is invalid.
 
-    The exit code is the first of these that applies:
+    Exit codes; where several apply, the first of 2, 130, 4, 3, 5 and 1:
+
+    0: all rows were accepted.
+
+    1: some rows were refused, invalid or expired, or not sent because of --max-units.
 
     2: wrong usage, or a file that cannot be read or written.
 
-    130: interrupted.
+    3: wrong credentials or no access; the rest was not sent.
 
-    4: nothing got through any more, the rest was not sent.
-
-    3: wrong credentials or no access, the rest was not sent.
+    4: nothing got through any more; the rest was not sent.
 
     5: for some rows it is unknown whether they were sent.
 
-    1: some rows were refused or invalid, or not sent because of --max-units.
-
-    0: all were accepted.
+    130: interrupted.
     """
     defaults = defaults_of_rows(
         sender_name=sender_name,

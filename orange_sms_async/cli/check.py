@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -38,9 +37,11 @@ from orange_sms_async.cli.options import (
     TextOfRows,
     defaults_of_rows,
 )
+from orange_sms_async.cli.results import rule
 from orange_sms_async.cli.resume import open_outbox
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, encoding_of
 from orange_sms_async.cli.stdout import console, show
+from orange_sms_async.cli.words import said
 
 _MOST_CHARACTERS = 3
 _MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
@@ -64,22 +65,24 @@ def check(
     Check whether the campaign of a CSV file is ready. Nothing is sent.
 
     It checks every row, the credentials, and for each country in the file that the contract is
-    active, does not end before the campaign does, and has the units. It says what the campaign
-    costs and how long it takes. Whether Orange approved a sender name it does not tell beforehand.
+    active, does not end before the campaign does, and has the units. It shows what the campaign
+    costs and how long it takes, which rows cost most, and which cost more because of a single
+    character. Landlines are counted; they do not stop a campaign. Orange does not tell beforehand
+    whether it approved a sender name.
 
-    The exit code is the first of these that applies:
+    Exit codes:
+
+    0: go.
+
+    1: no-go; each thing against it is on a line of its own.
 
     2: wrong usage, or a file that cannot be read.
-
-    130: interrupted.
 
     3: wrong credentials or no access.
 
     4: Orange is unreachable.
 
-    1: no-go, each thing against it on a line of its own.
-
-    0: go.
+    130: interrupted.
     """
     defaults = defaults_of_rows(
         sender_name=sender_name,
@@ -135,10 +138,9 @@ class Survey:
 
     def add(self, row: Row) -> None:
         if row.message is None:
-            # One rule, whichever row it is that has the reference already.
-            rule = re.sub(r"row \d+$", "an earlier row", str(row.error))
-            self.invalid[rule] += 1
-            self.first.setdefault(rule, row.number)
+            broken = rule(row.error)
+            self.invalid[broken] += 1
+            self.first.setdefault(broken, row.number)
             return
         country = self._country(row, row.message.to)
         self.messages[country] += 1
@@ -249,9 +251,9 @@ class Preflight:
             "Orange does not document its count",
         )
         yield from _costs(survey)
-        for rule, rows in survey.invalid.items():
-            line = f"{rows:,} x {rule}; first in row {survey.first[rule]:,}"
-            yield Finding(False, f"{line}. {way}." if (way := way_out_of_rules(rule)) else line)
+        for broken, rows in survey.invalid.items():
+            line = f"{rows:,} x {broken}; first in row {survey.first[broken]:,}"
+            yield Finding(False, f"{line}. {way}." if (way := way_out_of_rules(broken)) else line)
         if survey.landlines.rows:
             yield Finding(
                 True,
@@ -330,9 +332,9 @@ def _show_findings(findings: Iterator[Finding]) -> int:
     for finding in findings:
         against += not finding.go
         line = Table.grid(padding=(0, 2, 0, 0))
-        line.add_column(no_wrap=True, width=5)
+        line.add_column(no_wrap=True, width=max(map(len, (said("go"), said("no-go")))))
         line.add_column()
-        verdict = Text("go", "green") if finding.go else Text("no-go", "bold red")
-        line.add_row(verdict, finding.line)
+        verdict = Text(said("go"), "green") if finding.go else Text(said("no-go"), "bold red")
+        line.add_row(verdict, said(finding.line))
         show(line)
     return against

@@ -34,6 +34,7 @@ from orange_sms_async.cli.results import Result, RowState
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, count_rows
 from orange_sms_async.cli.stdout import console
+from orange_sms_async.cli.words import said
 
 _LIST = Path(__file__).with_name("recipients.csv")
 _RATE = 5
@@ -156,11 +157,11 @@ async def _final_receipts(
 
 
 def _summarise(outcome: _Outcome, screen: Console) -> None:
-    table = Table(title="Result", title_justify="left", show_header=False, box=None)
+    table = Table(title=said("Result"), title_justify="left", show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in (*_rows(outcome), *_receipts(outcome), *_pace(outcome)):
-        table.add_row(name, value)
+        table.add_row(said(name), said(value))
     screen.print()
     screen.print(table, soft_wrap=False)
 
@@ -175,7 +176,7 @@ def _rows(outcome: _Outcome) -> Iterator[tuple[str, str]]:
                 yield "", f"{times} x {reason}"
         if state is RowState.INVALID:
             for result in outcome.seen.invalid:
-                yield "", f"row {result.row.number}, {result.field}: {result.reason}"
+                yield "", f"row {result.row.number}: {result.error}"
     yield "unaccounted for", str(outcome.unaccounted)
 
 

@@ -12,6 +12,7 @@ import typer
 from orange_sms_async import Country, InvalidMessage, OutboundMessage, ReceiptReceiver
 from orange_sms_async.cli.csv_rows import Defaults, date_and_time
 from orange_sms_async.cli.template import Template
+from orange_sms_async.cli.words import echo
 
 # Slower is a slip: at this rate a thousand rows take four months. Faster is `off`.
 _SLOWEST, _FASTEST = 0.0001, 1_000_000
@@ -252,7 +253,7 @@ Secret = Annotated[
 def warn_without(secret: str | None) -> None:
     """Say what it means that there is no secret, if there is none."""
     if not secret:
-        typer.echo(
+        echo(
             "Warning: without a secret, everyone who reaches this address can post receipts.",
             err=True,
         )

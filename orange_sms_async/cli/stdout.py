@@ -12,13 +12,21 @@ from rich.console import Console
 from rich.table import Table
 
 from orange_sms_async.cli.exits import ExitCode, stop_with
+from orange_sms_async.cli.words import echo, said
 
 _WIDEST = 10_000  # columns: in a pipe nothing is folded
 
 
+class _Screen(Console):
+    """A screen that says lines in the language of the reader."""
+
+    def print(self, *objects: Any, **settings: Any) -> None:
+        super().print(*(said(one) if isinstance(one, str) else one for one in objects), **settings)
+
+
 def console() -> Console:
     """Make the screen that all commands write to: folded between words, but not in a pipe."""
-    screen = Console(highlight=False, markup=False)
+    screen = _Screen(highlight=False, markup=False)
     screen.soft_wrap = not screen.is_terminal
     return screen
 
@@ -35,7 +43,7 @@ def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ())
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(
-            column,
+            said(column),
             justify="right" if column in numbers else "left",
             overflow="fold",
             no_wrap=column in numbers or column in whole,
@@ -114,7 +122,7 @@ def ends() -> Iterator[None]:
 
 
 def _warn(error: OSError) -> None:
-    typer.echo(f"Warning: stdout: {error.strerror}. The command goes on without it.", err=True)
+    echo(f"Warning: stdout: {error.strerror}. The command goes on without it.", err=True)
 
 
 def _stop(error: OSError) -> None:
