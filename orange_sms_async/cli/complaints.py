@@ -57,17 +57,24 @@ class OneLine(TyperGroup):
 
 
 def _language(given: list[str]) -> str:
-    """Take `--lang` out of a command line, wherever it stands before a text that may hold it."""
+    """Take `--lang` out of a command line, wherever it stands before a `--`."""
     end = given.index("--") if "--" in given else len(given)
-    for at, word in enumerate(given[:end]):
-        if word.startswith("--lang=") or word == "--lang":
-            whole = [word.partition("=")[2]] if "=" in word else given[at + 1 : at + 2]
-            del given[at : at + (1 if "=" in word else 2)]
-            if whole[:1] and whole[0] in LANGUAGES:
-                return whole[0]
-            echo(f"Error: --lang: {' or '.join(LANGUAGES)}. See `orange-sms --help`", err=True)
-            sys.exit(ExitCode.USAGE)
-    return language_of_environment()
+    asked = [at for at, word in enumerate(given[:end]) if word.partition("=")[0] == "--lang"]
+    if not asked:
+        return language_of_environment()
+    at = asked[0]
+    words = 1 if "=" in given[at] else 2
+    language = given[at].partition("=")[2] if words == 1 else "".join(given[at + 1 : at + 2])
+    del given[at : at + words]
+    if language not in LANGUAGES:
+        speak(language_of_environment())
+        echo(f"Error: {_placed('--lang', 'en or fr')}. See `orange-sms --help`", err=True)
+        sys.exit(ExitCode.USAGE)
+    return language
+
+
+def _placed(where: str, rule: str) -> str:
+    return f"{where}{said(': ')}{said(rule)}" if where else said(rule)
 
 
 def _complain(error: Any) -> int:
@@ -76,7 +83,7 @@ def _complain(error: Any) -> int:
         return ExitCode.USAGE
     command = error.ctx.command_path if error.ctx else "orange-sms"
     where, _, rule = plainer(error.format_message()).rpartition("\0")
-    line = f"{where}: {said(rule)}" if where else said(rule)
+    line = _placed(where, rule)
     stop = "" if line.endswith("?") else "."
     echo(f"Error: {line}{stop} See `{command} --help`", err=True)
     return ExitCode.USAGE

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orange_sms_async.cli.exits import ExitCode, stop_with
-from orange_sms_async.cli.words import echo, said
+from orange_sms_async.cli.words import echo, number, said
 
 _WIDEST = 10_000  # columns: in a pipe nothing is folded
 
@@ -31,6 +31,15 @@ def console() -> Console:
     return screen
 
 
+class _Table(Table):
+    """A table that writes numbers in the language of the reader."""
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        super().add_row(
+            *(number(one) if isinstance(one, str) else one for one in cells), **settings
+        )
+
+
 def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
     """
     Make a table without lines, which fold badly and are no good in a pipe.
@@ -40,7 +49,7 @@ def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ())
         numbers: the columns that are aligned to the right.
         whole: those that are not folded besides these.
     """
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made = _Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(
             said(column),

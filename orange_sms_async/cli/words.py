@@ -4,7 +4,8 @@ import json
 import locale
 import os
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,15 @@ def said(line: str) -> str:
     return in_french(line) if speaks_french() else line
 
 
+# First, as a sentence that begins with the name of a file would take them for a part of it.
+_BEGINNINGS = {"Error: ": "Erreur\u00a0: ", "Warning: ": "Attention\u00a0: "}
+
+
 def in_french(line: str) -> str:
     """Look a line up in fr.json."""
+    for begins, translated in _BEGINNINGS.items():
+        if line.startswith(begins):
+            return translated + in_french(line.removeprefix(begins))
     exact, sentences = _catalogue()
     if (found := exact.get(line)) is not None:
         return found
@@ -97,35 +105,74 @@ class _Sentence:
         return _HOLE.sub(lambda hole: _held(hole[1], held[hole[1]]), self.french)
 
 
+def number(cell: str) -> str:
+    """Say a number in the language of the reader; anything else stays as it is."""
+    return _grouped(cell) if speaks_french() else cell
+
+
+def _grouped(text: str) -> str:
+    return text.replace(",", "\u202f") if _NUMBER.fullmatch(text) else text
+
+
 def _held(name: str, text: str) -> str:
     if name.startswith("why"):
         return in_french(text)
     if name.startswith("list"):
         return ", ".join(map(in_french, text.split(", ")))
-    return text.replace(",", "\u202f") if _NUMBER.fullmatch(text) else text
+    return _grouped(text)
+
+
+@cache
+def french() -> dict[str, dict[str, str]]:
+    """Return fr.json: `help` by the name of what it explains, `said` by its English."""
+    read: dict[str, dict[str, str]] = json.loads(
+        Path(__file__).with_name("fr.json").read_text(encoding="utf-8")
+    )
+    return read
 
 
 @cache
 def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
-    kept: dict[str, str] = json.loads(
-        Path(__file__).with_name("fr.json").read_text(encoding="utf-8")
-    )
+    kept = french()["said"]
     # The one with most words of its own first: others may be a part of it.
     by_words = sorted(kept.items(), key=lambda one: -len(_HOLE.sub("", one[0])))
     sentences = [_Sentence.of(*one) for one in by_words if _HOLE.search(one[0])]
     return kept, sentences
 
 
-def help_in_french(command: Any) -> None:
+_TITLES = re.compile(
+    r"^(Usage|Options|Arguments|Commands):|\[(?:default: (?=.*\])|required\])", re.MULTILINE
+)
+_IN_FRENCH = {
+    "Usage:": "Utilisation\u00a0:",
+    "Options:": "Options\u00a0:",
+    "Arguments:": "Arguments\u00a0:",
+    "Commands:": "Commandes\u00a0:",
+    "[default: ": "[par défaut\u00a0: ",
+    "[required]": "[obligatoire]",
+}
+
+
+def help_in_french(command: Any, path: str = "") -> None:
     """Put the help of a command, its options and the commands in it into French."""
-    command.help = _paragraphs(command.help)
+    texts = french()["help"]
+    command.help = texts.get(path, command.help)
     for parameter in command.params:
         if getattr(parameter, "help", None):
-            parameter.help = in_french(" ".join(parameter.help.split()))
-    for inner in getattr(command, "commands", {}).values():
-        help_in_french(inner)
+            name = help_key(parameter)
+            own = texts.get(f"{path} {name}") or texts.get(name)
+            parameter.help = own or parameter.help
+    command.get_help = partial(_titled, command.get_help)
+    for name, inner in getattr(command, "commands", {}).items():
+        help_in_french(inner, f"{path} {name}".strip())
 
 
-def _paragraphs(text: str | None) -> str:
-    paragraphs = [" ".join(one.split()) for one in (text or "").strip().split("\n\n")]
-    return "\n\n".join(map(in_french, paragraphs))
+def help_key(parameter: Any) -> str:
+    """Name an option by its long form, an argument in capitals."""
+    longest: str = max(parameter.opts, key=len)
+    return longest if longest.startswith("--") else longest.upper()
+
+
+def _titled(shown: Callable[[Any], str], context: Any) -> str:
+    text = _TITLES.sub(lambda found: _IN_FRENCH[found[0]], shown(context))
+    return text.replace("Show this message and exit.", french()["help"]["--help"])
