@@ -29,7 +29,7 @@ from orange_sms_async import (
 from orange_sms_async.cli.bulk import send_rows
 from orange_sms_async.cli.campaign import Campaign
 from orange_sms_async.cli.csv_rows import Defaults, open_rows
-from orange_sms_async.cli.exits import ExitCode, stop_with
+from orange_sms_async.cli.exits import ExitCode, in_plain_words, stop_with
 from orange_sms_async.cli.results import Result, RowState
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, count_rows
@@ -173,7 +173,7 @@ def _rows(outcome: _Outcome) -> Iterator[tuple[str, str]]:
         yield f"  {state}", str(rows)
         if state is RowState.REFUSED:
             for reason, times in tally.reasons.items():
-                yield "", f"{times} x {reason}"
+                yield "", f"{times} x {in_plain_words(reason)}"
         if state is RowState.INVALID:
             for result in outcome.seen.invalid:
                 yield "", f"row {result.row.number}: {result.error}"
