@@ -73,6 +73,8 @@ def advice(error: OrangeSMSError) -> str:
     if notes := getattr(error, "__notes__", None):
         return "; ".join(notes)
     said = f"{type(error).__name__}: {error}".removesuffix(".")
+    if (plain := in_plain_words(said)) != said and (way := way_out_of_reasons(said)):
+        return f"{plain}. {way}."
     return f"{said}. {way_out(error)}."
 
 

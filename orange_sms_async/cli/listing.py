@@ -44,7 +44,7 @@ def answer(
 ) -> None:
     """Ask Orange, and show what it says: as a table, unless a program asked."""
     if as_json and as_csv:
-        raise typer.BadParameter("one at a time", param_hint="--json and --csv")
+        raise typer.BadParameter("one at a time", param_hint="--json, --csv")
     with errors_end(debug=debug):
         values = asyncio.run(_asked(config.client(), question))
     if as_json:

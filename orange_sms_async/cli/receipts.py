@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,14 @@ from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 _EVERY = 5.0  # seconds between two lines that say what came
 
 
+def _network(given: str) -> str:
+    try:
+        ipaddress.ip_network(given, strict=False)
+    except ValueError:
+        raise typer.BadParameter("an IP address or a network, such as 10.0.0.0/8") from None
+    return given
+
+
 def receipts(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8026,
@@ -32,11 +41,19 @@ def receipts(
     ] = None,
     allowed_source: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="Where Orange posts from; repeat it for several."),
+        typer.Option(
+            parser=_network,
+            metavar="ADDRESS",
+            help="Where Orange posts from; repeat it for several.",
+        ),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="A proxy in front whose X-Forwarded-For is true."),
+        typer.Option(
+            parser=_network,
+            metavar="ADDRESS",
+            help="A proxy in front whose X-Forwarded-For is true.",
+        ),
     ] = None,
 ) -> None:
     """

@@ -46,7 +46,8 @@ def constants():
 # Said by typer or the system, or put together of pieces with no hole between them.
 OF_OTHERS = re.compile(
     r"Missing argument|No such|Option '|Permission|Is a dir|Address already|No space"
-    r"|digits|seven or|^[01] |HTTPS_PROXY|expired on|Nothing was sent|more than|^\{|^  |^\.\.\."
+    r"|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
+    r"|more than|^\{|^  |^\.\.\."
 )
 
 

@@ -343,7 +343,7 @@ def test_a_source_that_no_trusted_proxy_names(endpoint):
     ("options", "said"),
     [
         (("--secret", "a/b"), "secret: not empty and without a slash"),
-        (("--allowed-source", "here"), "'here'"),
+        (("--allowed-source", "here"), "an IP address or a network"),
         (("--store", "none/r.db"), "store of receipts none/r.db: No such file"),
         (("--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
     ],
