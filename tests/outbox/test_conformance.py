@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+from disk import begin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from line import sms
@@ -219,7 +220,7 @@ class Walk:
         before = {reference: row.state for reference, row in self.model.rows.items()}
         self.model.crash(self.now)
         changed = {reference: row.state for reference, row in self.model.rows.items()}
-        recovered = await self.outbox.open(self.now, MONTH)
+        recovered = await begin(self.outbox, self.now, MONTH)
 
         assert {each.reference: each.state for each in recovered} == {
             reference: state
@@ -243,7 +244,7 @@ class Walk:
         assert self.model.ready_at() == await self.outbox.ready_at()
 
     async def go(self, steps):
-        assert [] == await self.outbox.open(self.now, MONTH)
+        assert [] == await begin(self.outbox, self.now, MONTH)
         try:
             for name, n, k in steps:
                 await getattr(self, name)(n, k)

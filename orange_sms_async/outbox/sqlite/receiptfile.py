@@ -12,7 +12,7 @@ from typing import Self
 
 from orange_sms_async.outbox.sqlite import received
 from orange_sms_async.outbox.sqlite.commits import Commits
-from orange_sms_async.outbox.sqlite.database import RECEIPTS
+from orange_sms_async.outbox.sqlite.schema import RECEIPTS
 from orange_sms_async.receipts import DeliveryReceipt
 
 
@@ -53,7 +53,7 @@ class ReceiptFile:
         now = time.time()
 
         def keep(db: sqlite3.Connection) -> None:
-            received.forget_old(db, now - self._retention)
+            received.forget_old(db, now, self._retention)
             received.add(db, receipt, now)
 
         await self._file.write(keep)
