@@ -14,7 +14,7 @@ from orange_sms_async.cli.words import (
     help_in_french,
     language_of_environment,
     said,
-    speak,
+    speaking,
     speaks_french,
 )
 
@@ -41,19 +41,25 @@ class OneLine(TyperGroup):
 
     def main(self, *args: Any, **settings: Any) -> Any:
         """Run a command in the language asked for; end with its exit code."""
-        settings["standalone_mode"] = False
         asked = args[0] if args else settings.pop("args", None)
         given = [*(sys.argv[1:] if asked is None else asked)]
-        speak(_language(given))
-        if speaks_french():
-            help_in_french(self)
+        wanted = _language(given)
+        with speaking(wanted if wanted in LANGUAGES else language_of_environment()):
+            if wanted not in LANGUAGES:
+                _complain_of("orange-sms", _placed("--lang", "en or fr"))
+                sys.exit(ExitCode.USAGE)
+            if speaks_french():
+                help_in_french(self)
+            sys.exit(self._ended(given, settings))
+
+    def _ended(self, given: list[str], settings: dict[str, Any]) -> int:
         try:
-            code = super().main(given, **settings)
+            code = super().main(given, **settings | {"standalone_mode": False})
         except _UsageError as error:
-            sys.exit(_complain(error))
+            return _complain(error)
         except typer.Abort:
-            sys.exit(ExitCode.INTERRUPTED)
-        sys.exit(code if isinstance(code, int) else 0)
+            return ExitCode.INTERRUPTED
+        return code if isinstance(code, int) else ExitCode.ALL_ACCEPTED
 
 
 def _language(given: list[str]) -> str:
@@ -66,10 +72,6 @@ def _language(given: list[str]) -> str:
     words = 1 if "=" in given[at] else 2
     language = given[at].partition("=")[2] if words == 1 else "".join(given[at + 1 : at + 2])
     del given[at : at + words]
-    if language not in LANGUAGES:
-        speak(language_of_environment())
-        echo(f"Error: {_placed('--lang', 'en or fr')}. See `orange-sms --help`", err=True)
-        sys.exit(ExitCode.USAGE)
     return language
 
 
@@ -83,10 +85,13 @@ def _complain(error: Any) -> int:
         return ExitCode.USAGE
     command = error.ctx.command_path if error.ctx else "orange-sms"
     where, _, rule = plainer(error.format_message()).rpartition("\0")
-    line = _placed(where, rule)
+    _complain_of(command, _placed(where, rule))
+    return ExitCode.USAGE
+
+
+def _complain_of(command: str, line: str) -> None:
     stop = "" if line.endswith("?") else "."
     echo(f"Error: {line}{stop} See `{command} --help`", err=True)
-    return ExitCode.USAGE
 
 
 def plainer(message: str) -> str:

@@ -1,10 +1,11 @@
 """What commands say, in the language of the one who reads it: English, or the French of fr.json."""
 
+import contextlib
 import json
 import locale
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,14 @@ def speaks_french() -> bool:
     return _spoken.language == "fr"
 
 
-def speak(language: str) -> None:
-    """Say everything in this language from now on."""
-    _spoken.language = language
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Say everything in this language within a block."""
+    before, _spoken.language = _spoken.language, language
+    try:
+        yield
+    finally:
+        _spoken.language = before
 
 
 def echo(line: str = "", *, err: bool = False) -> None:
