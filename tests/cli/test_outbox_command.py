@@ -358,7 +358,7 @@ def test_a_running_campaign_can_be_looked_into(start, run, campaign):
     """
     path = campaign("Tenue", rows=500)
     bulk = start("bulk", path, "--outbox", "c.db", "--rate", "10")
-    seen_at_work(path)
+    seen_at_work(path, lines=15)  # by then it has let all rows in
 
     shown = run("outbox", "show", "c.db")
 
