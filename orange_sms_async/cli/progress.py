@@ -168,6 +168,10 @@ def show_end(
             screen.print(f"`orange-sms outbox show {outbox} --state unknown` lists them.")
     if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
         screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
+    if not outbox and tally.states[RowState.NOT_SENT]:
+        screen.print(
+            "Without --outbox, it does not go on: send the rows marked not sent as a new file."
+        )
     screen.print(f"The result of each row is in {path}")
     _show_why(campaign, debug=debug)
 
