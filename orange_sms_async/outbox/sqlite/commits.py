@@ -159,7 +159,7 @@ class Commits:
 
     def _read(self, operation: Operation[Any]) -> Any:
         try:
-            return operation(self._opened.db)
+            return self._opened.read(operation)
         except Exception as error:  # noqa: BLE001 -- as above
             return self._shown(error)
 
