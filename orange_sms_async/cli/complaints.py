@@ -43,6 +43,7 @@ class OneLine(TyperGroup):
         """Run a command in the language asked for; end with its exit code."""
         asked = args[0] if args else settings.pop("args", None)
         given = [*(sys.argv[1:] if asked is None else asked)]
+        settings["standalone_mode"] = False
         wanted = _language(given)
         with speaking(wanted if wanted in LANGUAGES else language_of_environment()):
             if wanted not in LANGUAGES:
@@ -54,7 +55,7 @@ class OneLine(TyperGroup):
 
     def _ended(self, given: list[str], settings: dict[str, Any]) -> int:
         try:
-            code = super().main(given, **settings | {"standalone_mode": False})
+            code = super().main(given, **settings)
         except _UsageError as error:
             return _complain(error)
         except typer.Abort:
