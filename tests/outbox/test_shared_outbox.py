@@ -337,7 +337,7 @@ def sender(path):
 
 async def until(reached):
     async with asyncio.timeout(20):
-        while not reached():
+        while not reached():  # noqa: ASYNC110 -- of another process
             await asyncio.sleep(0.1)
 
 
