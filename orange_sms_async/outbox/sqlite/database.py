@@ -24,6 +24,11 @@ _PATIENCE = 5.0  # seconds to wait for another process's turn to write
 # And to wait between two attempts. SQLite by itself waits longer and longer, up to 0.1, so that who
 # has waited longest is served last.
 _AGAIN = 0.001
+_OLDER = (
+    "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
+    "What waits in it may have been sent since. `orange-sms outbox restore` opens it all the same "
+    "and calls that unknown"
+)
 
 
 @attrs.define
@@ -118,6 +123,9 @@ class Opened:
         if self._looking is None:
             return 0
         return self._looking.execute("PRAGMA data_version").fetchone()[0]  # type: ignore[no-any-return]
+
+    def write_back(self) -> None:
+        self._log.write_back(self.db)
 
     def empty_log(self) -> None:
         self._log.empty(self.db)

@@ -53,9 +53,10 @@ class Log:
         elif size >= self._next:
             self._next = size + _LONG  # who reads meanwhile keeps it from beginning anew
             with contextlib.suppress(sqlite3.Error):
-                self._write_back(db)
+                self.write_back(db)
 
-    def _write_back(self, db: sqlite3.Connection) -> None:
+    def write_back(self, db: sqlite3.Connection) -> None:
+        """Write the log back while nobody can commit."""
         db.execute("BEGIN IMMEDIATE")
         try:
             with contextlib.closing(sqlite3.connect(self._path)) as other:
