@@ -47,7 +47,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2,postgres]' --group dev
 	touch $@
 
 clean:
