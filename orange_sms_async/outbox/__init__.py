@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Protocol
 
@@ -24,6 +24,7 @@ class Entry:
         not_before: seconds on the queue's clock; 0 for at once.
         expires_at: seconds on the queue's clock; infinite for never.
         on_unknown: what to do once when its outcome is unknown.
+        context: a W3C traceparent of who submitted it.
     """
 
     message: OutboundMessage
@@ -31,6 +32,7 @@ class Entry:
     not_before: float = 0.0
     expires_at: float = math.inf
     on_unknown: OnUnknown = "report"
+    context: str | None = None
 
 
 @attrs.define(eq=False)
@@ -44,12 +46,14 @@ class Claim:
         attempt: how many times it has been claimed, this one included.
         again: whether it may have been sent before, so that nothing but SENT can be said of it
             with certainty.
+        too_late: asked where the body begins to leave, whether the turn it was claimed in ended.
     """
 
     entry: Entry
     owner: str
     attempt: int
     again: bool = False
+    too_late: Callable[[], bool] = bool
 
     @property
     def message(self) -> OutboundMessage:
