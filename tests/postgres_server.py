@@ -36,7 +36,7 @@ class PostgresServer:
     log: what it wrote, of all its lives.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, standby: bool = False, **settings: str) -> None:
         self._folder, self._settings = folder, _SETTINGS | settings
         self._bin = _binaries(folder)
         self._postgres: subprocess.Popen[bytes] | None = None
@@ -51,6 +51,8 @@ class PostgresServer:
             shutil.chown(folder, _NOBODY)
         self._run("initdb", "-D", folder / "data", "-A", "trust", "-U", "postgres", "-N", "-E",
                   "UTF8", "--no-instructions", "--locale=C")  # fmt: skip
+        if standby:
+            (folder / "data" / "standby.signal").touch()
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._bin / program), *map(str, arguments)]
@@ -88,11 +90,11 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def served_postgres(**settings: str) -> Iterator[PostgresServer]:
-    """Serve one in a folder of its own, which is removed with it."""
+def served_postgres(*, standby: bool = False, **settings: str) -> Iterator[PostgresServer]:
+    """Serve one in a folder of its own, which is removed with it; a standby follows nobody."""
     # Not pytest's folder, into which only its owner may look.
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder), **settings)
+        server = PostgresServer(Path(folder), standby=standby, **settings)
         server.start()
         try:
             yield server

@@ -117,6 +117,19 @@ class PostgresOutbox:
         return settled
 
     @property
+    def guard(self) -> float | None:
+        """
+        How much wider than the rate slots are spaced, as who had the turn before had learned.
+
+        None where nobody had it. Who has the turn says here what it learns.
+        """
+        return self._opened.guard
+
+    @guard.setter
+    def guard(self, guard: float) -> None:
+        self._opened.guard = guard
+
+    @property
     def _opened(self) -> Sending:
         if self._sending is None:
             raise OutboxUnusable(f"{self._address.name}: not open")

@@ -90,8 +90,10 @@ class Connections:
         self._retry_on = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
         try:
             self._pool = await self._make(asyncpg)
+            async with self._pool.acquire(timeout=_ANSWER):
+                pass
         except BaseException as error:
-            self._pool = None
+            await self.aclose()
             if isinstance(error, (*self._retry_on, ValueError)):
                 raise self.unusable(error) from None
             raise
@@ -104,7 +106,7 @@ class Connections:
 
         return await library.create_pool(  # type: ignore[no-any-return]
             self._address.dsn,
-            min_size=1,
+            min_size=0,
             max_size=_AT_ONCE,
             timeout=_ANSWER,
             command_timeout=_ANSWER,
