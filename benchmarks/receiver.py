@@ -24,7 +24,8 @@ from _table import check, percent, table
 
 from orange_sms_async import SendQueue
 from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outbox.sqlite.database import OUTBOX, connect
+from orange_sms_async.outbox.sqlite.database import connect
+from orange_sms_async.outbox.sqlite.schema import OUTBOX
 from orange_sms_async.receiver import ReceiptBook, ReceiptReceiver
 
 LINES = 128  # keep-alive connections, each with one request under way

@@ -137,10 +137,12 @@ class Waiting:
     Attributes:
         reason: what it waits for.
         error: the error that made it wait; None where it was none, as for the turn.
+        words: the reason for a person; of the turn, which process has it and since when.
     """
 
     reason: WaitingFor
     error: OrangeSMSError | None = None
+    words: str
 
 
 @attrs.frozen(kw_only=True)

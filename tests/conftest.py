@@ -32,6 +32,15 @@ def _account_of_its_own():
     pacing._of_accounts.clear()
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL with a database "migrated", which has the newest tables."""
+    from fleet_store import served_fleet
+
+    with served_fleet() as server:
+        yield server
+
+
 @pytest.fixture
 def line():
     return Line()

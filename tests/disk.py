@@ -11,12 +11,16 @@ import attrs
 from line import Line
 
 from orange_sms_async import ResourceId, SendQueue
-from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox import Entry, Outbox
 from orange_sms_async.outbox.sqlite import SqliteOutbox
-from orange_sms_async.outcomes import State
+from orange_sms_async.outbox.sqlite.schema import OUTBOX
+from orange_sms_async.outcomes import Outcome, State
 
 MONTH = timedelta(days=30)
 DAY = 86_400.0
+
+
+SCHEMA = ";".join(statement for version in OUTBOX.versions for statement in version)
 
 
 def crash(path: Path) -> Path:
@@ -31,6 +35,13 @@ def on_disk(path: Path) -> dict[str, str]:
     """The state of each message, were the process killed now."""
     with contextlib.closing(sqlite3.connect(crash(path))) as db:
         return dict(db.execute("SELECT reference, state FROM message ORDER BY id"))
+
+
+async def begin(outbox: Outbox, now: float, retention: timedelta) -> list[Outcome]:
+    """Open an outbox and have the turn, as a queue does; return what that settled."""
+    await outbox.open(now, retention)
+    assert await outbox.take_turn(now)
+    return await outbox.tidy(now)
 
 
 async def leave(path: Path, *entries: Entry) -> None:

@@ -1,16 +1,42 @@
-"""An outbox in PostgreSQL as the conformance suite opens and crashes one."""
+"""Outboxes in PostgreSQL as tests make them, and as the conformance suite crashes them."""
 
 import asyncio
+import contextlib
 import itertools
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, served_postgres
 
 from orange_sms_async.outbox.postgres import PostgresOutbox, migrating
 
 _numbers = itertools.count()
+
+
+def apart(awaitable: Any) -> None:
+    """Do it in a loop of its own, also where one runs."""
+    thread = threading.Thread(target=lambda: asyncio.run(awaitable))
+    thread.start()
+    thread.join()
+
+
+@contextlib.contextmanager
+def served_fleet() -> Iterator[PostgresServer]:
+    """Serve a PostgreSQL with a database "migrated"."""
+    with served_postgres() as server:
+        apart(command(server.dsn(), "CREATE DATABASE migrated"))
+        apart(migrating.migrate(server.dsn("migrated")))
+        yield server
+
+
+async def command(dsn: str, statement: str) -> None:
+    db = await asyncpg.connect(dsn)
+    try:
+        await db.execute(statement)
+    finally:
+        await db.close()
 
 
 class Fleet:
@@ -41,10 +67,3 @@ class Fleet:
             self.account,
         )
         await db.close()
-
-
-def apart(awaitable: Any) -> None:
-    """Do it in a loop of its own, also where one runs."""
-    thread = threading.Thread(target=lambda: asyncio.run(awaitable))
-    thread.start()
-    thread.join()

@@ -1,16 +1,18 @@
 """Where messages wait and outcomes are kept: what every such place does."""
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
+
+if TYPE_CHECKING:  # slow to import, and who only puts messages needs no loop
+    import asyncio
 
 
 @attrs.define(eq=False)  # not frozen: that takes twice as long to make
@@ -46,7 +48,7 @@ class Claim:
         attempt: how many times it has been claimed, this one included.
         again: whether it may have been sent before, so that nothing but SENT can be said of it
             with certainty.
-        too_late: asked where the body begins to leave, whether the turn it was claimed in ended.
+        too_late: tells whether the turn it was claimed in may be another's by now.
     """
 
     entry: Entry
@@ -70,24 +72,27 @@ class Outbox(Protocol):
     """
     What `SendQueue` needs of the place where its messages wait.
 
-    Every change is kept when its await returns. Times are seconds on the queue's clock. Whoever
-    has the turn claims messages. What a claim came to is kept only while that claim holds: it
-    names who claimed and which attempt it was, so that nobody settles or puts back what is in
-    other hands by now.
+    Every change is kept when its await returns. Times are seconds on the queue's clock. Any number
+    of queues may submit to one outbox, withdraw, ask and keep receipts; one at a time has the turn,
+    and claims. What a claim came to is kept only while that claim holds: it names who claimed and
+    which attempt it was, so that nobody settles or puts back what is in other hands by now.
     """
 
     durable: bool
     """Whether messages outlive the process; if not, who stops waiting for one withdraws it."""
 
+    look_every: float
+    """Seconds after which what other processes did is to be looked for; infinite for never."""
+
     has_turn: bool
-    """Whether this process is the one that may claim."""
+    """Whether this opening is the one that may claim."""
 
     sent_lately: bool
     """Whether something may have left within the last second before the turn was had."""
 
-    async def open(self, now: float, retention: timedelta) -> list[Outcome]:
+    async def open(self, now: float, retention: timedelta) -> None:
         """
-        Make ready; settle what an earlier process left on the wire or let expire.
+        Make ready.
 
         Raises:
             OutboxUnusable: names the file and the cause.
@@ -96,6 +101,39 @@ class Outbox(Protocol):
 
     async def aclose(self) -> None:
         """Let go of what `open` took, the turn included."""
+
+    async def take_turn(self, now: float) -> bool:
+        """Have the turn from now on, unless another has it; tell whether it is had."""
+        ...
+
+    async def holder(self, now: float) -> str | None:
+        """
+        Say who has the turn and since when, if it sends nothing though something could leave.
+
+        Asked by who has not got it; None while messages leave, or none waits.
+        """
+        ...
+
+    async def tidy(self, now: float) -> list[Outcome]:
+        """
+        Settle what expired, and what was left on the wire by who had the turn before.
+
+        Done by who has the turn: once it is had, and every second from then on.
+        """
+        ...
+
+    def changed(self) -> bool:
+        """Tell whether others may have done something since this was asked last; at once."""
+        ...
+
+    async def news(self, awaited: Collection[str]) -> list[Outcome]:
+        """
+        Tell what others settled, or receipts brought further, since this was asked last.
+
+        Args:
+            awaited: references that somebody here waits for; nothing else is told.
+        """
+        ...
 
     @property
     def unfinished(self) -> int:
@@ -106,7 +144,7 @@ class Outbox(Protocol):
         """Count the messages of a lane that wait, those for later included."""
         ...
 
-    def add(self, entry: Entry) -> asyncio.Future[Outcome | None] | None:
+    def add(self, entry: Entry) -> "asyncio.Future[Outcome | None] | None":
         """
         Keep a message whose reference is not watched by this queue already.
 

@@ -2,8 +2,9 @@
 
 import heapq
 import itertools
+import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 
 import attrs
@@ -50,6 +51,7 @@ class MemoryOutbox:
     """A heap for each lane, in the order of submission, and one by date of what is for later."""
 
     durable = False
+    look_every = math.inf
     has_turn = True
     sent_lately = False
 
@@ -63,11 +65,26 @@ class MemoryOutbox:
         self._later = _Heap(State.SCHEDULED)
         self._waiting = Counter[Priority]()
 
-    async def open(self, now: float, retention: timedelta) -> list[Outcome]:
-        return []
+    async def open(self, now: float, retention: timedelta) -> None:
+        pass
 
     async def aclose(self) -> None:
         self._forget()
+
+    async def take_turn(self, now: float) -> bool:
+        return True
+
+    async def holder(self, now: float) -> str | None:
+        return None
+
+    async def tidy(self, now: float) -> list[Outcome]:
+        return []
+
+    def changed(self) -> bool:
+        return False
+
+    async def news(self, awaited: Collection[str]) -> list[Outcome]:
+        return []
 
     @property
     def unfinished(self) -> int:

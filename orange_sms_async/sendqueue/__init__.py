@@ -1,9 +1,9 @@
 """Messages in, one paced stream out, futures back."""
 
+from orange_sms_async.outbox.terms import Terms
 from orange_sms_async.sendqueue.bulk import Bulk, SendReport
-from orange_sms_async.sendqueue.dispatch import Sender
 from orange_sms_async.sendqueue.queue import SendQueue
+from orange_sms_async.sendqueue.sender import Sender
 from orange_sms_async.sendqueue.statistics import QueueStatistics
-from orange_sms_async.sendqueue.terms import Terms
 
 __all__ = ["Bulk", "QueueStatistics", "SendQueue", "SendReport", "Sender", "Terms"]

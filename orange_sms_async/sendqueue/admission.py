@@ -9,7 +9,8 @@ from typing import Any
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Entry, Outbox
 from orange_sms_async.outcomes import Outcome, expired, withdrawn
-from orange_sms_async.sendqueue.watch import STEP, Place, Ticket, Watch
+from orange_sms_async.sendqueue.tickets import Place, Ticket
+from orange_sms_async.sendqueue.watch import STEP, Watch
 
 
 class Admission:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 import anyio
 
@@ -19,60 +19,18 @@ from orange_sms_async.errors import (
     TokenExpired,
 )
 from orange_sms_async.events import Answered, Claimed, Left, PaceChanged, PutBack, WaitingFor
-from orange_sms_async.messages import OutboundMessage, SentMessage
+from orange_sms_async.messages import SentMessage
 from orange_sms_async.outbox import Claim, Outbox
 from orange_sms_async.outcomes import Outcome, State, expired, not_again, unknown, withdrawn
-from orange_sms_async.pacing import Departure, Pacer, departure
+from orange_sms_async.pacing import Departure, departure
 from orange_sms_async.sendqueue.backoff import Backoff
+from orange_sms_async.sendqueue.sender import Sender
 from orange_sms_async.sendqueue.watch import STEP, Watch
 
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
 _MANY = 5  # requests refused as one too many, and none taken between, that are worth a word
-_MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
-_UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
-
-
-class Sender(Protocol):
-    """
-    What a queue needs of a client. A wrapper forwards all four.
-
-    Attributes:
-        pacer: of the account, shared by all who send for it.
-        timeout: seconds that an attempt takes at most.
-    """
-
-    @property
-    def pacer(self) -> Pacer: ...
-
-    @property
-    def timeout(self) -> float: ...
-
-    async def ready(self) -> None:
-        """Return when a message can leave at once."""
-
-    async def attempt(self, message: OutboundMessage) -> SentMessage:
-        """Post a message once."""
-        ...
-
-
-def check_sender(client: Sender) -> None:
-    """
-    Refuse what lacks something of a `Sender`: a wrapper would be paced apart from what it wraps.
-
-    Raises:
-        TypeError: names what is missing.
-    """
-    for name in ("ready", "attempt", "pacer", "timeout"):
-        if not hasattr(client, name):
-            all_four = "ready, attempt, pacer and timeout"
-            raise TypeError(f"client: has no {name}; a wrapper forwards {all_four}")
-
-
-def workers_for(client: Sender) -> int:
-    """Tell how many requests at once use all of the rate while answers take their longest."""
-    if math.isinf(client.pacer.rate):
-        return _UNPACED_WORKERS
-    return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))
+_STANDBY = 0.25  # seconds between two looks whether the turn is free
+_TIDY = 1.0  # seconds between two looks for what expired
 
 
 class Dispatch:
@@ -80,7 +38,7 @@ class Dispatch:
     Claims messages and attempts them, until it is stopped.
 
     Args:
-        sender: posts them.
+        sender: posts them; None where this process only submits.
         outbox: where they wait; open.
         watch: told what becomes of them.
         workers: requests on the wire at once.
@@ -92,15 +50,17 @@ class Dispatch:
 
     def __init__(
         self,
-        sender: Sender,
+        sender: Sender | None,
         outbox: Outbox,
         watch: Watch,
         *,
         workers: int,
         now: Callable[[], float],
     ) -> None:
-        self._sender, self._outbox, self._watch = sender, outbox, watch
-        self._pacer, self._now, self._tell = sender.pacer, now, watch.listeners.tell
+        self._outbox, self._watch, self._sends = outbox, watch, sender is not None
+        if sender:
+            self._sender, self._pacer = sender, sender.pacer
+        self._now, self._tell = now, watch.listeners.tell
         self._workers = asyncio.Semaphore(workers)
         self._loop = asyncio.get_running_loop()
         self.arrived = asyncio.Event()
@@ -110,6 +70,7 @@ class Dispatch:
         self._backoff = Backoff()
         self._refused_in_a_row = 0
         self._latest = 0.0  # that the wall clock has shown here
+        self._tidied = -math.inf  # on the loop's clock
 
     # -- beginning and ending -------------------------------------------------------------------
 
@@ -122,7 +83,7 @@ class Dispatch:
     async def _run(self) -> None:
         try:
             with self._pacing:
-                await self._pace()
+                await (self._pace() if self._sends else anyio.sleep_forever())
         finally:
             self.stop()
             try:
@@ -175,19 +136,46 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
             self.stop(error)
 
+    async def take_turn(self) -> list[Outcome] | None:
+        """Have the turn to send; return what that settled, or None while another has it."""
+        if not (self._sends and await self._outbox.take_turn(self._now())):
+            return None
+        if self._outbox.sent_lately:
+            self._pacer.hold(1.0)
+        return await self._tidy()
+
+    async def _wait_for_turn(self) -> None:
+        while (settled := await self.take_turn()) is None:
+            if words := await self._outbox.holder(self._now()):
+                self._watch.waits_for(WaitingFor.TURN, words=words)
+            else:
+                self._watch.goes_on()  # what waits leaves from where the turn is
+            await asyncio.sleep(_STANDBY)
+        self._watch.goes_on()
+        self._settled(settled)
+
+    async def _tidy(self) -> list[Outcome]:
+        self._tidied = self._loop.time()
+        return await self._outbox.tidy(self._now())
+
+    def _settled(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self._watch.settle(outcome)
+
     async def _something_to_send(self) -> None:
         while True:
+            if not self._outbox.has_turn:
+                await self._wait_for_turn()
+            if self._loop.time() - self._tidied >= _TIDY:
+                self._settled(await self._tidy())
             self.arrived.clear()
             ready_at = await self._outbox.ready_at()
             now = self._now()
             if ready_at is not None and ready_at <= now:
                 return
             self._say_what_for(ready_at, now)
-            if ready_at is None:
+            with anyio.move_on_after(min((ready_at or math.inf) - now, STEP)):
                 await self.arrived.wait()
-            else:
-                with anyio.move_on_after(min(ready_at - now, STEP)):
-                    await self.arrived.wait()
 
     def _say_what_for(self, ready_at: float | None, now: float) -> None:
         self._latest = max(self._latest, now)
@@ -253,7 +241,7 @@ class Dispatch:
         leaving.begin(
             lambda: self._tell(Left, message=claim.message, attempt=claim.attempt),
             # A handshake may take long, and a process may be stopped and continued.
-            lambda: self._now() >= claim.entry.expires_at,
+            lambda: self._now() >= claim.entry.expires_at or claim.too_late(),
         )
         departure.set(leaving)
         try:
@@ -370,8 +358,7 @@ class Dispatch:
             self.stop(error)
         if not settled:  # in other hands by now, who will tell what became of it
             self._watch.put_back(claim.reference, again=claim.again)
-        for each in settled:
-            self._watch.settle(each)
+        self._settled(settled)
 
 
 def _in_words(error: BaseException) -> str:

@@ -16,14 +16,17 @@ from orange_sms_async.events import Event
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.outbox.memory import MemoryOutbox
+from orange_sms_async.outbox.terms import Terms, as_entry
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 from orange_sms_async.sendqueue.admission import Admission
 from orange_sms_async.sendqueue.bulk import Bulk, Messages
-from orange_sms_async.sendqueue.dispatch import Dispatch, Sender, check_sender, workers_for
+from orange_sms_async.sendqueue.dispatch import Dispatch
+from orange_sms_async.sendqueue.follow import Following
+from orange_sms_async.sendqueue.sender import Sender, check_sender, workers_for
 from orange_sms_async.sendqueue.statistics import QueueStatistics, look
-from orange_sms_async.sendqueue.terms import Terms, as_entry
-from orange_sms_async.sendqueue.watch import Phase, Watch
+from orange_sms_async.sendqueue.tickets import Phase
+from orange_sms_async.sendqueue.watch import Watch
 
 _DRAIN = 60.0  # seconds a drain goes on without a message accepted
 
@@ -35,11 +38,12 @@ class SendQueue:
     Use it in `async with`, in one event loop; it may be made anywhere, also where no loop runs.
     Leaving the block sends what waits in memory. With a durable outbox it finishes what is on the
     wire, and leaves the rest in the outbox: `await queue.join()` waits for what was submitted
-    here. Leaving the block through an exception sends nothing more. N processes with a queue each
-    send at N times the rate.
+    here. Leaving the block through an exception sends nothing more. Processes that share an outbox
+    share the rate, as one of them sends at a time; N queues in memory send at N times the rate.
 
     Args:
-        client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`.
+        client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`. With
+            None the queue submits and asks, and another process sends.
         capacity: messages of this process that may wait in each lane.
         workers: requests on the wire at once; by default enough for answers that take as long as
             the client's timeout allows, 200 at the most.
@@ -58,13 +62,13 @@ class SendQueue:
             since are EXPIRED.
 
     Raises:
-        TypeError: the client lacks one of the four.
+        TypeError: the client lacks one of the four, or there is none and the outbox is in memory.
         ValueError: `capacity` or `workers` is less than 1.
     """
 
     def __init__(
         self,
-        client: Sender,
+        client: Sender | None,
         *,
         capacity: int = 10_000,
         workers: int | None = None,
@@ -77,9 +81,13 @@ class SendQueue:
             raise ValueError("capacity: at least 1 message")
         if workers is not None and workers < 1:
             raise ValueError("workers: at least 1 request at once")
-        check_sender(client)
-        self._client, self._workers = client, workers or workers_for(client)
         self._outbox: Outbox = outbox or MemoryOutbox()
+        if client is not None:
+            check_sender(client)
+            workers = workers or workers_for(client)
+        elif not self._outbox.durable:
+            raise TypeError("client: None needs a durable outbox, from which another queue sends")
+        self._client, self._workers = client, workers or 1
         self._retention = retention
         self._watch = Watch(
             capacity, durable=self._outbox.durable, on_outcome=on_outcome, on_event=on_event
@@ -92,13 +100,19 @@ class SendQueue:
         self._loop = asyncio.get_running_loop()
         # A loop whose clock jumps brings the wall clock that goes with it.
         self._now = getattr(self._loop, "wall_time", time.time)
-        self.recovered = await self._outbox.open(self._now(), self._retention)
-        if self._outbox.sent_lately:
-            self._client.pacer.hold(1.0)
         outbox, watch = self._outbox, self._watch
+        await outbox.open(self._now(), self._retention)
         self._dispatch = Dispatch(self._client, outbox, watch, workers=self._workers, now=self._now)
-        self._admission = Admission(outbox, watch, self._dispatch.arrived.set, self._now)
+        arrived = self._dispatch.arrived.set
+        self._admission = Admission(outbox, watch, arrived, self._now)
+        try:
+            self.recovered = await self._dispatch.take_turn() or []
+        except BaseException:
+            await outbox.aclose()
+            raise
         watch.open(self._admission.unwanted)
+        self._following = Following(outbox, watch, arrived, self._dispatch.stop)
+        self._following.start()
         self._dispatch.start()
         for outcome in self.recovered:
             self._watch.listeners.tell_outcome(outcome)
@@ -156,9 +170,7 @@ class SendQueue:
         self, message: OutboundMessage, **terms: Unpack[Terms]
     ) -> asyncio.Future[ResourceId]:
         """
-        Admit a message at once or not at all.
-
-        With a durable outbox it is on disk a little later; its future raises what prevents it.
+        Admit a message at once or not at all; a durable outbox has it on disk a little later.
 
         Args:
             message: what to send.
@@ -284,11 +296,9 @@ class SendQueue:
         Keep a receipt in a durable outbox: a `ReceiptReceiver` is given the queue as its `store`.
 
         It belongs to the message with its resource id. One with an id that no message has settles
-        an UNKNOWN message as SENT where that is certain: it came within 24 hours after the
-        attempt, no other unknown message to its number fits, and none is on the wire, was accepted
-        without an id, was sent twice, or was called not sent by a person within 24 hours. It
-        cannot be told from a receipt for what another process sent to the same number through the
-        same account.
+        an UNKNOWN message as SENT where that is certain: it came within 24 hours after the attempt
+        and can be of no other message to its number. It cannot be told from a receipt for what was
+        sent to the same number through the same account, and not from this outbox.
 
         Returns:
             The outcome of the message it belongs to; None if it is not known whose it is.
@@ -309,10 +319,10 @@ class SendQueue:
 
     async def delivered(self, reference: str, timeout: float = REPORTED_WITHIN) -> DeliveryReceipt:
         """
-        Wait for the first final receipt of a message in a durable outbox.
+        Wait for the first final receipt of a message in a durable outbox, whoever sent it.
 
-        Its `delivered` tells whether the phone has the message. The message may be waiting still,
-        or be one of an earlier process; an UNKNOWN one is waited for too, as its receipt may come.
+        Its `delivered` tells whether the phone has the message. An UNKNOWN message is waited for
+        too, as its receipt may come.
 
         Args:
             reference: of the message.
@@ -353,7 +363,7 @@ class SendQueue:
 
     def statistics(self) -> QueueStatistics:
         """Describe the queue as it is now."""
-        return look(self._watch, self._outbox, self._client.pacer, self._now())
+        return look(self._watch, self._outbox, self._client, self._now())
 
     # -- closing --------------------------------------------------------------------------------
 
@@ -379,6 +389,7 @@ class SendQueue:
             self._dispatch.stop(why=why)
             # Not to be cut by a scope around the queue: what is on the wire finishes.
             with anyio.CancelScope(shield=True):
+                await self._following.stop()
                 await self._dispatch.finish()
 
     def _is_idle(self) -> bool:

@@ -8,7 +8,7 @@ import attrs
 from orange_sms_async.events import WaitingFor
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.outcomes import Priority, State
-from orange_sms_async.pacing import Pacer
+from orange_sms_async.sendqueue.sender import Sender
 from orange_sms_async.sendqueue.watch import Watch
 
 
@@ -23,10 +23,12 @@ class QueueStatistics:
         sent: accepted by Orange since the queue was opened; likewise the four after it. One that
             was unknown until a receipt came counts as both.
         throttled: attempts that Orange refused as one too many, since the queue was opened.
-        pace: slots a second, as spaced now.
+        pace: slots a second, as spaced now; 0 where this process only submits.
         guard: the share by which slots are further apart than the bare rate asks.
         has_turn: whether this process is the one that sends what waits in the outbox.
         waiting_for: why nothing leaves now although messages wait; None while they leave.
+        waiting_words: the same in words; of another process that has the turn and sends nothing,
+            which one it is.
         stopped: why the queue sends nothing more, in words; None while it sends, and where its
             owner closed it.
         estimated_end: when the last waiting message leaves at this pace; those for later count
@@ -45,15 +47,17 @@ class QueueStatistics:
     guard: float
     has_turn: bool
     waiting_for: WaitingFor | None
+    waiting_words: str | None
     stopped: str | None
     estimated_end: datetime | None
 
 
-def look(watch: Watch, outbox: Outbox, pacer: Pacer, now: float) -> QueueStatistics:
+def look(watch: Watch, outbox: Outbox, client: Sender | None, now: float) -> QueueStatistics:
     """Describe a queue as it is now."""
     waiting = {priority: outbox.waiting(priority) for priority in Priority}
-    seconds = sum(waiting.values()) / pacer.pace
-    leaving = sum(waiting.values()) and not (watch.waiting_for or watch.stopped)
+    pace, guard = (client.pacer.pace, client.pacer.guard) if client else (0.0, 0.0)
+    leaving = pace and sum(waiting.values()) and not (watch.waiting_for or watch.stopped)
+    seconds = sum(waiting.values()) / pace if leaving else 0.0
     return QueueStatistics(
         waiting=waiting,
         in_flight=watch.in_flight,
@@ -63,10 +67,11 @@ def look(watch: Watch, outbox: Outbox, pacer: Pacer, now: float) -> QueueStatist
         expired=watch.counted[State.EXPIRED],
         withdrawn=watch.counted[State.WITHDRAWN],
         throttled=watch.throttled,
-        pace=pacer.pace,
-        guard=pacer.guard,
+        pace=pace,
+        guard=guard,
         has_turn=outbox.has_turn,
         waiting_for=watch.waiting_for,
+        waiting_words=watch.waiting_words,
         stopped=watch.why_stopped,
         estimated_end=datetime.fromtimestamp(now + seconds, UTC) if leaving else None,
     )

@@ -1,21 +1,20 @@
 """Who waits for which message, where it is, and how far the queue has come in its life."""
 
 import asyncio
-import enum
 import logging
-from collections import Counter
-from collections.abc import Callable
+from collections import ChainMap, Counter
+from collections.abc import Callable, Collection
 from functools import partial
 
 import anyio
-import attrs
 
 from orange_sms_async.errors import InvalidMessage, OrangeSMSError, OutcomeUnknown, QueueClosed
-from orange_sms_async.events import Admitted, Event, GoingOn, Waiting, WaitingFor
+from orange_sms_async.events import Admitted, Event, GoingOn, Settled, Waiting, WaitingFor
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
 from orange_sms_async.receipts import DeliveryReceipt
 from orange_sms_async.sendqueue.listeners import Listeners
+from orange_sms_async.sendqueue.tickets import Phase, Place, Ticket
 
 STEP = 10.0
 """Seconds after which who waits for a date looks at the wall clock again."""
@@ -32,79 +31,7 @@ _WORDS = {
 _log = logging.getLogger(__name__)
 
 
-class Phase(enum.IntEnum):
-    """The life of a queue, in the order in which it goes through it."""
-
-    NEW = 0
-    OPEN = 1
-    """Admits and sends."""
-    DRAINING = 2
-    """Admits nothing more, and sends what waits."""
-    STOPPED = 3
-    """Sends nothing more; what is on the wire finishes."""
-    ENDED = 4
-
-
 _STOPPED = Phase.STOPPED  # asked several times a message, and members are slow to look up
-
-
-class Place(enum.Enum):
-    """Where a message of this queue is."""
-
-    BEING_KEPT = enum.auto()
-    """The outbox is about to keep it; one on disk writes it down."""
-    WAITING = enum.auto()
-    CLAIMED = enum.auto()
-    """From its claim until that is settled or put back."""
-    IN_DOUBT = enum.auto()
-    """It may have been sent once, and waits to be sent again."""
-
-
-@attrs.define(eq=False)
-class Ticket:
-    """
-    A message in the hands of this queue, until it has an outcome or is put back unwatched.
-
-    Attributes:
-        room: of its lane, in which it holds a place until it is claimed for the first time.
-        written: done once a durable outbox has written it down.
-        futures: one for each time it was submitted here.
-        expiry: ends it in time, if it expires.
-        given_up: called when one of the futures is cancelled.
-    """
-
-    message: OutboundMessage
-    priority: Priority
-    place: Place
-    room: anyio.Semaphore | None = None
-    written: asyncio.Future[Outcome | None] | None = None
-    futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
-    expiry: asyncio.TimerHandle | None = None
-    given_up: Callable[[asyncio.Future[ResourceId]], object] = attrs.field(default=id)
-
-    @property
-    def unwanted(self) -> bool:
-        """Whether all who submitted it here have gone away."""
-        return bool(self.futures) and all(future.cancelled() for future in self.futures)
-
-    def leave_lane(self) -> None:
-        if self.room:
-            self.room.release()
-            self.room = None
-
-    def end(self, resource_id: ResourceId | None, error: BaseException | None) -> None:
-        self.leave_lane()
-        if self.expiry:
-            self.expiry.cancel()
-        for future in self.futures:
-            if future.done():
-                continue
-            future.remove_done_callback(self.given_up)
-            if error:
-                future.set_exception(error)
-                future.exception()  # retrieved: nobody has to await every future
-            elif resource_id is not None:
-                future.set_result(resource_id)
 
 
 class Watch:
@@ -121,6 +48,7 @@ class Watch:
         cause: what stopped the queue; None where its owner closed it.
         why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
+        waiting_words: the same in words.
         listeners: told what happens.
     """
 
@@ -136,6 +64,7 @@ class Watch:
         self.cause: BaseException | None = None
         self.why_stopped: str | None = None
         self.waiting_for: WaitingFor | None = None
+        self.waiting_words: str | None = None
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
         self._capacity, self._durable = capacity, durable
@@ -256,6 +185,24 @@ class Watch:
             ticket.end(outcome.resource_id, outcome.error)
             self._look_whether_all_settled()
 
+    @property
+    def awaited(self) -> Collection[str]:
+        """The references of messages that somebody here waits for."""
+        return ChainMap[str, object](self.tickets, self._awaiting)  # type: ignore[arg-type]
+
+    def hear(self, outcome: Outcome) -> None:
+        """Note what another process settled, or how far a receipt has brought it."""
+        ticket = self.tickets.get(outcome.reference)
+        if ticket and ticket.place is not Place.CLAIMED:  # else its answer is on its way here
+            self.known(outcome.reference, outcome)
+            self.accepted()
+            self.listeners.tell(Settled, outcome=outcome)
+        self.inform(outcome)
+
+    def look(self) -> None:
+        """Let who waits for all to be settled look again."""
+        self._changed.set()
+
     def abandon(self, reference: str, error: BaseException | None = None) -> None:
         """End the watching of a message that this queue will not settle."""
         if not (ticket := self.tickets.get(reference)):
@@ -365,18 +312,20 @@ class Watch:
 
     # -- what is told ---------------------------------------------------------------------------
 
-    def waits_for(self, reason: WaitingFor, error: OrangeSMSError | None = None) -> None:
-        """Note why nothing leaves, and say it once."""
+    def waits_for(
+        self, reason: WaitingFor, error: OrangeSMSError | None = None, words: str | None = None
+    ) -> None:
+        """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
-            self.waiting_for = reason
-            _log.warning("nothing leaves: %s; trying again", _WORDS[reason])
-            self.listeners.tell(Waiting, reason=reason, error=error)
+            self.waiting_for, self.waiting_words = reason, words or _WORDS[reason]
+            _log.warning("nothing leaves: %s; trying again", self.waiting_words)
+            self.listeners.tell(Waiting, reason=reason, error=error, words=self.waiting_words)
 
     def goes_on(self) -> None:
         """Note that something leaves again, or that nothing waits."""
         if self.waiting_for:
-            reason, self.waiting_for = self.waiting_for, None
+            reason, self.waiting_for, self.waiting_words = self.waiting_for, None, None
             _log.info("going on")
             self.listeners.tell(GoingOn, reason=reason)
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from cli.served import seen_at_work, served_sandbox
+from disk import begin
 
 from orange_sms_async import OutboundMessage, Priority, SqliteOutbox, State
 from orange_sms_async.outbox import Entry
@@ -363,7 +364,7 @@ def crashed(tmp_path):
     """Leave an outbox as a crash does: U1 and U2 were on the wire, to two numbers."""
 
     async def leave(outbox):
-        await outbox.open(time.time(), timedelta.max)
+        await begin(outbox, time.time(), timedelta.max)
         for reference, number in (("U1", 11), ("U2", 12), ("U3", 12)):
             message = OutboundMessage(f"+22507000000{number}", "Secret", reference=reference)
             await outbox.add(Entry(message, Priority.BULK, 0.0, math.inf))

@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 import pytest
+from disk import begin
+from fleet_store import Fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from line import sms
@@ -59,6 +61,14 @@ class File:
 
 
 STORES = {"memory": Memory, "sqlite": File}
+
+
+@pytest.fixture(scope="module", params=[*STORES, "postgres"])
+def store(request):
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres")
+        return lambda _: Fleet(server)
+    return STORES[request.param]
 
 
 class Row:
@@ -219,7 +229,7 @@ class Walk:
         before = {reference: row.state for reference, row in self.model.rows.items()}
         self.model.crash(self.now)
         changed = {reference: row.state for reference, row in self.model.rows.items()}
-        recovered = await self.outbox.open(self.now, MONTH)
+        recovered = await begin(self.outbox, self.now, MONTH)
 
         assert {each.reference: each.state for each in recovered} == {
             reference: state
@@ -243,7 +253,7 @@ class Walk:
         assert self.model.ready_at() == await self.outbox.ready_at()
 
     async def go(self, steps):
-        assert [] == await self.outbox.open(self.now, MONTH)
+        assert [] == await begin(self.outbox, self.now, MONTH)
         try:
             for name, n, k in steps:
                 await getattr(self, name)(n, k)
@@ -272,12 +282,11 @@ NAMES = (
 STEPS = st.tuples(st.sampled_from(NAMES), st.integers(0, 9), st.integers(0, 5))
 
 
-@pytest.mark.parametrize("store", STORES)
 @settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, min_size=10, max_size=60))
+@given(steps=st.lists(STEPS, min_size=10, max_size=60))
 def test_the_outbox_agrees_with_a_dict(store, steps):
     """
     Whatever is done to it in whatever order, crashes and claims that are over included.
     """
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(Walk(STORES[store](Path(folder))).go(steps))
+        asyncio.run(Walk(store(Path(folder))).go(steps))

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from disk import MONTH, crash, leave, on_disk, outcomes
+from disk import MONTH, begin, crash, leave, on_disk, outcomes
 from line import named
 from times import emptied, later
 
@@ -71,7 +71,7 @@ class TestBadGround:
         """
         monkeypatch.chdir(tmp_path)
         outbox = SqliteOutbox(name)
-        await outbox.open(0.0, MONTH)
+        await begin(outbox, 0.0, MONTH)
         await outbox.add(Entry(named("a"), Priority.NORMAL))
         await outbox.aclose()
 
@@ -197,13 +197,13 @@ class TestBadGround:
 
         assert {"a": "sent"} == on_disk(path)
 
-    async def test_asked_of_a_file_that_was_refused(self, line, path):
+    async def test_asked_of_a_file_that_was_refused(self, path):
         """
         It says at once that it is not open: a receipt that comes meanwhile is answered 503.
         """
-        async with SendQueue(line, outbox=SqliteOutbox(path)):
-            refused = SqliteOutbox(path)
-            with pytest.raises(OutboxUnusable, match="held by"):
+        path.write_text("of another program")
+        for refused in (SqliteOutbox(path), SqliteOutbox(path)):
+            with pytest.raises(OutboxUnusable, match="not an outbox"):
                 await refused.open(0.0, MONTH)
             async with asyncio.timeout(5):
                 with pytest.raises(OutboxUnusable, match="not open"):
@@ -219,7 +219,7 @@ class TestBadGround:
             db.execute("ALTER TABLE message RENAME TO away")
         outbox = SqliteOutbox(path)
         with pytest.raises(OutboxUnusable):
-            await outbox.open(0.0, MONTH)
+            await begin(outbox, 0.0, MONTH)
         with contextlib.closing(sqlite3.connect(path, timeout=0)) as db:
             db.execute("ALTER TABLE away RENAME TO message")
         async with opened() as queue:
@@ -251,7 +251,7 @@ class TestFullDisk:
         """
         admitted = {}
         async with asyncio.timeout(600), SendQueue(line, outbox=outbox) as queue:
-            connection = outbox._file.connection
+            connection = outbox._file._opened.db
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages + 10}")
             with pytest.raises(OutboxUnusable, match=r"outbox\.db: .*full"):

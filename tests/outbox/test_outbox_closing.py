@@ -69,7 +69,7 @@ class TestClosing:
         """
         line.answers.append(AuthenticationFailed())
         async with opened() as queue:
-            futures = [await queue.submit(named(text)) for text in "abc"]
+            futures = await asyncio.gather(*(queue.submit(named(text)) for text in "abc"))
             await asyncio.wait(futures)
 
         assert {"a": "queued", "b": "queued", "c": "queued"} == on_disk(path)

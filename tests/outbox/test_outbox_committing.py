@@ -1,8 +1,9 @@
 """What submit, the wire and the outcome write is on disk before anybody is told."""
 
 import asyncio
+import shutil
 
-from disk import MONTH, Peeking, on_disk
+from disk import MONTH, Peeking, begin, on_disk
 from line import named
 from times import later
 
@@ -61,7 +62,7 @@ class TestCommitted:
         A queue that stops in the same instant finds it on disk, waiting, and no error.
         """
         outbox = SqliteOutbox(path)
-        await outbox.open(0.0, MONTH)
+        await begin(outbox, 0.0, MONTH)
         keeping = outbox.add(Entry(named("a"), Priority.NORMAL))
         await outbox.aclose()
 
@@ -74,7 +75,7 @@ class TestCommitted:
         """
         async with SendQueue(line, outbox=outbox) as queue:
             statements = []
-            outbox._file.connection.set_trace_callback(statements.append)
+            outbox._file._opened.db.set_trace_callback(statements.append)
             due = later(queue, 60)
             await asyncio.gather(*(queue.submit(named(str(n)), not_before=due) for n in range(100)))
 
@@ -88,7 +89,7 @@ class TestCommitted:
         """
         async with SendQueue(line, outbox=outbox):
             pragma = {
-                name: outbox._file.connection.execute(f"PRAGMA {name}").fetchone()[0]
+                name: outbox._file._opened.db.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "locking_mode")
             }
 
@@ -111,17 +112,18 @@ async def test_a_checkpoint_cut_in_its_middle_is_no_damage(path):
     Killed while the log was written back: the file is shorter than it says, and all is there.
     """
     outbox = SqliteOutbox(path)
-    await outbox.open(0.0, MONTH)
+    await begin(outbox, 0.0, MONTH)
     empty = path.read_bytes()
     for n in range(200):
         await outbox.add(Entry(named(f"{n}"), Priority.NORMAL))
     log = path.with_name("outbox.db-wal").read_bytes()
+    shutil.copy(path.with_name("outbox.db.mark"), path.with_name("cut.db.mark"))
     await outbox.aclose()
     cut = path.with_name("cut.db")
     cut.write_bytes(path.read_bytes()[:4096] + empty[4096:])
     path.with_name("cut.db-wal").write_bytes(log)
 
     again = SqliteOutbox(cut)
-    await again.open(0.0, MONTH)
+    await begin(again, 0.0, MONTH)
     assert 200 == again.unfinished
     await again.aclose()

@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 
 import pytest
-from disk import MONTH, crash, leave, on_disk
+from disk import MONTH, begin, crash, leave, on_disk
 from line import named
 from times import emptied
 
@@ -35,7 +35,7 @@ def flip(path, index, cell):
 async def killed(path, *entries):
     """Return a file with these messages, as a killed process leaves it."""
     outbox = SqliteOutbox(path)
-    await outbox.open(0.0, MONTH)
+    await begin(outbox, 0.0, MONTH)
     for entry in entries:
         await outbox.add(entry)
     left = crash(path)
@@ -70,7 +70,7 @@ async def test_after_a_kill_indexes_are_compared_with_their_messages(path, index
     left = await killed(path, *TEN)
     flip(left, index, 5)
     outbox = SqliteOutbox(left)
-    await outbox.open(0.0, MONTH)
+    await begin(outbox, 0.0, MONTH)
     claims = [await outbox.claim(0.0) for _ in TEN]
     await outbox.aclose()
 
@@ -92,6 +92,6 @@ async def test_after_a_kill_a_table_that_is_damaged_is_refused(path):
         db.execute("PRAGMA writable_schema = ON")
         db.execute(schema, ("on_net INTEGER", "on_net INTEGER NOT NULL"))
     with pytest.raises(OutboxUnusable, match="not only its indexes"):
-        await SqliteOutbox(left).open(0.0, MONTH)
+        await begin(SqliteOutbox(left), 0.0, MONTH)
 
     assert dict.fromkeys("0123456789", "queued") == on_disk(left)

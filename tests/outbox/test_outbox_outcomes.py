@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from disk import DAY, leave, on_disk, outcomes
+from disk import DAY, SCHEMA, begin, leave, on_disk, outcomes
 from line import named
 from times import later
 
@@ -14,7 +14,6 @@ from orange_sms_async import OutcomeUnknown, Priority, RequestRejected, Resource
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox, statements
-from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outcomes import Outcome, State
 
 
@@ -154,7 +153,7 @@ class TestRetention:
         """
         await leave(path, *(Entry(named(str(n)), Priority.NORMAL) for n in range(45)))
         outbox = SqliteOutbox(path)
-        await outbox.open(0.0, timedelta(seconds=10))
+        await begin(outbox, 0.0, timedelta(seconds=10))
         left = []
         for moment in (*[1.0] * 40, *[DAY + 2] * 5):
             claim = await outbox.claim(moment)
@@ -172,7 +171,7 @@ def test_old_unknown_messages_cost_an_outcome_nothing():
     They stay until somebody settles them, and are not walked over with each outcome.
     """
     db = sqlite3.connect(":memory:")
-    db.executescript("".join(OUTBOX.versions))
+    db.executescript(SCHEMA)
     db.executemany(
         "INSERT INTO message (reference, state, priority, not_before, expires_at, on_unknown, "
         "recipient, text, on_net, finished_at) "

@@ -10,7 +10,7 @@ import traceback
 from datetime import timedelta
 
 import pytest
-from disk import DAY, Opaque
+from disk import DAY, Opaque, begin
 from line import named, sms
 from times import later
 
@@ -72,7 +72,7 @@ class TestForgetting:
         Some builds leave deleted content in the file unless told otherwise.
         """
         async with SendQueue(line, outbox=outbox):
-            [(deletes,)] = outbox._file.connection.execute("PRAGMA secure_delete").fetchall()
+            [(deletes,)] = outbox._file._opened.db.execute("PRAGMA secure_delete").fetchall()
 
         assert 1 == deletes
 
@@ -145,7 +145,8 @@ class TestPrivacy:
         finally:
             os.umask(before)
 
-        names = ["outbox.db", "outbox.db-shm", "outbox.db-wal", "outbox.db.turn"]
+        names = ["outbox.db", "outbox.db-shm", "outbox.db-wal"]
+        names += ["outbox.db.mark", "outbox.db.turn"]
         assert dict.fromkeys(names, 0o600) == modes
 
     async def test_no_number_and_no_text_is_shown(self, path, caplog):
@@ -164,7 +165,7 @@ class TestPrivacy:
             await queue.join()
             with pytest.raises(InvalidMessage) as invalid:
                 await queue.submit(sms("autre", reference="0"))
-            outbox._file.connection.execute("DROP TABLE message")
+            outbox._file._opened.db.execute("DROP TABLE message")
             with pytest.raises(OutboxUnusable) as unusable:
                 await queue.submit(sms("confidentiel"))
             entry = Entry(sms("confidentiel"), Priority.NORMAL)
@@ -186,9 +187,9 @@ class TestPrivacy:
         """
         SQLite quotes what it could not read or find: neither its words nor its error go on.
         """
-        await outbox.open(0.0, timedelta(30))
+        await begin(outbox, 0.0, timedelta(30))
         await outbox.add(Entry(sms("confidentiel"), Priority.NORMAL))
-        outbox._file.connection.execute(damage)
+        outbox._file._opened.db.execute(damage)
         with pytest.raises(OutboxUnusable, match="damaged") as unusable:
             await outbox.claim(0.0)
         await outbox.aclose()

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import pytest
-from disk import MONTH, Peeking, crash, leave, on_disk, outcomes
+from disk import MONTH, Peeking, begin, crash, leave, on_disk, outcomes
 from line import Line, most_in_a_second, named
 from times import emptied, now
 
@@ -126,7 +126,7 @@ class TestOpening:
         )
         await leave(path, Entry(whole, Priority.NORMAL), Entry(named("plain"), Priority.BULK))
         outbox = SqliteOutbox(path)
-        await outbox.open(0.0, MONTH)
+        await begin(outbox, 0.0, MONTH)
         taken = [(await outbox.claim(0.0)).message for _ in range(2)]
         await outbox.aclose()
 
@@ -220,7 +220,7 @@ async def test_what_was_put_back_has_left_all_the_same(line, path, answer):
         await queue.submit(named("a"))
         await asyncio.sleep(0.1)
     again = SqliteOutbox(path)
-    await again.open(time.time(), MONTH)
+    await begin(again, time.time(), MONTH)
     await again.aclose()
 
     assert {"a": "queued"} == on_disk(path)
@@ -231,13 +231,13 @@ async def test_who_looks_after_a_kill_does_not_end_the_silence(outbox, path):
     """
     A person who lists what a killed process left is not the process that follows it.
     """
-    await outbox.open(1e9, MONTH)
+    await begin(outbox, 1e9, MONTH)
     killed = crash(path)
     await outbox.aclose()
     found = []
     for moment in (1e9, 1e9 + 0.5, 1e9 + 2):
         outbox = SqliteOutbox(killed)
-        await outbox.open(moment, MONTH)
+        await begin(outbox, moment, MONTH)
         found.append(outbox.sent_lately)
         await outbox.aclose()
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from disk import MONTH, Peeking, crash, leave
+from disk import MONTH, Peeking, begin, crash, leave
 from line import Line, named
 from times import emptied, later
 
@@ -143,7 +143,7 @@ class TestUnknown:
         line = Peeking(path)
         await leave(path, Entry(named("a"), Priority.NORMAL, on_unknown="resend", expires_at=10.0))
         outbox = SqliteOutbox(path)
-        await outbox.open(0.0, MONTH)
+        await begin(outbox, 0.0, MONTH)
         await outbox.claim(0.0)
         copy = crash(path)
         await outbox.aclose()

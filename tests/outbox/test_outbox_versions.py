@@ -12,7 +12,8 @@ from times import emptied
 
 from orange_sms_async import OutcomeUnknown, SendQueue
 from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.sqlite.database import OUTBOX, Format, connect
+from orange_sms_async.outbox.sqlite.database import connect
+from orange_sms_async.outbox.sqlite.schema import OUTBOX, Format
 from orange_sms_async.outcomes import State
 
 
@@ -83,7 +84,8 @@ async def test_it_is_written_once_and_for_all(earlier, opened):
 WORKER = """
 import sys
 from pathlib import Path
-from orange_sms_async.outbox.sqlite.database import RECEIPTS, connect
+from orange_sms_async.outbox.sqlite.database import connect
+from orange_sms_async.outbox.sqlite.schema import RECEIPTS
 
 input()
 for n in range(40):

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from disk import DAY, MONTH
+from disk import DAY, MONTH, SCHEMA, begin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from line import named
@@ -22,7 +22,6 @@ from orange_sms_async import (
 )
 from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite import SqliteOutbox, received, settling, statements
-from orange_sms_async.outbox.sqlite.database import OUTBOX
 from orange_sms_async.outcomes import OnUnknown, Outcome, State
 
 
@@ -85,7 +84,7 @@ class Story:
 @pytest.fixture
 async def story(path):
     story = Story(path)
-    await story.outbox.open(0.0, MONTH)
+    await begin(story.outbox, 0.0, MONTH)
     yield story
     await story.outbox.aclose()
 
@@ -397,7 +396,7 @@ async def test_a_receipt_settles_no_other_than_its_own_message(story, at, again)
     await story.unknown("m2", at - 60)
     if again:
         await story.outbox.aclose()
-        await story.outbox.open(at, MONTH)
+        await begin(story.outbox, at, MONTH)
 
     assert await story.comes("A", at) is None
     assert State.UNKNOWN is (await story.outbox.find("m2")).state
@@ -452,7 +451,7 @@ class Truth:
 
     def __init__(self) -> None:
         self.db = sqlite3.connect(":memory:", isolation_level=None)
-        self.db.executescript("".join(OUTBOX.versions))
+        self.db.executescript(SCHEMA)
         self.now, self.count = 1_000.0, 0
         self.on_wire: list[Claim] = []
         self.accepted: dict[str, tuple[str, float]] = {}  # resource id to reference and time
@@ -465,7 +464,7 @@ class Truth:
         """What waits leaves, and a new message; its request arrives at Orange or does not."""
         self.count += 1
         on_unknown: OnUnknown = "resend" if n == 3 else "report"
-        statements.add(
+        statements.admit(
             self.db, Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown)
         )
         while claim := statements.claim(self.db, "this process", self.now):
@@ -508,7 +507,7 @@ class Truth:
 
     def crash(self, _: int) -> None:
         self.on_wire.clear()
-        settling.recover(self.db, self.now)
+        settling.recover(self.db, "", self.now)
 
     def resolved(self, n: int) -> None:
         """A person says one of the ids of an unknown message, or truly that it has none."""
@@ -528,7 +527,7 @@ class Truth:
 
     def _put_back(self, claim: Claim, *, again: bool) -> None:
         self.on_wire.remove(claim)
-        assert statements.put_back(self.db, claim, again)
+        statements.put_back(self.db, claim, again)
 
     def _unknown(self, claim: Claim, *, accepted: bool) -> None:
         error = OutcomeUnknown()
@@ -537,7 +536,7 @@ class Truth:
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
         self.on_wire.remove(claim)
-        _, settled = settling.settle_claimed(self.db, claim, outcome, self.now)
+        settled = settling.settle_claimed(self.db, claim, outcome, self.now)
         assert settled
 
     def go(self, steps) -> list[Outcome]:

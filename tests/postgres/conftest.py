@@ -5,28 +5,9 @@ import itertools
 
 import asyncpg
 import pytest
-from fleet_store import apart
-from postgres_server import served_postgres
-
-from orange_sms_async.outbox.postgres import migrating
+from fleet_store import apart, command
 
 _numbers = itertools.count()
-
-
-async def command(dsn: str, statement: str) -> None:
-    db = await asyncpg.connect(dsn)
-    try:
-        await db.execute(statement)
-    finally:
-        await db.close()
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    with served_postgres() as server:
-        apart(command(server.dsn(), "CREATE DATABASE migrated"))
-        apart(migrating.migrate(server.dsn("migrated")))
-        yield server
 
 
 _EMPTY = """

@@ -13,8 +13,8 @@ from postgres_server import served_postgres
 
 from orange_sms_async import (
     MessageWithdrawn,
-    Outcome,
     OutboxUnusable,
+    Outcome,
     PostgresOutbox,
     Priority,
     ResourceId,
@@ -49,7 +49,7 @@ def entry(reference, **terms):
 
 async def claimed(outbox):
     """Claim until a message is there: what fails while the database is away is asked again."""
-    while not (claim := await outbox.claim(time.time())):
+    while not (claim := await outbox.claim(time.time())):  # noqa: ASYNC110 -- real time
         await asyncio.sleep(0.02)
     return claim
 
@@ -322,7 +322,7 @@ async def test_a_database_that_is_serializable_by_default(dsn, db):
         await outbox.open(time.time(), MONTH)
         await outbox.add(entry("a"))
         assert await outbox.take_turn(time.time())
-        claim = await outbox.claim(time.time())
+        claim = await claimed(outbox)
 
         assert await outbox.settle(claim, sent(claim), time.time())
         async with outbox._db._connection() as connection:

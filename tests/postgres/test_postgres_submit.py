@@ -117,6 +117,7 @@ async def test_what_a_message_is_the_function_takes(db, dsn, case):
         ("priority", None),
         ("on_unknown", "forget"),
         ("on_net", None),
+        ("context", "00-abc"),
     ],
 )
 async def test_what_python_could_not_say_is_refused_too(db, name, value):

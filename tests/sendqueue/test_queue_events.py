@@ -79,11 +79,18 @@ async def test_whatever_an_attempt_comes_to_is_told(line, error):
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
-    [(ConnectionFailed(), WaitingFor.LINE), (ServiceUnavailable(), WaitingFor.ORANGE)],
+    ("error", "reason", "words"),
+    [
+        (ConnectionFailed(), WaitingFor.LINE, "no connection to Orange"),
+        (
+            ServiceUnavailable(),
+            WaitingFor.ORANGE,
+            "Orange is over capacity or gives no token",
+        ),
+    ],
 )
 @pytest.mark.parametrize("at", ["token", "message"])
-async def test_waiting_is_told_once_and_so_is_going_on(line, error, reason, at):
+async def test_waiting_is_told_once_and_so_is_going_on(line, error, reason, words, at):
     """
     However often it is tried meanwhile; until then nothing leaves, and statistics say so.
     """
@@ -97,7 +104,7 @@ async def test_waiting_is_told_once_and_so_is_going_on(line, error, reason, at):
         seen.append(queue.statistics())
 
     waited = [event for event in told if isinstance(event, Waiting | GoingOn)]
-    assert [Waiting(reason=reason, error=error), GoingOn(reason=reason)] == waited
+    assert [Waiting(reason=reason, error=error, words=words), GoingOn(reason=reason)] == waited
     assert [reason, None] == [each.waiting_for for each in seen]
     assert seen[0].estimated_end is None
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
-from orange_sms_async.outbox.postgres import forgetting, matching, opening, queries, rows
+from orange_sms_async.outbox.postgres import forgetting, matching, opening, queries
 from orange_sms_async.outbox.postgres.address import Address
 from orange_sms_async.outbox.postgres.batch import Batch
 from orange_sms_async.outbox.postgres.connecting import (
@@ -22,7 +22,7 @@ from orange_sms_async.outbox.postgres.connecting import (
     boot_time,
 )
 from orange_sms_async.outbox.postgres.news import News
-from orange_sms_async.outbox.postgres.rows import KeptMessage, Row
+from orange_sms_async.outbox.postgres.rows import KeptMessage
 from orange_sms_async.outbox.postgres.sending import Sending
 from orange_sms_async.outbox.postgres.submission import check_storable, submission
 from orange_sms_async.outcomes import Outcome, Priority, State
@@ -253,20 +253,16 @@ class PostgresOutbox:
         )
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        withdraw = partial(queries.withdraw, account=self._account, outcome=outcome, now=now)
-        tries = 0
-
-        async def attempt(db: Connection) -> bool:
-            nonlocal tries
-            tries += 1
-            lane, state = await withdraw(db)
-            if lane is not None:
-                self._waiting[lane] -= 1
-                self._opened.more = False
-            # The answer to the attempt before was lost: it may have been carried out.
-            return lane is not None or (tries > 1 and state is outcome.state)
-
-        return await self._do(attempt)
+        lane, withdrawn = await self._db.until_done(
+            lambda db, repeated: queries.withdraw(
+                db, self._account, outcome, now, repeated=repeated
+            ),
+            _PATIENCE,
+        )
+        if lane is not None:
+            self._waiting[lane] -= 1
+            self._opened.more = False
+        return withdrawn
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
         outcomes = await self._in_transaction(
@@ -286,16 +282,8 @@ class PostgresOutbox:
         return outcome
 
     async def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
-        async for row in self._rows(state):
-            yield rows.outcome(row)
-
-    async def _rows(self, state: State | None) -> AsyncIterator[Row]:
-        after = 0
-        while page := await self._do(
-            partial(queries.page, account=self._account, state=state, after=after)
-        ):
-            for after, row in page:  # noqa: B007
-                yield row
+        async for message in self.messages(state):
+            yield message.outcome
 
     # -- what a person asks ---------------------------------------------------------------------
 
@@ -305,8 +293,12 @@ class PostgresOutbox:
 
     async def messages(self, state: State | None = None) -> AsyncIterator[KeptMessage]:
         """Tell of all messages as they are kept, or of those in one state, oldest first."""
-        async for row in self._rows(state):
-            yield rows.kept_message(row)
+        after = 0
+        while page := await self._do(
+            partial(queries.page, account=self._account, state=state, after=after)
+        ):
+            for after, message in page:  # noqa: B007 -- the last one is where the next page begins
+                yield message
 
     async def deliveries(self) -> Counter[str]:
         """Count the messages by how far receipts have brought them."""

@@ -9,7 +9,14 @@ from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.postgres import matching, rows
 from orange_sms_async.outbox.postgres.connecting import Connection
-from orange_sms_async.outbox.postgres.rows import ENTRY, OUTCOME, SECONDS, Row, storable
+from orange_sms_async.outbox.postgres.rows import (
+    ENTRY,
+    OUTCOME,
+    SECONDS,
+    KeptMessage,
+    Row,
+    storable,
+)
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN
 
@@ -183,9 +190,9 @@ AND on_unknown <> 'resent' RETURNING priority, orange_sms.durable()
 
 
 async def withdraw(
-    db: Connection, account: int, outcome: Outcome, now: float
-) -> tuple[Priority | None, State | None]:
-    """Finish a message that waits; return its lane if it did, else the state it is in."""
+    db: Connection, account: int, outcome: Outcome, now: float, *, repeated: bool
+) -> tuple[Priority | None, bool]:
+    """Finish a message that waits; return its lane if it did, and whether it is finished so."""
     row = await db.fetchrow(
         _WITHDRAW,
         account,
@@ -195,9 +202,10 @@ async def withdraw(
         now,
     )
     if row is not None:
-        return Priority(row["priority"]), None
+        return Priority(row["priority"]), True
     kept = await matching.find(db, account, outcome.reference)
-    return None, kept.state if kept else None
+    # The answer to the attempt before was lost, and it may have been carried out.
+    return None, repeated and kept is not None and kept.state is outcome.state
 
 
 _TIDY = """
@@ -265,8 +273,8 @@ async def find_all(db: Connection, account: int, references: Sequence[str]) -> l
 
 async def page(
     db: Connection, account: int, state: State | None, after: int
-) -> list[tuple[int, Row]]:
-    """Give up to 500 rows behind an id, as `rows.outcome` reads them, and when each happened."""
+) -> list[tuple[int, KeptMessage]]:
+    """Give up to 500 messages behind an id, each with its own."""
     found = await db.fetch(
         f"SELECT {OUTCOME}, {SECONDS.format('attempted_at')}, {SECONDS.format('finished_at')} "
         "FROM orange_sms.message WHERE account = $1 AND id > $3 "
@@ -275,7 +283,7 @@ async def page(
         state,
         after,
     )
-    return [(row["id"], row) for row in found]
+    return [(row["id"], rows.kept_message(row)) for row in found]
 
 
 async def count_unfinished(db: Connection, account: int) -> tuple[Counter[Priority], int]:

@@ -1,12 +1,11 @@
 """A message as a statement for a transaction of the application's own, whatever its driver."""
 
-from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Unpack
 
 from orange_sms_async.errors import InvalidMessage
 from orange_sms_async.messages import OutboundMessage
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outcomes import OnUnknown, Priority
+from orange_sms_async.outbox.terms import Terms, as_entry
 
 Style = Literal["named", "pyformat", "numeric"]
 _LONGEST = 2000  # bytes that an index of PostgreSQL holds, with something to spare
@@ -46,12 +45,8 @@ def submission(
     message: OutboundMessage,
     *,
     account: str = "default",
-    priority: Priority = Priority.NORMAL,
-    not_before: datetime | None = None,
-    expires_at: datetime | None = None,
-    on_unknown: OnUnknown = "report",
-    context: str | None = None,
     style: Style = "named",
+    **terms: Unpack[Terms],
 ) -> Submission:
     """
     Give the statement that submits a message as part of a transaction of yours.
@@ -62,37 +57,28 @@ def submission(
         message: what to send. Give it a reference of your own: then a transaction that is tried
             again submits one message.
         account: as `PostgresOutbox` has it.
-        priority: its lane.
-        not_before: an aware datetime before which it does not leave.
-        expires_at: an aware datetime after which it does not leave.
-        on_unknown: as `SendQueue.submit`.
-        context: a W3C traceparent.
         style: how the parameters are written: "named" (:text) for SQLAlchemy's `text`, "pyformat"
             (%(text)s) for psycopg and Django, "numeric" ($1, $2) for asyncpg.
+        **terms: as `SendQueue.submit`.
 
     Raises:
-        InvalidMessage: a date without time zone, an unknown `on_unknown`, or text or reference are
-            what PostgreSQL cannot hold.
+        InvalidMessage: as `SendQueue.submit`, or text or reference are what PostgreSQL cannot hold.
     """
-    for name, date in (("not_before", not_before), ("expires_at", expires_at)):
-        if date is not None and (not isinstance(date, datetime) or date.tzinfo is None):
-            raise InvalidMessage(f"{name}: a datetime with a time zone")
-    if on_unknown not in ("report", "resend"):
-        raise InvalidMessage('on_unknown: "report" or "resend"')
-    check_storable(Entry(message, priority))
+    entry = as_entry(message, **terms)
+    check_storable(entry)
     values: dict[str, object] = {
         "account": account,
         "reference": message.reference,
         "recipient": message.to,
         "text": message.text,
-        "priority": int(Priority(priority)),
-        "not_before": not_before,
-        "expires_at": expires_at,
-        "on_unknown": on_unknown,
+        "priority": int(entry.priority),
+        "not_before": terms.get("not_before"),
+        "expires_at": terms.get("expires_at"),
+        "on_unknown": entry.on_unknown,
         "sender_name": message.sender_name,
         "sender_address": message.sender_address,
         "on_net": message.on_net,
-        "context": context,
+        "context": entry.context,
     }
     # A driver may send a str or None without a type, and there is but one function of this name.
     written = ", ".join(

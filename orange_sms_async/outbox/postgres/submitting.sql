@@ -76,6 +76,10 @@ BEGIN
     IF (submit.on_unknown IN ('report', 'resend')) IS NOT TRUE THEN
         PERFORM orange_sms.refuse('on_unknown: "report" or "resend"');
     END IF;
+    IF submit.context COLLATE "C" !~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' THEN
+        PERFORM orange_sms.refuse(
+            'context: a traceparent, as W3C Trace Context writes it');
+    END IF;
     IF submit.on_net IS NULL THEN
         PERFORM orange_sms.refuse('on_net: true or false');
     END IF;

@@ -1,157 +1,247 @@
 """An outbox in a file: what was admitted is on disk, and survives any end of the process."""
 
-import asyncio
-import contextlib
 import os
 import sqlite3
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
-from orange_sms_async.errors import InvalidMessage, OutboxUnusable
-from orange_sms_async.messages import ResourceId
+from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Claim, Entry
-from orange_sms_async.outbox.sqlite import database, openings, received, settling, statements
-from orange_sms_async.outbox.sqlite.commits import Commits
-from orange_sms_async.outbox.sqlite.database import OUTBOX
+from orange_sms_async.outbox.sqlite import damage, openings, received, settling, statements, turn
+from orange_sms_async.outbox.sqlite.door import Door
+from orange_sms_async.outbox.sqlite.schema import OUTBOX
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
+from orange_sms_async.outbox.terms import Terms
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
+
+if TYPE_CHECKING:  # slow to import, and `put` needs no loop
+    import asyncio
+
+    from orange_sms_async.outbox.sqlite.commits import Commits
+    from orange_sms_async.outbox.sqlite.turn import Turn
+
+_SOON = 0.1  # seconds
 
 
 class SqliteOutbox:
     """
-    One file, one thread, one connection, one process: whoever comes second is told so.
+    One file, which any number of processes of one machine may open.
 
-    A lock on a file beside it, `NAME.turn`, says that somebody has it.
+    Each may submit, withdraw, ask and keep receipts. One at a time has the turn and sends: it
+    holds a lock on a file beside it, `NAME.turn`, which the operating system frees when it ends.
     What waits for the disk is committed together, so that many producers share one fsync. The file
     holds numbers and texts and is created for its owner alone; `forget` takes them out.
 
     Args:
-        path: of the file, which is created where there is none.
+        path: of the file, which is created where there is none. It must not lie on a network.
+        restore: open it although it is older than what was sent from it, as a copy is. What
+            waits in it becomes unknown: it may have been sent since.
 
     Raises:
         ValueError: the path is what SQLite takes for a database that is gone with the process.
     """
 
     durable = True
-    has_turn = True  # the file is held by one process
+    look_every = _SOON
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, restore: bool = False) -> None:
         if os.fspath(path) in {"", ":memory:"}:
             raise ValueError(
                 "path: an outbox is kept on disk, so it must name a file; for a queue in memory "
                 "leave `outbox` out"
             )
         self.path = Path(path)
-        self._file = Commits(self.path, OUTBOX)
+        self._restore = restore
+        self._door = Door(self.path)
+        self._opened: Commits | None = None
         self._owner = ""
-        self._waiting = Counter[Priority]()
-        self._sending = 0
+        self._turn: Turn | None = None
         self._left: float | None = None  # when something last may have left, on the loop's clock
-        self.sent_lately = False
+        self.has_turn = self.sent_lately = False
+
+    # -- without a loop -------------------------------------------------------------------------
+
+    def put(self, message: OutboundMessage, **terms: Unpack[Terms]) -> None:
+        """
+        Admit a message from any thread of any process, with no event loop.
+
+        It is on disk when this returns, and leaves as soon as a queue has this outbox open. A
+        reference that is kept already is not sent again.
+
+        Args:
+            message: what to send.
+            **terms: as `SendQueue.submit`.
+
+        Raises:
+            InvalidMessage: a datetime without time zone, or a reference that is kept already with
+                another number or text.
+            OutboxUnusable: it cannot be kept, and so was not admitted.
+        """
+        self._door.put(message, **terms)
+
+    # Not `find`, which a queue awaits.
+    def outcome(self, reference: str) -> Outcome:
+        """
+        Tell where a message is on its way, from any thread of any process.
+
+        Raises:
+            KeyError: not known, or past the retention of the queue.
+            OutboxUnusable: the file cannot be read.
+        """
+        return self._door.outcome(reference)
 
     # -- opening and closing --------------------------------------------------------------------
 
-    async def open(self, now: float, retention: timedelta) -> list[Outcome]:
+    async def open(self, now: float, retention: timedelta) -> None:
+        # Here, as it brings asyncio.
+        from orange_sms_async.outbox.sqlite.commits import Commits  # noqa: PLC0415
+
         # Forgotten before its receipts have come, a message could not tell them from another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         self._owner, self._left = uuid.uuid4().hex, None
-        self._file.check = lambda _: None
-        await self._file.open()
+        file = Commits(self.path, OUTBOX, statements.waiting)
+        await file.open(restore=self._restore)
+        self._opened = file
         try:
-            await self._file.write(self._look_for_damage)
-            self.sent_lately = await self._file.write(
-                lambda db: openings.begin(db, self._owner, now)
-            )
-            self._file.check = self._check_owner
-            recovered = await self._file.write(lambda db: settling.recover(db, now))
-            self._waiting, self._sending = await self._file.write(statements.count_waiting), 0
+            self._heard = await self._file.read(statements.latest_change)
+            if self._restore:
+                await self._file.write(lambda db: statements.doubt_all(db, now))
         except BaseException:
             await self._file.aclose()
             raise
-        return recovered
+        self._restore = False
+
+    @property
+    def _file(self) -> "Commits":
+        if self._opened is None:
+            raise OUTBOX.unusable(self.path, "not open")
+        return self._opened
 
     async def aclose(self) -> None:
-        ago = asyncio.get_running_loop().time() - self._left if self._left is not None else None
-        left_at = None if ago is None else time.time() - ago
-        with contextlib.suppress(OutboxUnusable):  # not open, and so nothing is at its end
+        if self._opened is None:
+            return
+        if self.has_turn:
+            ago = self._file.clock() - self._left if self._left is not None else None
+            left_at = None if ago is None else time.time() - ago
             ending = self._file.write(lambda db: self._end(db, left_at))
             # What is damaged, or cannot be written, is no clean end: the next one sees that.
-            ending.add_done_callback(asyncio.Future.exception)
+            ending.add_done_callback(type(ending).exception)
         await self._file.aclose()
+        self._let_go()
 
     def _end(self, db: sqlite3.Connection, left_at: float | None) -> None:
         if not self._file.damaged:
-            openings.end(db, left_at)
+            openings.end(db, self._owner, left_at)
 
-    def _look_for_damage(self, db: sqlite3.Connection) -> None:
-        if not openings.ended(db):
-            database.repair(db, self.path)
+    # -- the turn -------------------------------------------------------------------------------
 
-    def _check_owner(self, db: sqlite3.Connection) -> None:
-        if not openings.has(db, self._owner):
-            raise OUTBOX.unusable(self.path, "opened by another process while it was in use here")
+    async def take_turn(self, now: float) -> bool:
+        if self.has_turn:
+            return True
+        try:
+            self._turn = turn.take(self.path) if turn.LOCKS else None
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise OUTBOX.unusable(self.path, str(error.strerror)) from error
+        try:
+            await self._look_for_damage()
+            self.sent_lately = await self._file.write(
+                lambda db: openings.begin(db, self._owner, now)
+            )
+        except BaseException:
+            self._let_go()
+            raise
+        self.has_turn = True
+        return True
+
+    def _let_go(self) -> None:
+        if self._turn:
+            self._turn.release()
+        self._turn, self.has_turn = None, False
+
+    async def _look_for_damage(self) -> None:
+        if await self._file.read(openings.ended):
+            return
+        if not await self._file.read(damage.looks_sound):
+            await self._file.write(lambda db: damage.repair(db, self.path))
+        await self._file.write(statements.recount)
+
+    async def holder(self, now: float) -> str | None:
+        if await self._file.read(statements.ready_at) == 0.0:
+            return await self._file.read(partial(openings.silent, now=now))
+        return None
+
+    async def tidy(self, now: float) -> list[Outcome]:
+        left = partial(statements.anything_left, owner=self._owner, now=now)
+        if not await self._file.read(left):
+            return []
+        return await self._file.write(lambda db: settling.recover(db, self._owner, now))
+
+    # -- what others do -------------------------------------------------------------------------
+
+    def changed(self) -> bool:
+        return self._file.changed()
+
+    async def news(self, awaited: Collection[str]) -> list[Outcome]:
+        def told(db: sqlite3.Connection) -> tuple[int, list[Outcome]]:
+            last, references = statements.changes(db, self._heard)
+            # Asked too late, it has to look for everything.
+            asked = awaited if references is None else dict.fromkeys(references)
+            found = (statements.find(db, one) for one in asked if one in awaited)
+            return last, [outcome for outcome in found if outcome and outcome.state.finished]
+
+        self._heard, outcomes = await self._file.read(told)
+        return outcomes
 
     # -- what SendQueue asks --------------------------------------------------------------------
 
     @property
     def unfinished(self) -> int:
-        return self._waiting.total() + self._sending
+        return sum(waiting + sending for waiting, sending in self._lanes.values())
+
+    @property
+    def _lanes(self) -> dict[int, tuple[int, int]]:
+        lanes: dict[int, tuple[int, int]] = self._file.glanced
+        return lanes
 
     def waiting(self, priority: Priority) -> int:
-        return self._waiting[priority]
+        return self._lanes[priority][0]
 
-    def add(self, entry: Entry) -> asyncio.Future[Outcome | None]:
-        # Asked for at once: a queue that closes before the task begins waits for it.
-        keeping = self._file.write(lambda db: statements.add(db, entry))
-        return asyncio.ensure_future(self._added(entry, keeping))
-
-    async def _added(
-        self, entry: Entry, keeping: asyncio.Future[tuple[bool, Outcome] | None]
-    ) -> Outcome | None:
-        kept = await keeping
-        if kept is None:
-            self._waiting[entry.priority] += 1
-            return None
-        same_message, outcome = kept
-        if not same_message:
-            raise InvalidMessage("reference: kept already, with another number or text")
-        return outcome
+    def add(self, entry: Entry) -> "asyncio.Future[Outcome | None]":
+        return self._file.write(lambda db: statements.admit(db, entry))
 
     async def ready_at(self) -> float | None:
-        return await self._file.write(statements.ready_at) if self._waiting.total() else None
+        return await self._file.read(statements.ready_at)
 
     async def claim(self, now: float) -> Claim | None:
-        claim = await self._file.write(lambda db: statements.claim(db, self._owner, now))
-        if claim is not None:
-            self._waiting[claim.entry.priority] -= 1
-            self._sending += 1
-        return claim
+        def claim(db: sqlite3.Connection) -> Claim | None:
+            if not openings.claims(db, self._owner, now):
+                raise OUTBOX.unusable(self.path, "another process took the turn from this one")
+            return statements.claim(db, self._owner, now)
+
+        return await self._file.write(claim)
 
     async def put_back(self, claim: Claim, *, again: bool) -> None:
-        self._left = asyncio.get_running_loop().time()
-        if await self._file.write(lambda db: statements.put_back(db, claim, again)):
-            self._waiting[claim.entry.priority] += 1
-            self._sending -= 1
+        self._left = self._file.clock()
+        await self._file.write(lambda db: statements.put_back(db, claim, again))
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
-        def settle(db: sqlite3.Connection) -> tuple[State | None, list[Outcome]]:
+        def settle(db: sqlite3.Connection) -> list[Outcome]:
             settled = settling.settle_claimed(db, claim, outcome, now)
             statements.forget_old(db, now - self._retention)
             return settled
 
-        self._left = asyncio.get_running_loop().time()
-        before, settled = await self._file.write(settle)
-        if settled and before is State.SENDING:
-            self._sending -= 1
-        elif settled and before is State.QUEUED:
-            self._waiting[claim.entry.priority] -= 1
-        return settled
+        self._left = self._file.clock()
+        return await self._file.write(settle)
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
         def keep(db: sqlite3.Connection) -> tuple[Outcome, bool] | None:
@@ -161,65 +251,55 @@ class SqliteOutbox:
         return await self._file.write(keep)
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        priority = await self._file.write(lambda db: statements.withdraw(db, outcome, now))
-        if priority is None:
-            return False
-        self._waiting[priority] -= 1
-        return True
+        return await self._file.write(lambda db: statements.withdraw(db, outcome, now))
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
-        resolved = await self._file.write(lambda db: settling.resolve(db, reference, sent, now))
-        if resolved is None:
-            return []
-        priority, outcomes = resolved
-        if sent is None:
-            self._waiting[priority] += 1
-        return outcomes
+        return await self._file.write(lambda db: settling.resolve(db, reference, sent, now))
 
     async def find(self, reference: str) -> Outcome:
-        outcome = await self._file.write(lambda db: statements.find(db, reference))
+        outcome = await self._file.read(lambda db: statements.find(db, reference))
         if outcome is None:
             raise KeyError(reference)
         return outcome
 
     async def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
-        page = await self._file.write(partial(statements.page, state=state, after=0))
+        page = await self._file.read(partial(statements.page, state=state, after=0))
         while page:
             for _, outcome in page:
                 yield outcome
-            page = await self._file.write(partial(statements.page, state=state, after=page[-1][0]))
+            page = await self._file.read(partial(statements.page, state=state, after=page[-1][0]))
 
     # -- what a person asks ---------------------------------------------------------------------
 
     async def counts(self) -> Counter[State]:
         """Count the messages in each state."""
-        return await self._file.write(statements.counts)
+        return await self._file.read(statements.counts)
 
     async def messages(self, state: State | None = None) -> AsyncIterator[KeptMessage]:
         """Tell of all messages as they are kept, or of those in one state, oldest first."""
-        page = await self._file.write(partial(statements.kept_page, state=state, after=0))
+        page = await self._file.read(partial(statements.kept_page, state=state, after=0))
         while page:
             for _, message in page:
                 yield message
-            page = await self._file.write(
+            page = await self._file.read(
                 partial(statements.kept_page, state=state, after=page[-1][0])
             )
 
     async def deliveries(self) -> Counter[str]:
         """Count the messages by how far receipts have brought them."""
-        return await self._file.write(settling.counts)
+        return await self._file.read(settling.counts)
 
     async def awaited(self, now: float) -> int:
         """Count the messages of the last 24 hours of which a final receipt may still come."""
-        return await self._file.write(partial(settling.awaited, now=now))
+        return await self._file.read(partial(settling.awaited, now=now))
 
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
         """List receipts that may be an unknown message's, where it is not certain whose."""
-        return await self._file.write(partial(settling.perhaps_of, reference=reference))
+        return await self._file.read(partial(settling.perhaps_of, reference=reference))
 
     async def key(self) -> bytes:
         """Return a secret of this file: a hash keyed with it says nothing to who has no file."""
-        return await self._file.write(statements.key)
+        return await self._file.read(statements.key)
 
     async def forget(self) -> int:
         """

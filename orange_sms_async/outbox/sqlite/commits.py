@@ -1,19 +1,30 @@
 """One thread and one connection to a file; what waits for the disk is committed together."""
 
 import asyncio
-import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from orange_sms_async.outbox.sqlite import database
-from orange_sms_async.outbox.sqlite.database import DamagedError, Format
+import attrs
+
+from orange_sms_async.outbox.sqlite import damage, database
+from orange_sms_async.outbox.sqlite.damage import DamagedError
+from orange_sms_async.outbox.sqlite.database import Opened, Operation
+from orange_sms_async.outbox.sqlite.schema import Format
 
 _T = TypeVar("_T")
-Operation = Callable[[sqlite3.Connection], _T]
+
+
+@attrs.frozen
+class _Asked:
+    """Something to be done in the file, and whether it writes."""
+
+    operation: Operation[Any]
+    future: asyncio.Future[Any]
+    writes: bool
 
 
 class Commits:
@@ -21,32 +32,45 @@ class Commits:
     A file of one kind, opened and closed as often as its owner likes.
 
     Many who write at the same time share one fsync: a write returns when it is on disk.
+
+    Args:
+        path: of the file.
+        kind: what it is to be.
+        glance: read after each of its transactions, so that `glanced` is what the file then says.
     """
 
-    def __init__(self, path: Path, kind: Format) -> None:
-        self._path, self._kind = path, kind
-        self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
+    def __init__(self, path: Path, kind: Format, glance: Operation[Any] = lambda _: None) -> None:
+        self._path, self._kind, self._glance = path, kind, glance
+        self._pending: list[_Asked] = []
         self._committing: asyncio.Future[list[Any]] | None = None
         self._thread: ThreadPoolExecutor | None = None
         self.damaged = False  # whether damage has shown since it was opened
-        # Done first in every transaction.
-        self.check: Operation[None] = lambda _: None
 
-    async def open(self) -> None:
+    async def open(self, *, restore: bool = False) -> None:
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"orange-sms {self._kind.name}")
+        connect = partial(database.connect, self._path, self._kind, restore=restore)
         try:
-            self._opened = await asyncio.get_running_loop().run_in_executor(
-                thread, database.connect, self._path, self._kind
-            )
+            self._opened: Opened = await asyncio.get_running_loop().run_in_executor(thread, connect)
         except BaseException:
             thread.shutdown(wait=False)
             raise
         self._thread = thread
+        self._version = self._opened.version()
+        self.glanced = await self.read(self._glance)
         self.damaged = False
 
-    @property
-    def connection(self) -> sqlite3.Connection:
-        return self._opened.db
+    def clock(self) -> float:
+        """Return the time of the loop."""
+        return asyncio.get_running_loop().time()
+
+    def changed(self) -> bool:
+        """Tell whether anybody has written since this was asked last."""
+        try:
+            version = self._opened.version()
+        except sqlite3.Error:
+            return True  # who looks closer is told what is wrong
+        changed, self._version = version != self._version, version
+        return changed
 
     async def aclose(self) -> None:
         while self._committing or self._pending:
@@ -62,10 +86,17 @@ class Commits:
 
         Asked for before `aclose`, it is done before that ends.
         """
+        return self._ask(operation, writes=True)
+
+    def read(self, operation: Operation[_T]) -> asyncio.Future[_T]:
+        """Look at the file as what was asked for before has left it; nobody is kept waiting."""
+        return self._ask(operation, writes=False)
+
+    def _ask(self, operation: Operation[_T], *, writes: bool) -> asyncio.Future[_T]:
         if self._thread is None:
             raise self._kind.unusable(self._path, "not open")
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._pending.append((operation, future))
+        self._pending.append(_Asked(operation, future, writes))
         if self._committing is None and len(self._pending) == 1:
             # Not at once: those who are woken together come back together, and share a commit.
             asyncio.get_running_loop().call_soon(self._commit_pending, self._thread)
@@ -80,7 +111,7 @@ class Commits:
         """
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, database.empty_log, self.connection)
+            await loop.run_in_executor(self._thread, self._opened.empty_log)
         except sqlite3.Error as error:
             raise self._shown(error) from None
 
@@ -89,47 +120,51 @@ class Commits:
 
     def _commit_pending(self, thread: ThreadPoolExecutor) -> None:
         batch, self._pending = self._pending, []
-        operations = [operation for operation, _ in batch]
         loop = asyncio.get_running_loop()
-        self._committing = loop.run_in_executor(thread, self._commit, operations)
+        self._committing = loop.run_in_executor(thread, self._do, batch)
         self._committing.add_done_callback(partial(self._committed, thread, batch))
 
     def _committed(
-        self,
-        thread: ThreadPoolExecutor,
-        batch: list[tuple[Operation[Any], asyncio.Future[Any]]],
-        committing: asyncio.Future[list[Any]],
+        self, thread: ThreadPoolExecutor, batch: list[_Asked], committing: asyncio.Future[list[Any]]
     ) -> None:
-        for (_, future), result in zip(batch, committing.result(), strict=True):
-            if future.done():
+        *results, glanced = committing.result()
+        if not isinstance(glanced, Exception):
+            self.glanced = glanced
+        for asked, result in zip(batch, results, strict=True):
+            if asked.future.done():
                 continue  # whoever asked went away; it is on disk all the same
             if isinstance(result, Exception):
-                future.set_exception(result)
+                asked.future.set_exception(result)
             else:
-                future.set_result(result)
+                asked.future.set_result(result)
         self._committing = None
         if self._pending:
             self._commit_pending(thread)
 
+    def _do(self, batch: Sequence[_Asked]) -> list[Any]:
+        written = iter(self._commit([asked.operation for asked in batch if asked.writes]))
+        results = [
+            next(written) if asked.writes else self._read(asked.operation) for asked in batch
+        ]
+        return [*results, self._read(self._glance)]
+
     def _commit(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        db = self.connection
         try:
-            self._opened.check()
-            db.execute("BEGIN IMMEDIATE")
-            self.check(db)
-            results = [operation(db) for operation in operations]
-            db.execute("COMMIT")
+            return self._opened.write(operations) if operations else []
         except Exception as error:  # noqa: BLE001 -- each goes to whom it concerns
-            with contextlib.suppress(sqlite3.Error):  # none was begun, or SQLite did it itself
-                db.execute("ROLLBACK")
             if len(operations) == 1:
                 return [self._shown(error)]
             # On a full disk a new message may find no room where an outcome still does.
             return [self._commit([operation])[0] for operation in operations]
-        return results
+
+    def _read(self, operation: Operation[Any]) -> Any:
+        try:
+            return operation(self._opened.db)
+        except Exception as error:  # noqa: BLE001 -- as above
+            return self._shown(error)
 
     def _shown(self, error: Exception) -> Exception:
-        self.damaged = self.damaged or database.is_damage(error)
+        self.damaged = self.damaged or damage.is_damage(error)
         if not isinstance(error, sqlite3.Error | DamagedError):
             return error
-        return self._kind.unusable(self._path, database.explained(error, self._kind))
+        return self._kind.unusable(self._path, damage.explained(error, self._kind))

@@ -1,148 +1,30 @@
-"""The files of a durable outbox: what they hold, whose they are, and how they are opened."""
+"""How the files of a durable outbox are opened, and changed in transactions."""
 
 import contextlib
 import errno
-import logging
-import math
 import os
 import sqlite3
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
 
 from orange_sms_async.errors import OutboxUnusable
-from orange_sms_async.outbox.sqlite import turn
-from orange_sms_async.outbox.sqlite.turn import Turn
+from orange_sms_async.outbox.sqlite import damage, ground, journal, turn
+from orange_sms_async.outbox.sqlite.journal import Log
+from orange_sms_async.outbox.sqlite.schema import OUTBOX, Format
+from orange_sms_async.outbox.sqlite.watermark import Watermark, sync_folder
 
-_TURN = 5.0  # seconds to wait for another process's turn to write
+_T = TypeVar("_T")
+Operation = Callable[[sqlite3.Connection], _T]
 
-# Each index holds only the rows it is for, so that a million finished or scheduled ones cost the
-# ready ones nothing.
-_MESSAGES = """
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY,
-    reference TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    not_before REAL NOT NULL,
-    expires_at REAL NOT NULL,
-    on_unknown TEXT NOT NULL,
-    recipient TEXT,
-    text TEXT,
-    sender_name TEXT,
-    sender_address TEXT,
-    on_net INTEGER NOT NULL,
-    fingerprint BLOB,
-    resource_id TEXT,
-    error TEXT,
-    reason TEXT,
-    details TEXT,
-    finished_at REAL
-);
-CREATE INDEX ready ON message (priority, id) WHERE state = 'queued';
-CREATE INDEX scheduled ON message (not_before, priority) WHERE state = 'scheduled';
-CREATE INDEX sending ON message (id) WHERE state = 'sending';
-CREATE INDEX expiring ON message (expires_at)
-    WHERE state IN ('queued', 'scheduled') AND expires_at < 9e999;
-CREATE INDEX unknown ON message (id) WHERE state = 'unknown';
-CREATE INDEX finished ON message (finished_at) WHERE finished_at IS NOT NULL;
-CREATE TABLE secret (key BLOB NOT NULL);
-INSERT INTO secret VALUES (randomblob(32));
-"""
-_RECEIPTS = """
-CREATE TABLE receipt (
-    id INTEGER PRIMARY KEY,
-    resource_id TEXT NOT NULL,
-    status TEXT NOT NULL,
-    address TEXT,
-    arrived_at REAL NOT NULL
-);
-CREATE INDEX received ON receipt (resource_id, status);
-CREATE INDEX received_of ON receipt (address);
-"""
-_DELIVERY = """
-ALTER TABLE message ADD COLUMN attempted_at REAL;
-ALTER TABLE message ADD COLUMN delivery TEXT;
-ALTER TABLE message ADD COLUMN settled_by TEXT;
-CREATE INDEX accepted ON message (resource_id) WHERE resource_id IS NOT NULL;
-CREATE INDEX doubtful ON message (recipient) WHERE state = 'unknown';
-CREATE INDEX sent_again ON message (recipient) WHERE on_unknown = 'resent';
-CREATE INDEX delivery ON message (delivery) WHERE delivery IS NOT NULL;
-"""
-_CLAIMS = """
-ALTER TABLE message ADD COLUMN claimed_by TEXT;
-ALTER TABLE message ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
-"""
-# How an earlier version left its file is not known, unless it never held a message.
-_OPENING = """
-CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
-INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
-"""
-
-_OURS: dict[int | None, str] = {
-    sqlite3.SQLITE_BUSY: "held by another process",
-    sqlite3.SQLITE_CANTOPEN: "unable to open the file, or to write beside it",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "disk I/O error",
-    sqlite3.SQLITE_NOMEM: "out of memory",
-    sqlite3.SQLITE_PERM: "permission denied",
-    sqlite3.SQLITE_READONLY: "the file is readonly",
-}
-# Our statements fit our tables: where they do not, the tables are not ours, or no longer.
-_DAMAGE = {
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_SCHEMA,
-}
-# When a message left that a person called not sent, so that a receipt may be of it all the same.
-# And what may be forgotten: the unknown ones stay, and need not be walked over with each outcome.
-_DENIED = """
-ALTER TABLE message ADD COLUMN denied_at REAL;
-CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
-CREATE INDEX forgettable ON message (finished_at)
-    WHERE finished_at IS NOT NULL AND state <> 'unknown';
-"""
-
-_LOOK = 1.0  # seconds to look for damage: a person waits, and so do the messages
-_log = logging.getLogger(__name__)
-
-
-class DamagedError(Exception):
-    """The file contradicts itself; says what to do, and nothing of a row."""
-
-
-MISFIT = "damaged: an index and its messages contradict each other; opened again, it is mended"
-
-
-@attrs.frozen
-class Format:
-    """
-    A kind of file.
-
-    Attributes:
-        name: what a person calls it, with its article.
-        application_id: what `file` and we know it by.
-        versions: the SQL that makes of each version of its schema the next, beginning with none.
-        shared: whether several processes may have it open at once; else it is held for one.
-    """
-
-    name: str
-    application_id: int
-    versions: tuple[str, ...]
-    shared: bool = False
-
-    def unusable(self, path: Path, cause: str) -> OutboxUnusable:
-        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {cause}")
-
-
-OUTBOX = Format(  # "OSMS"
-    "an outbox", 0x4F534D53, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING, _DENIED)
+_PATIENCE = 5.0  # seconds to wait for another process's turn to write
+_OLDER = (
+    "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
+    "What waits in it may have been sent since. `orange-sms outbox restore` opens it all the same "
+    "and calls that unknown"
 )
-RECEIPTS = Format("a store of receipts", 0x4F534D52, (_RECEIPTS,), shared=True)  # "OSMR"
 
 
 @attrs.frozen
@@ -151,15 +33,17 @@ class Opened:
     A file that is open.
 
     Attributes:
-        db: its one connection here.
+        db: the connection that writes.
     """
 
     db: sqlite3.Connection
     _path: Path
     _kind: Format
-    _turn: Turn | None
     _there: Path
     _identity: tuple[int, int]
+    _log: Log
+    _mark: Watermark | None
+    _looking: sqlite3.Connection | None
 
     def check(self) -> None:
         """
@@ -175,41 +59,106 @@ class Opened:
         if not same:
             raise self._kind.unusable(self._path, "removed or replaced while it was open")
 
+    def write(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Do some things in one transaction, which is on disk when this returns."""
+        self.check()
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            before = self.db.total_changes
+            results = [operation(self.db) for operation in operations]
+            number = self._number() if self.db.total_changes != before else None
+            self.db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have done it itself
+                self.db.execute("ROLLBACK")
+            raise
+        if number is not None and self._mark:
+            self._mark.note(number)
+        self._log.keep_short(self.db)
+        return results
+
+    def _number(self) -> int | None:
+        if self._mark is None:
+            return None
+        counted = self.db.execute("UPDATE opening SET commits = commits + 1 RETURNING commits")
+        return counted.fetchall()[0][0]  # type: ignore[no-any-return]
+
+    def version(self) -> int:
+        """
+        Return a number that is another one once anybody has written. No disk is read for it.
+
+        Raises:
+            sqlite3.Error: it cannot be told.
+        """
+        if self._looking is None:
+            return 0
+        return self._looking.execute("PRAGMA data_version").fetchone()[0]  # type: ignore[no-any-return]
+
+    def empty_log(self) -> None:
+        self._log.empty(self.db)
+
     def close(self) -> None:
+        if self._looking:
+            self._looking.close()
         self.db.close()
-        if self._turn:
-            self._turn.release()
+        if self._mark:
+            self._mark.close()
 
 
-def connect(path: Path, kind: Format) -> Opened:
+def connect(path: Path, kind: Format, *, restore: bool = False) -> Opened:
+    """
+    Open a file, which is created where there is none.
+
+    Args:
+        path: of the file.
+        kind: what it is to be.
+        restore: open it although it is older than what was written to it.
+
+    Raises:
+        OutboxUnusable: names the file and the cause.
+    """
     # Of a relative one, SQLite may take "file:…" for an address.
     there = path.absolute()
     try:
+        if network := ground.network(there):
+            raise kind.unusable(path, f"on a network ({network}), where locks cannot be relied on")
         _create(path)
         _check_kind(path, kind)
-        held = None if kind.shared or not turn.LOCKS else turn.take(path)
-        try:
-            return Opened(_open(there, kind), path, kind, held, there, turn.identity(there))
-        except BaseException:
-            if held:
-                held.release()
-            raise
+        with contextlib.ExitStack() as opening:
+            opened = _open(there, path, kind, opening, restore=restore)
+            opening.pop_all()
+            return opened
     except OSError as error:
         if isinstance(error, OutboxUnusable):
             raise
         raise kind.unusable(path, str(error.strerror)) from error
     except sqlite3.Error as error:
-        raise kind.unusable(path, explained(error, kind)) from None
+        raise kind.unusable(path, damage.explained(error, kind)) from None
 
 
-def _open(path: Path, kind: Format) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_TURN, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(path, db, kind)
-    except BaseException:
-        db.close()
-        raise
-    return db
+def _open(
+    there: Path, path: Path, kind: Format, opening: contextlib.ExitStack, *, restore: bool
+) -> Opened:
+    def opened() -> sqlite3.Connection:
+        db = sqlite3.connect(
+            there, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        opening.callback(db.close)
+        return db
+
+    mark = Watermark(there.resolve()) if kind is OUTBOX else None
+    seen = mark.read() if mark else None  # before the file, which others write to
+    db = opened()
+    _prepare(path, db, kind)
+    if mark:
+        commits, ended = db.execute("SELECT commits, ended FROM opening").fetchone()
+        lost = bool(commits) and not ended if seen is None else seen > commits
+        if lost and not restore:
+            raise kind.unusable(path, _OLDER)
+        mark.open(commits, there)
+        opening.callback(mark.close)
+    looking = opened() if turn.LOCKS else None
+    return Opened(db, path, kind, there, turn.identity(there), Log(there.resolve()), mark, looking)
 
 
 def _create(path: Path) -> None:
@@ -222,10 +171,7 @@ def _create(path: Path) -> None:
     with contextlib.suppress(FileExistsError):  # another process began at the same time
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     if os.name == "posix":
-        # After a power cut a new file is there only if its folder was written, too.
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        sync_folder(path)
 
 
 def _check_usable(path: Path) -> None:
@@ -252,7 +198,7 @@ def _check_kind(path: Path, kind: Format) -> None:
 
 
 def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
-    if not (kind.shared or turn.LOCKS):
+    if not turn.LOCKS:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -266,8 +212,7 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
     if version == 0:
         # Before there is a log beside it: its own first page says from now on whose it is.
         _migrate(db, kind)
-    _begin_log(db)
-    db.execute("PRAGMA synchronous = FULL")
+    journal.begin(db, _PATIENCE)
     if 0 < version < newest:
         _migrate(db, kind)
 
@@ -276,84 +221,9 @@ def _migrate(db: sqlite3.Connection, kind: Format) -> None:
     db.execute("BEGIN IMMEDIATE")
     # Looked up again: until its turn came, another process may have done it.
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    for step in "".join(kind.versions[version:]).split(";"):
-        db.execute(step)
+    for statements in kind.versions[version:]:
+        for statement in statements:
+            db.execute(statement)
     db.execute(f"PRAGMA application_id = {kind.application_id}")
     db.execute(f"PRAGMA user_version = {len(kind.versions)}")
     db.execute("COMMIT")
-
-
-def _begin_log(db: sqlite3.Connection) -> None:
-    # Done once in the life of a file, and the one thing for which SQLite does not wait its turn.
-    until = time.monotonic() + _TURN
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if not _busy(error) or time.monotonic() >= until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def repair(db: sqlite3.Connection, path: Path) -> None:
-    """
-    Look for damage, for a second at most; rebuild indexes that do not fit what they are of.
-
-    Raises:
-        DamagedError: it is not in the indexes alone.
-    """
-    if _sound(db, _LOOK):
-        return
-    db.execute("REINDEX")
-    if not _sound(db, math.inf):
-        raise DamagedError("damaged, and not only its indexes: put a backup in its place")
-    _log.warning("outbox %s: its indexes were damaged and have been rebuilt; check the disk", path)
-
-
-def _sound(db: sqlite3.Connection, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    db.set_progress_handler(lambda: time.monotonic() > until, 10_000)
-    try:
-        return db.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
-    except sqlite3.OperationalError as error:
-        if _code(error) == sqlite3.SQLITE_INTERRUPT:
-            return True  # as far as there was time to look
-        raise
-    finally:
-        db.set_progress_handler(None, 0)
-
-
-def empty_log(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def is_damage(error: Exception) -> bool:
-    return isinstance(error, DamagedError) or (
-        isinstance(error, sqlite3.Error) and (_code(error) is None or _code(error) in _DAMAGE)
-    )
-
-
-def explained(error: Exception, kind: Format) -> str:
-    """
-    Say what SQLite found, in our words: its own can quote a row, and so a number or a text.
-
-    For the same reason it is raised `from None`.
-    """
-    if isinstance(error, DamagedError):
-        return str(error)
-    if is_damage(error):
-        return f"not {kind.name}, or damaged"
-    name: str = getattr(error, "sqlite_errorname", "")
-    return _OURS.get(_code(error), f"SQLite failed with {name}")
-
-
-def _code(error: Exception) -> int | None:
-    # What Python's module finds by itself has none. Above the lowest byte is a finer reason.
-    code: int | None = getattr(error, "sqlite_errorcode", None)
-    return code if code is None else code & 0xFF
-
-
-def _busy(error: sqlite3.Error) -> bool:
-    return _code(error) == sqlite3.SQLITE_BUSY

@@ -12,7 +12,7 @@ from typing import Self
 
 from orange_sms_async.outbox.sqlite import received
 from orange_sms_async.outbox.sqlite.commits import Commits
-from orange_sms_async.outbox.sqlite.database import RECEIPTS
+from orange_sms_async.outbox.sqlite.schema import RECEIPTS
 from orange_sms_async.receipts import DeliveryReceipt
 
 

@@ -13,7 +13,7 @@ from orange_sms_async.outbox import Claim, whose
 from orange_sms_async.outbox.sqlite import received, statements
 from orange_sms_async.outbox.sqlite.received import storable
 from orange_sms_async.outbox.whose import Doubtful
-from orange_sms_async.outcomes import Outcome, Priority, State
+from orange_sms_async.outcomes import Outcome, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
 
 
@@ -43,12 +43,12 @@ def keep(
 
 def settle_claimed(
     db: sqlite3.Connection, claim: Claim, outcome: Outcome, now: float
-) -> tuple[State | None, list[Outcome]]:
+) -> list[Outcome]:
     """
     Keep what became of a claimed message, while that is still to be said.
 
     Returns:
-        Its state before, and as kept with others that this settled; nothing kept, no outcomes.
+        It as kept, with others that this settled; nothing kept, no outcomes.
     """
     before = statements.held_in(db, claim)
     really = outcome.state is State.SENT or (
@@ -56,7 +56,7 @@ def settle_claimed(
     )
     # Put back, or called unknown, by who thought its sender dead: what really happened counts.
     late = before in (State.UNKNOWN, State.QUEUED) and really
-    return before, (settle(db, outcome, now) if before is State.SENDING or late else [])
+    return settle(db, outcome, now) if before is State.SENDING or late else []
 
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
@@ -69,9 +69,9 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome
     return [settled.pop(outcome.reference, outcome), *settled.values()]
 
 
-def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
-    """Settle what an earlier process left; a receipt may tell what its answer would have told."""
-    recovered = {outcome.reference: outcome for outcome in statements.recover(db, now)}
+def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
+    """Settle what was left on the wire; a receipt may tell what its answer would have told."""
+    recovered = {outcome.reference: outcome for outcome in statements.recover(db, owner, now)}
     unknown = [outcome for outcome in recovered.values() if outcome.state is State.UNKNOWN]
     for number in {_number(db, outcome) for outcome in unknown}:
         recovered |= {outcome.reference: outcome for outcome in _adopt(db, number, now)}
@@ -80,9 +80,9 @@ def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
 
 def resolve(
     db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
-) -> tuple[Priority, list[Outcome]] | None:
+) -> list[Outcome]:
     """
-    Keep what a person found out; return the lane of the message, it, and others this settled.
+    Keep what a person found out; return the message as kept, and others that this settled.
 
     Raises:
         InvalidMessage: the resource id is empty, or another message has it.
@@ -91,15 +91,14 @@ def resolve(
         raise InvalidMessage("sent: an empty resource id")
     if sent is not None and _owner(db, sent) not in (None, reference):
         raise InvalidMessage("sent: the resource id of another message")
-    priority = statements.resolve(db, reference, sent, now)
-    if priority is None:
-        return None
+    if not statements.resolve(db, reference, sent, now):
+        return []
     outcome = Outcome(reference, State.QUEUED)
     if sent is not None:
         outcome = Outcome(reference, State.SENT, sent, settled_by="person")
         outcome = _advanced(db, sent) or outcome
     # A receipt that might have been of this one is certainly of another now.
-    return priority, [outcome, *_adopt(db, _number(db, outcome), now)]
+    return [outcome, *_adopt(db, _number(db, outcome), now)]
 
 
 def counts(db: sqlite3.Connection) -> Counter[str]:

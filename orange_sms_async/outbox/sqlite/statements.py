@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 
 from orange_sms_async import errors
-from orange_sms_async.errors import MessageExpired, OrangeSMSError, OutcomeUnknown
+from orange_sms_async.errors import InvalidMessage, MessageExpired, OrangeSMSError, OutcomeUnknown
 from orange_sms_async.messages import OutboundMessage, ResourceId, kept
 from orange_sms_async.outbox import Claim, Entry
-from orange_sms_async.outbox.sqlite.database import MISFIT, DamagedError
+from orange_sms_async.outbox.sqlite.damage import MISFIT, DamagedError
 from orange_sms_async.outbox.sqlite.received import storable
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
@@ -34,6 +34,8 @@ _IN_DOUBT = " OR ".join(
 )
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
 _CUT = OutcomeUnknown("the process ended while this was on the wire")
+_OLDER = OutcomeUnknown("its outbox is older than what was sent from it: this may be among that")
+_LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= ?"
 
 
 @attrs.frozen
@@ -53,47 +55,72 @@ class KeptMessage:
     finished_at: float | None
 
 
-def recover(db: sqlite3.Connection, now: float) -> list[Outcome]:
-    """Settle what an earlier process left on the wire, and what expired since."""
+def anything_left(db: sqlite3.Connection, owner: str, now: float) -> bool:
+    """Tell whether something expired, or is on the wire of who had the turn before."""
+    left = "SELECT 1 FROM message WHERE state = 'sending' AND claimed_by IS NOT ? LIMIT 1"
+    late = f"SELECT 1 FROM message WHERE {_LATE} LIMIT 1"
+    return bool(db.execute(left, (owner,)).fetchone() or db.execute(late, (now,)).fetchone())
+
+
+def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
+    """Settle what who had the turn before left on the wire, and what expired since."""
+    left = f"state = 'sending' AND claimed_by IS NOT '{owner}'"
     db.execute(
         "UPDATE message SET state = 'queued', on_unknown = 'resent' "
-        "WHERE state = 'sending' AND on_unknown = 'resend'"
+        f"WHERE {left} AND on_unknown = 'resend'"
     )
-    late = f"state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= {now!r}"
+    late = _LATE.replace("?", "?4")
     return (
-        _finish_all(db, "state = 'sending'", State.UNKNOWN, _CUT, now)
+        _finish_all(db, left, State.UNKNOWN, _CUT, now)
         + _finish_all(db, f"{late} AND on_unknown = 'resent'", State.UNKNOWN, _CUT, now)
         + _finish_all(db, late, State.EXPIRED, _EXPIRED, now)
     )
+
+
+def doubt_all(db: sqlite3.Connection, now: float) -> list[Outcome]:
+    """Call unknown what waits in a file older than what was sent from it."""
+    waits = "state IN ('queued', 'sending') OR (state = 'scheduled' AND not_before <= ?4)"
+    return _finish_all(db, waits, State.UNKNOWN, _OLDER, now)
 
 
 def _finish_all(
     db: sqlite3.Connection, which: str, state: State, error: OrangeSMSError, now: float
 ) -> list[Outcome]:
     rows = db.execute(
-        "UPDATE message SET state = ?, error = ?, reason = ?, finished_at = ? "
+        "UPDATE message SET state = ?1, error = ?2, reason = ?3, finished_at = ?4 "
         f"WHERE {which} RETURNING reference",
         (state, type(error).__name__, str(error), now),
     )
     return [Outcome(reference, state, error=error) for (reference,) in rows.fetchall()]
 
 
-def count_waiting(db: sqlite3.Connection) -> Counter[Priority]:
-    counts = Counter[Priority]()
-    for state in (State.QUEUED, State.SCHEDULED):
-        rows = db.execute(
-            f"SELECT priority, count(*) FROM message WHERE state = '{state}' GROUP BY priority"
-        )
-        counts.update({Priority(priority): count for priority, count in rows})
-    return counts
+def waiting(db: sqlite3.Connection) -> dict[int, tuple[int, int]]:
+    """Return how many messages of each lane wait, and how many are on the wire."""
+    rows = db.execute("SELECT priority, waiting, sending FROM lane")
+    return {priority: (waiting, sending) for priority, waiting, sending in rows}
 
 
-def add(db: sqlite3.Connection, entry: Entry) -> tuple[bool, Outcome] | None:
+def recount(db: sqlite3.Connection) -> None:
+    """Count the messages of each lane anew: what was damaged may have been miscounted."""
+    of_lane = "SELECT count(*) FROM message WHERE priority = lane.priority AND state"
+    db.execute(
+        f"UPDATE lane SET waiting = ({of_lane} IN ('queued', 'scheduled')), "
+        f"sending = ({of_lane} = 'sending')"
+    )
+
+
+def admit(db: sqlite3.Connection, entry: Entry) -> Outcome | None:
+    """
+    Keep a message; return what became of it if its reference is kept already.
+
+    Raises:
+        InvalidMessage: it is kept with another number or text.
+    """
     message = entry.message
     added = db.execute(
         "INSERT OR IGNORE INTO message (reference, state, priority, not_before, expires_at, "
-        "on_unknown, recipient, text, sender_name, sender_address, on_net) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "on_unknown, recipient, text, sender_name, sender_address, on_net, context) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message.reference,
             State.SCHEDULED if entry.not_before else State.QUEUED,
@@ -106,20 +133,22 @@ def add(db: sqlite3.Connection, entry: Entry) -> tuple[bool, Outcome] | None:
             message.sender_name,
             message.sender_address,
             message.on_net,
+            entry.context,
         ),
     )
     return None if added.rowcount else _kept(db, message)
 
 
-def _kept(db: sqlite3.Connection, message: OutboundMessage) -> tuple[bool, Outcome]:
-    """Say whether it is the same message that is kept under its reference, and its outcome."""
+def _kept(db: sqlite3.Connection, message: OutboundMessage) -> Outcome:
     query = f"SELECT text, fingerprint, {_OUTCOME} FROM message WHERE reference = ?"
     text, fingerprint, *outcome = db.execute(query, (message.reference,)).fetchone()
     if fingerprint is None:
         same = (outcome[-1], text) == (message.to, message.text)
     else:
         same = fingerprint == _fingerprint(key(db), message.to, message.text)
-    return same, _outcome(outcome)[1]
+    if not same:
+        raise InvalidMessage("reference: kept already, with another number or text")
+    return _outcome(outcome)[1]
 
 
 def ready_at(db: sqlite3.Connection) -> float | None:
@@ -145,24 +174,30 @@ def claim(db: sqlite3.Connection, owner: str, now: float) -> Claim | None:
         "attempted_at = iif(on_unknown = 'resent', attempted_at, ?2) "
         "WHERE id = ?3 AND state = 'queued' AND finished_at IS NULL "
         "RETURNING attempt, priority, not_before, expires_at, on_unknown, recipient, text, "
-        "sender_name, sender_address, on_net, reference",
+        "sender_name, sender_address, on_net, reference, context",
         (owner, now, *ready),
     ).fetchone()
     if row is None:
         raise DamagedError(MISFIT)
-    attempt, priority, not_before, expires_at, on_unknown, to, text, name, address, on, ref = row
+    attempt, *terms, on_unknown, to, text, name, address, on_net, reference, context = row
     message = kept(
-        to, text, sender_name=name, sender_address=address, on_net=bool(on), reference=ref
+        to,
+        text,
+        sender_name=name,
+        sender_address=address,
+        on_net=bool(on_net),
+        reference=reference,
     )
     again = on_unknown == "resent"
     wanted: OnUnknown = "report" if on_unknown == "report" else "resend"
-    entry = Entry(message, Priority(priority), not_before, expires_at, wanted)
+    priority, not_before, expires_at = terms
+    entry = Entry(message, Priority(priority), not_before, expires_at, wanted, context)
     return Claim(entry, owner, attempt, again)
 
 
-def put_back(db: sqlite3.Connection, claim: Claim, again: bool) -> bool:
-    """Put a claimed message back; say whether the claim still held."""
-    done = db.execute(
+def put_back(db: sqlite3.Connection, claim: Claim, again: bool) -> None:
+    """Put a claimed message back, if the claim still holds."""
+    db.execute(
         "UPDATE message SET state = 'queued', on_unknown = ? "
         "WHERE reference = ? AND claimed_by = ? AND attempt = ? AND state = 'sending'",
         (
@@ -172,7 +207,6 @@ def put_back(db: sqlite3.Connection, claim: Claim, again: bool) -> bool:
             claim.attempt,
         ),
     )
-    return done.rowcount > 0
 
 
 def held_in(db: sqlite3.Connection, claim: Claim) -> State | None:
@@ -222,34 +256,31 @@ def forget_old(db: sqlite3.Connection, before: float) -> None:
     )
 
 
-def withdraw(db: sqlite3.Connection, outcome: Outcome, now: float) -> Priority | None:
+def withdraw(db: sqlite3.Connection, outcome: Outcome, now: float) -> bool:
     waits = db.execute(
-        "SELECT priority FROM message WHERE reference = ? AND state IN ('queued', 'scheduled') "
+        "SELECT 1 FROM message WHERE reference = ? AND state IN ('queued', 'scheduled') "
         "AND on_unknown <> 'resent'",
         (outcome.reference,),
     ).fetchone()
-    if waits is None:
-        return None
-    settle(db, outcome, now)
-    return Priority(waits[0])
+    if waits:
+        settle(db, outcome, now)
+    return waits is not None
 
 
-def resolve(
-    db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
-) -> Priority | None:
+def resolve(db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float) -> bool:
     state, by, finished = (
         (State.QUEUED, None, None) if sent is None else (State.SENT, "person", now)
     )
     # Sent twice and accepted under this id, it may have another one besides.
-    row = db.execute(
+    resolved = db.execute(
         "UPDATE message SET state = ?1, resource_id = ?2, error = NULL, reason = NULL, "
         "details = NULL, settled_by = ?3, finished_at = ?4, "
         "denied_at = iif(?2 IS NULL, coalesce(attempted_at, ?6), denied_at), "
         "on_unknown = iif(on_unknown = 'resent' AND ?2 IS NULL, 'report', on_unknown) "
-        "WHERE reference = ?5 AND state = 'unknown' RETURNING priority",
+        "WHERE reference = ?5 AND state = 'unknown'",
         (state, sent, by, finished, reference, now),
-    ).fetchone()
-    return None if row is None else Priority(row[0])
+    )
+    return resolved.rowcount > 0
 
 
 def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
@@ -265,6 +296,19 @@ def advance(db: sqlite3.Connection, resource_id: str, status: str) -> Outcome | 
         (status, resource_id),
     ).fetchall()
     return _outcome(updated[0])[1] if updated else None
+
+
+def latest_change(db: sqlite3.Connection) -> int:
+    return db.execute("SELECT max(id) FROM change").fetchone()[0]  # type: ignore[no-any-return]
+
+
+def changes(db: sqlite3.Connection, after: int) -> tuple[int, list[str] | None]:
+    """Return the last change and the messages changed; None where some of that is forgotten."""
+    rows = db.execute("SELECT id, reference FROM change WHERE id > ? ORDER BY id", (after,))
+    found = rows.fetchall()
+    if not found:
+        return after, []
+    return found[-1][0], [name for _, name in found] if found[0][0] == after + 1 else None
 
 
 def page(db: sqlite3.Connection, state: State | None, after: int) -> list[tuple[int, Outcome]]:

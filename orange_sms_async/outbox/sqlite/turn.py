@@ -1,4 +1,4 @@
-"""The turn: one process at a time has an outbox, by a lock on a file of its own beside it."""
+"""The turn: one process at a time sends from an outbox, by a lock on a file beside it."""
 
 import contextlib
 import errno
@@ -7,6 +7,8 @@ import sys
 import threading
 import weakref
 from pathlib import Path
+
+from orange_sms_async.outbox.sqlite.watermark import own_as
 
 if sys.platform != "win32":
     import fcntl
@@ -56,11 +58,7 @@ def identity(file: int | Path) -> tuple[int, int]:
 def _open(beside: Path, path: Path) -> int:
     with contextlib.suppress(FileExistsError):
         file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        # Whoever may open the outbox may take its turn, also when root was there first.
-        owner = path.stat()
-        os.fchmod(file, owner.st_mode & 0o666)
-        if os.geteuid() == 0:
-            os.fchown(file, owner.st_uid, owner.st_gid)
+        own_as(file, like=path)  # whoever may open the outbox may take its turn
         return file
     return os.open(beside, os.O_RDWR)
 

@@ -1,0 +1,61 @@
+"""A way into the file for code without an event loop: Django, Flask, Celery, plain scripts."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, Unpack
+
+from orange_sms_async.messages import OutboundMessage
+from orange_sms_async.outbox.sqlite import damage, database, statements
+from orange_sms_async.outbox.sqlite.damage import DamagedError
+from orange_sms_async.outbox.sqlite.database import Opened
+from orange_sms_async.outbox.sqlite.schema import OUTBOX
+from orange_sms_async.outbox.terms import Terms, as_entry
+from orange_sms_async.outcomes import Outcome
+
+_T = TypeVar("_T")
+
+
+class _Connection:
+    """What the threads of one process share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.opened: Opened | None = None
+
+
+class Door:
+    """
+    Puts messages in and asks for them; opened by whoever comes first.
+
+    Args:
+        path: of the file, which is created where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # Of this process and those it was forked from. Theirs are kept, and never closed here:
+        # to do so would free locks, and take their log away.
+        self._of_process: dict[int, _Connection] = {}
+
+    def put(self, message: OutboundMessage, **terms: Unpack[Terms]) -> None:
+        entry = as_entry(message, **terms)
+        self._do(lambda opened: opened.write([lambda db: statements.admit(db, entry)]))
+
+    def outcome(self, reference: str) -> Outcome:
+        found = self._do(lambda opened: statements.find(opened.db, reference))
+        if found is None:
+            raise KeyError(reference)
+        return found
+
+    def _do(self, what: Callable[[Opened], _T]) -> _T:
+        here = self._of_process.setdefault(os.getpid(), _Connection())
+        try:
+            with here.lock:
+                if here.opened is None:
+                    here.opened = database.connect(self._path, OUTBOX)
+                return what(here.opened)
+        except (sqlite3.Error, DamagedError) as error:
+            raise OUTBOX.unusable(self._path, damage.explained(error, OUTBOX)) from None

@@ -1,0 +1,67 @@
+"""
+The log (SQLite's WAL) beside a file: begun, and written back into it from time to time.
+
+SQLite 3.7.0 to 3.51.2 (but 3.50.7 and 3.44.6) can corrupt a file when one connection writes its log
+back at the instant at which another commits. SQLite does so by itself after a commit, when nothing
+keeps others from the next. Here it never does: the log is written back while this process holds
+the right to write, so that nobody can commit meanwhile.
+"""
+
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+
+_LONG = 4 * 2**20  # bytes
+
+
+def begin(db: sqlite3.Connection, patience: float) -> None:
+    """Have a file keep a log; of its own accord, SQLite then writes it back at the end only."""
+    # Done once in the life of a file, and the one thing for which SQLite does not wait its turn.
+    until = time.monotonic() + patience
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
+        else:
+            break
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("PRAGMA journal_size_limit = 0")  # begun anew, its size tells what is in it
+    db.execute("PRAGMA synchronous = FULL")
+
+
+class Log:
+    """The log of one connection's file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._beside = path, path.with_name(f"{path.name}-wal")
+        self._next = _LONG
+
+    def keep_short(self, db: sqlite3.Connection) -> None:
+        """Write a long log back; what keeps it from that is met again by who writes next."""
+        try:
+            size = self._beside.stat().st_size
+        except FileNotFoundError:
+            return
+        if size < _LONG:
+            self._next = _LONG
+        elif size >= self._next:
+            self._next = size + _LONG  # who reads meanwhile keeps it from beginning anew
+            with contextlib.suppress(sqlite3.Error):
+                self._write_back(db)
+
+    def _write_back(self, db: sqlite3.Connection) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            with contextlib.closing(sqlite3.connect(self._path)) as other:
+                other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        finally:
+            db.execute("ROLLBACK")
+
+    def empty(self, db: sqlite3.Connection) -> None:
+        """Write the log back and overwrite what it held."""
+        # This kind takes the right to write by itself, and first.
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,0 +1,160 @@
+"""What the files of a durable outbox hold, version by version."""
+
+from pathlib import Path
+
+import attrs
+
+from orange_sms_async.errors import OutboxUnusable
+
+CHANGES = 10_000
+"""Changes of messages that a file remembers for those who wait for them."""
+
+# Each index holds only the rows it is for, so that a million finished or scheduled ones cost the
+# ready ones nothing.
+_MESSAGES = """
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    reference TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    not_before REAL NOT NULL,
+    expires_at REAL NOT NULL,
+    on_unknown TEXT NOT NULL,
+    recipient TEXT,
+    text TEXT,
+    sender_name TEXT,
+    sender_address TEXT,
+    on_net INTEGER NOT NULL,
+    fingerprint BLOB,
+    resource_id TEXT,
+    error TEXT,
+    reason TEXT,
+    details TEXT,
+    finished_at REAL
+);
+CREATE INDEX ready ON message (priority, id) WHERE state = 'queued';
+CREATE INDEX scheduled ON message (not_before, priority) WHERE state = 'scheduled';
+CREATE INDEX sending ON message (id) WHERE state = 'sending';
+CREATE INDEX expiring ON message (expires_at)
+    WHERE state IN ('queued', 'scheduled') AND expires_at < 9e999;
+CREATE INDEX unknown ON message (id) WHERE state = 'unknown';
+CREATE INDEX finished ON message (finished_at) WHERE finished_at IS NOT NULL;
+CREATE TABLE secret (key BLOB NOT NULL);
+INSERT INTO secret VALUES (randomblob(32));
+"""
+_RECEIPTS = """
+CREATE TABLE receipt (
+    id INTEGER PRIMARY KEY,
+    resource_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    address TEXT,
+    arrived_at REAL NOT NULL
+);
+CREATE INDEX received ON receipt (resource_id, status);
+CREATE INDEX received_of ON receipt (address);
+"""
+_DELIVERY = """
+ALTER TABLE message ADD COLUMN attempted_at REAL;
+ALTER TABLE message ADD COLUMN delivery TEXT;
+ALTER TABLE message ADD COLUMN settled_by TEXT;
+CREATE INDEX accepted ON message (resource_id) WHERE resource_id IS NOT NULL;
+CREATE INDEX doubtful ON message (recipient) WHERE state = 'unknown';
+CREATE INDEX sent_again ON message (recipient) WHERE on_unknown = 'resent';
+CREATE INDEX delivery ON message (delivery) WHERE delivery IS NOT NULL;
+"""
+_CLAIMS = """
+ALTER TABLE message ADD COLUMN claimed_by TEXT;
+ALTER TABLE message ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+"""
+# How an earlier version left its file is not known, unless it never held a message.
+_OPENING = """
+CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
+INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
+"""
+# When a message left that a person called not sent, so that a receipt may be of it all the same.
+# And what may be forgotten: the unknown ones stay, and need not be walked over with each outcome.
+_DENIED = """
+ALTER TABLE message ADD COLUMN denied_at REAL;
+CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
+CREATE INDEX forgettable ON message (finished_at)
+    WHERE finished_at IS NOT NULL AND state <> 'unknown';
+"""
+# What the processes of one machine tell each other: who has the turn, how much has been written
+# (each transaction is counted), what waits in each lane, and what became of messages.
+_SHARED = """
+ALTER TABLE message ADD COLUMN context TEXT;
+ALTER TABLE opening ADD COLUMN process INTEGER;
+ALTER TABLE opening ADD COLUMN since REAL;
+ALTER TABLE opening ADD COLUMN claimed_at REAL;
+ALTER TABLE opening ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE lane (
+    priority INTEGER PRIMARY KEY, waiting INTEGER NOT NULL, sending INTEGER NOT NULL
+);
+INSERT INTO lane VALUES (0, 0, 0), (1, 0, 0), (2, 0, 0);
+UPDATE lane SET
+    waiting = (SELECT count(*) FROM message
+        WHERE state IN ('queued', 'scheduled') AND priority = lane.priority),
+    sending = (SELECT count(*) FROM message WHERE state = 'sending' AND priority = lane.priority);
+CREATE TABLE change (id INTEGER PRIMARY KEY, reference TEXT NOT NULL);
+INSERT INTO change VALUES (0, '');
+"""
+# Not split at semicolons, as they have some inside.
+_TRIGGERS = (
+    """
+CREATE TRIGGER entered AFTER INSERT ON message
+WHEN new.state IN ('queued', 'scheduled') BEGIN
+    UPDATE lane SET waiting = waiting + 1 WHERE priority = new.priority;
+END
+""",
+    """
+CREATE TRIGGER moved AFTER UPDATE OF state ON message WHEN old.state <> new.state BEGIN
+    UPDATE lane SET
+        waiting = waiting + (new.state IN ('queued', 'scheduled'))
+            - (old.state IN ('queued', 'scheduled')),
+        sending = sending + (new.state = 'sending') - (old.state = 'sending')
+    WHERE priority = new.priority;
+END
+""",
+    f"""
+CREATE TRIGGER changed AFTER UPDATE OF finished_at, delivery ON message
+WHEN new.finished_at IS NOT NULL BEGIN
+    INSERT INTO change (reference) VALUES (new.reference);
+    DELETE FROM change WHERE id < last_insert_rowid() - {CHANGES};
+END
+""",
+)
+
+
+@attrs.frozen
+class Format:
+    """
+    A kind of file.
+
+    Attributes:
+        name: what a person calls it, with its article.
+        application_id: what `file` and we know it by.
+        versions: the statements that make of each version of its schema the next, beginning with
+            none.
+    """
+
+    name: str
+    application_id: int
+    versions: tuple[tuple[str, ...], ...]
+
+    def unusable(self, path: Path, cause: str) -> OutboxUnusable:
+        return OutboxUnusable(f"{self.name.partition(' ')[2]} {path}: {cause}")
+
+
+def _statements(script: str) -> tuple[str, ...]:
+    return tuple(filter(str.strip, script.split(";")))
+
+
+OUTBOX = Format(  # "OSMS"
+    "an outbox",
+    0x4F534D53,
+    (
+        *map(_statements, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING, _DENIED)),
+        _statements(_SHARED) + _TRIGGERS,
+    ),
+)
+RECEIPTS = Format("a store of receipts", 0x4F534D52, (_statements(_RECEIPTS),))  # "OSMR"

@@ -1,0 +1,61 @@
+"""How far a file has come, noted beside it: so an older state of it is told from the last one."""
+
+import os
+from pathlib import Path
+
+_DIGITS = 20  # one sector, so that a power cut leaves the old number or the new one
+
+
+class Watermark:
+    """
+    The number of the last transaction of a file, in `NAME.mark`.
+
+    It is written after the transaction and never before. A file behind its mark has lost
+    transactions: its log is gone or was cut, or a copy was put in its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._beside = path.with_name(f"{path.name}.mark")
+        self._file = -1
+
+    def read(self) -> int | None:
+        """Return the number; None where there is none."""
+        try:
+            return int(self._beside.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def open(self, number: int, like: Path) -> None:
+        """Make ready to note numbers, beginning with one where there is none."""
+        fresh = self.read() is None
+        self._file = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
+        if not fresh:
+            return
+        own_as(self._file, like)
+        self.note(number)
+        # A mark that a power cut takes away would have the file taken for a copy.
+        os.fsync(self._file)
+        sync_folder(self._beside)
+
+    def note(self, number: int) -> None:
+        os.pwrite(self._file, b"%0*d" % (_DIGITS, number), 0)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def own_as(file: int, like: Path) -> None:
+    """Give a file beside an outbox to whoever may open that, also when root was there first."""
+    owner = like.stat()
+    os.fchmod(file, owner.st_mode & 0o666)
+    if os.geteuid() == 0:
+        os.fchown(file, owner.st_uid, owner.st_gid)
+
+
+def sync_folder(path: Path) -> None:
+    # After a power cut a new file is there only if its folder was written, too.
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

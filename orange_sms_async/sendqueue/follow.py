@@ -1,0 +1,49 @@
+"""Looks for what other processes do in an outbox that they share with this one."""
+
+import asyncio
+from collections.abc import Callable
+
+from orange_sms_async.outbox import Outbox
+from orange_sms_async.sendqueue.watch import Watch
+
+
+class Following:
+    """
+    One task, while a queue is open.
+
+    Args:
+        outbox: where others submit, settle and keep receipts; open.
+        watch: told what they settled.
+        arrived: called when something may have come to wait.
+        failed: told why the outbox cannot be followed.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        watch: Watch,
+        arrived: Callable[[], object],
+        failed: Callable[[BaseException], object],
+    ) -> None:
+        self._outbox, self._watch, self._arrived = outbox, watch, arrived
+        self._failed = failed
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._running = loop.create_task(self._follow(), name="orange-sms following")
+
+    async def stop(self) -> None:
+        self._running.cancel()
+        await asyncio.wait({self._running})
+
+    async def _follow(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep(self._outbox.look_every)
+                if self._outbox.changed():
+                    for outcome in await self._outbox.news(self._watch.awaited):
+                        self._watch.hear(outcome)
+                    self._watch.look()
+                    self._arrived()
+        except Exception as error:  # noqa: BLE001 -- an outbox of somebody's may raise anything
+            self._failed(error)

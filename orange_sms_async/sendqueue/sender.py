@@ -1,0 +1,53 @@
+"""What a queue needs of a client."""
+
+import math
+from typing import Protocol
+
+from orange_sms_async.messages import OutboundMessage, SentMessage
+from orange_sms_async.pacing import Pacer
+
+_MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
+_UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
+
+
+class Sender(Protocol):
+    """
+    What a queue needs of a client. A wrapper forwards all four.
+
+    Attributes:
+        pacer: of the account, shared by all who send for it.
+        timeout: seconds that an attempt takes at most.
+    """
+
+    @property
+    def pacer(self) -> Pacer: ...
+
+    @property
+    def timeout(self) -> float: ...
+
+    async def ready(self) -> None:
+        """Return when a message can leave at once."""
+
+    async def attempt(self, message: OutboundMessage) -> SentMessage:
+        """Post a message once."""
+        ...
+
+
+def check_sender(client: Sender) -> None:
+    """
+    Refuse what lacks something of a `Sender`: a wrapper would be paced apart from what it wraps.
+
+    Raises:
+        TypeError: names what is missing.
+    """
+    for name in ("ready", "attempt", "pacer", "timeout"):
+        if not hasattr(client, name):
+            all_four = "ready, attempt, pacer and timeout"
+            raise TypeError(f"client: has no {name}; a wrapper forwards {all_four}")
+
+
+def workers_for(client: Sender) -> int:
+    """Tell how many requests at once use all of the rate while answers take their longest."""
+    if math.isinf(client.pacer.rate):
+        return _UNPACED_WORKERS
+    return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))

@@ -1,0 +1,83 @@
+"""Where a queue is in its life, and each message in the queue."""
+
+import asyncio
+import enum
+from collections.abc import Callable
+
+import anyio
+import attrs
+
+from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.outcomes import Outcome, Priority
+
+
+class Phase(enum.IntEnum):
+    """The life of a queue, in the order in which it goes through it."""
+
+    NEW = 0
+    OPEN = 1
+    """Admits and sends."""
+    DRAINING = 2
+    """Admits nothing more, and sends what waits."""
+    STOPPED = 3
+    """Sends nothing more; what is on the wire finishes."""
+    ENDED = 4
+
+
+class Place(enum.Enum):
+    """Where a message of this queue is."""
+
+    BEING_KEPT = enum.auto()
+    """The outbox is about to keep it; one on disk writes it down."""
+    WAITING = enum.auto()
+    CLAIMED = enum.auto()
+    """From its claim until that is settled or put back."""
+    IN_DOUBT = enum.auto()
+    """It may have been sent once, and waits to be sent again."""
+
+
+@attrs.define(eq=False)
+class Ticket:
+    """
+    A message in the hands of this queue, until it has an outcome or is put back unwatched.
+
+    Attributes:
+        room: of its lane, in which it holds a place until it is claimed for the first time.
+        written: done once a durable outbox has written it down.
+        futures: one for each time it was submitted here.
+        expiry: ends it in time, if it expires.
+        given_up: called when one of the futures is cancelled.
+    """
+
+    message: OutboundMessage
+    priority: Priority
+    place: Place
+    room: anyio.Semaphore | None = None
+    written: asyncio.Future[Outcome | None] | None = None
+    futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
+    expiry: asyncio.TimerHandle | None = None
+    given_up: Callable[[asyncio.Future[ResourceId]], object] = attrs.field(default=id)
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether all who submitted it here have gone away."""
+        return bool(self.futures) and all(future.cancelled() for future in self.futures)
+
+    def leave_lane(self) -> None:
+        if self.room:
+            self.room.release()
+            self.room = None
+
+    def end(self, resource_id: ResourceId | None, error: BaseException | None) -> None:
+        self.leave_lane()
+        if self.expiry:
+            self.expiry.cancel()
+        for future in self.futures:
+            if future.done():
+                continue
+            future.remove_done_callback(self.given_up)
+            if error:
+                future.set_exception(error)
+                future.exception()  # retrieved: nobody has to await every future
+            elif resource_id is not None:
+                future.set_result(resource_id)
