@@ -1,7 +1,6 @@
 """The versions of the tables: made, brought forward, and never looked for at every opening."""
 
 import math
-import os
 from importlib.resources import files
 
 from orange_sms_async.errors import OutboxUnusable
@@ -14,8 +13,10 @@ TOO_OLD = "made by an earlier version: run `orange-sms outbox migrate`, once for
 _RATE = 5.0  # "5 SMS per second" -- Orange
 _LOCK = 0x4F534D53  # "OSMS": one at a time migrates a database
 
+# Two of its random uuids, so that no secret is printed.
+_KEY = "decode(replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''), 'hex')"
 _ACCOUNT = """
-INSERT INTO orange_sms.account (name, rate, key) VALUES ({name}, {rate}, '\\x{key}'::bytea)
+INSERT INTO orange_sms.account (name, rate, key) VALUES ({name}, {rate}, {key})
 ON CONFLICT (name) DO {otherwise};
 """
 
@@ -38,14 +39,14 @@ def sql(version: int, account: str, rate: float | None) -> str:
         raise ValueError("account: a name")
     folder = files("orange_sms_async.outbox.postgres")
     names = [name for step in VERSIONS[version:] for name in step]
-    name = "'" + account.replace("'", "''") + "'"
     made = _ACCOUNT.format(
-        name=name,
+        name="'" + account.replace("'", "''") + "'",
         rate=repr(float(rate or _RATE)),
-        key=os.urandom(32).hex(),
+        key=_KEY,
         otherwise="UPDATE SET rate = excluded.rate" if rate else "NOTHING",
     )
-    return "\n".join([*(folder.joinpath(name).read_text("utf-8") for name in names), made])
+    newest = f"UPDATE orange_sms.version SET number = {len(VERSIONS)};\n"
+    return "\n".join([*(folder.joinpath(name).read_text("utf-8") for name in names), newest, made])
 
 
 async def migrate(dsn: str, *, account: str = "default", rate: float | None = None) -> int:
@@ -70,13 +71,30 @@ async def migrate(dsn: str, *, account: str = "default", rate: float | None = No
             version = await found(db)
             check(version, connections)
             await db.execute(sql(version, account, rate), timeout=600)
-            await db.execute("UPDATE orange_sms.version SET number = $1", len(VERSIONS))
             return version
 
     try:
         return await connections.once(all_of_it)
     finally:
         await connections.aclose()
+
+
+async def printed(dsn: str, *, account: str = "default", rate: float | None = None) -> str:
+    """
+    Give the SQL that `migrate` would execute now, and execute nothing.
+
+    Raises:
+        OutboxUnusable: names the database and the cause.
+        ValueError: of the address, the rate or the account's name.
+    """
+    connections = Connections(Address(dsn, account))
+    await connections.open()
+    try:
+        version = await connections.once(found)
+        check(version, connections)
+    finally:
+        await connections.aclose()
+    return f"BEGIN;\nSELECT pg_advisory_xact_lock({_LOCK});\n{sql(version, account, rate)}COMMIT;\n"
 
 
 async def found(db: Connection) -> int:
