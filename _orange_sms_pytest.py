@@ -34,9 +34,13 @@ def orange_sandbox_settings() -> Mapping[str, Any]:
 @pytest.fixture
 def orange_sandbox(orange_sandbox_settings: Mapping[str, Any]) -> "Sandbox":
     """An Orange in this process: `.sent`, `.fail_next()`, `await .deliver()`, `.account`."""
+    import secrets
+
     with _extra():
         from orange_sms_async.sandbox import Sandbox
-    return Sandbox(**orange_sandbox_settings)
+    # An account of its own: what the process remembers of one is not for the next test.
+    own_id = {"client_id": f"sandbox-{secrets.token_hex(8)}"}
+    return Sandbox(**{**own_id, **orange_sandbox_settings})
 
 
 @pytest.fixture

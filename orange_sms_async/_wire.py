@@ -329,7 +329,7 @@ def token_refusal(answer: Answer, *, private: Private = _NOTHING) -> OrangeSMSEr
     elif answer.status < 400:
         class_ = ConnectionFailed
     class_ = _NO_TOKEN.get((answer.status, code), class_)
-    return _error(class_, answer, code, reason, private)
+    return _error(class_, answer, code, reason, private, who="Orange's token endpoint")
 
 
 def _code_and_reason(answer: Answer) -> tuple[int | str | None, str]:
@@ -372,13 +372,15 @@ def _error(
     code: int | str | None,
     reason: str,
     private: Private,
+    *,
+    who: str = "Orange",
 ) -> OrangeSMSError:
     reason = _without(private, reason)
     if str(code) != _without(private, str(code)):
         code = None  # what the request held is no code of Orange's
     said = f"{f' ({code})' if code is not None else ''}{f': {reason}' if reason else ''}"
     error = class_(
-        f"Orange answered {answer.status}{said}",
+        f"{who} answered {answer.status}{said}",
         status_code=answer.status,
         code=code,
         request_id=answer.request_id,

@@ -4,18 +4,16 @@ import asyncio
 import base64
 import contextlib
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
 import attrs
 
 from orange_sms_async.errors import OrangeSMSError, Throttled
+from orange_sms_async.remembered import Remembered
 
 # Seconds that may pass over the renewal of a token that still lives, and until it is tried again.
 _PATIENCE, _PAUSE = 5.0, 15.0
-# Orange answers 429 to more than 50 token requests a minute. The second more is for their way.
-_MOST, _MINUTE = 50, 61.0
 
 
 @attrs.frozen
@@ -109,15 +107,15 @@ class SharedToken:
 
     Args:
         fetch: asks Orange for a token.
+        account: counts the requests for tokens, with those of its other clients.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[AccessToken]]) -> None:
-        self._fetch = fetch
+    def __init__(self, fetch: Callable[[], Awaitable[AccessToken]], account: Remembered) -> None:
+        self._fetch, self._account = fetch, account
         self._lock = anyio.Lock()
         self._token: AccessToken | None = None
         self._failure: OrangeSMSError | None = None
         self._pause_ends_at = -math.inf
-        self._asked_at = deque[float](maxlen=_MOST)
 
     async def get(self, margin: float = 0.0) -> AccessToken:
         """
@@ -161,22 +159,15 @@ class SharedToken:
         self._pause_ends_at = asyncio.get_running_loop().time() + _PAUSE
 
     async def _renew(self) -> AccessToken:
-        self._count()
         try:
+            self._account.ask_for_token()
             self._token = await self._fetch()
         except OrangeSMSError as error:
+            if isinstance(error, Throttled):
+                error.of_tokens = True
             self._failure = error
             raise
         return self._token
-
-    def _count(self) -> None:
-        """Note a request, or raise `Throttled`: who asks is not kept waiting without a word."""
-        now = asyncio.get_running_loop().time()
-        if self._asked_at and self._asked_at[-1] > now:  # another loop's clock, as in tests
-            self._asked_at.clear()
-        if len(self._asked_at) == _MOST and (wait := self._asked_at[0] + _MINUTE - now) > 0:
-            raise Throttled(f"{_MOST} tokens within a minute: the next in {math.ceil(wait)} s")
-        self._asked_at.append(now)
 
     def refused(self, token: AccessToken) -> None:
         """

@@ -72,7 +72,7 @@ class Client:
         self._open = engines.opener(engine, base_url, transport)
         self.pacer = of_account((base_url, credentials.id), rate)
         self.timeout = timeout
-        self._token = SharedToken(self._fetch_token)
+        self._token = SharedToken(self._fetch_token, self.pacer.account)
         self._engine: Engine | None = None
 
     @classmethod
@@ -139,6 +139,8 @@ class Client:
         """
         if leaving := departure.get():
             leaving.expect()
+        else:
+            self.pacer.account.sends(message.to, None)  # a queue tells its own
         token = await self._token.get()
         exchange = Exchange(
             "POST",

@@ -8,7 +8,7 @@ Everything raised, one class for each thing a caller can do about it.
         TokenExpired                         the token was refused; the next attempt takes a new one
         Throttled                            more than Orange's rate
         TooLate                              it could not leave before its time ran out
-        ServiceUnavailable                   Orange said that it is down or over capacity
+        ServiceUnavailable                   Orange is down or over capacity, or gives no token
       Refused                          Orange said no: the same request will be refused again
         AuthenticationFailed                 wrong client id or secret
         AccessDenied                         not subscribed, application blocked, user forbidden
@@ -24,6 +24,13 @@ Everything raised, one class for each thing a caller can do about it.
 
 No message, repr or argument of these holds a phone number, a text, a token or a secret.
 """
+
+
+def in_words(error: BaseException) -> str:
+    """Name an error for a log, with its own words only where they are sure to be ours."""
+    name = type(error).__name__
+    ours = type(error).__module__ == __name__
+    return f"{name}: {error}" if ours and str(error) else name
 
 
 class OrangeSMSError(Exception):
@@ -84,11 +91,21 @@ class Throttled(NotSent):
     More requests than Orange allows: wait, then send again.
 
     Orange allows 5 messages a second and 50 tokens a minute.
+
+    Attributes:
+        of_tokens: True when there were too many requests for tokens, and not for messages.
     """
+
+    of_tokens = False
 
 
 class ServiceUnavailable(NotSent):
-    """Orange said that it is unavailable or over capacity: wait, then send again."""
+    """
+    Orange said that it is unavailable or over capacity: wait, then send again.
+
+    Also raised where the token endpoint answered neither with a token nor with a documented
+    refusal of the credentials. The message then names the token endpoint and its HTTP status.
+    """
 
 
 class TooLate(NotSent):

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from aiolimiter import AsyncLimiter
 
 from orange_sms_async.errors import TooLate
+from orange_sms_async.remembered import Remembered, of_process
 
 # How much further apart than the bare rate slots are, as a share. On the wire two requests drift
 # against each other; the guard is what keeps a sixth out of the server's second.
@@ -50,6 +51,7 @@ class Pacer:
 
     Attributes:
         rate: as given.
+        account: what this process remembers of the account.
         left_at: the loop's times at which the last requests left, as far as clients tell.
         leaving: requests that have had their slot and may still leave at any time.
     """
@@ -58,6 +60,7 @@ class Pacer:
         if not rate > 0:
             raise ValueError("rate: requests a second, above 0")
         self.rate = rate
+        self.account = Remembered()
         self._guard = _START
         self._cap, self._fall = _CAP, _FALL
         self._throttled = deque[bool](maxlen=_REMEMBERED)
@@ -238,6 +241,7 @@ def of_account(account: Hashable, rate: float) -> Pacer:
         pacer = _of_accounts.setdefault(account, Pacer(rate))
         if pacer.rate != rate:
             raise ValueError(f"rate: {rates}")
+    pacer.account = of_process(account)
     return pacer
 
 

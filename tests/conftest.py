@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from line import Line
 
-from orange_sms_async import SendQueue, pacing
+from orange_sms_async import SendQueue, pacing, remembered
 from orange_sms_async.clock import JumpingLoop
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
@@ -30,6 +30,7 @@ def pytest_asyncio_loop_factories(
 def _account_of_its_own():
     """What another test's account was paced at, and when it last sent, is of no account here."""
     pacing._of_accounts.clear()
+    remembered._accounts.clear()
 
 
 @pytest.fixture(scope="session")

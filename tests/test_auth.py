@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import ssl
 
 import httpx
@@ -269,6 +270,47 @@ async def test_no_more_than_fifty_tokens_a_minute(orange, client, life):
     assert 150 == orange.send.call_count
 
 
+async def test_fifty_tokens_are_an_account_s_and_not_a_client_s(orange):
+    """
+    Orange counts those of all its clients together, also of one that is gone.
+    """
+    orange.token.respond(json=TOKEN | {"expires_in": 0.1})
+
+    async def ask(times):
+        async with orange.client() as one, orange.client() as other:
+            for client in (one, other) * times:
+                await client.ready()
+                await asyncio.sleep(0.2)
+
+    await ask(20)
+    gc.collect()
+    await ask(5)
+    with pytest.raises(Throttled, match="50 tokens within a minute: the next in 51 s"):
+        await ask(1)
+
+    assert 50 == orange.token.call_count
+
+
+@pytest.mark.parametrize("whose", ["ours", "Orange's"])
+async def test_a_want_of_tokens_is_no_throttled_message(orange, client, whose):
+    """
+    It neither counts as one nor spreads messages out, though it shows when one is attempted.
+    """
+    if whose == "ours":
+        orange.token.respond(json=TOKEN | {"expires_in": 0.001})
+        await client.ready()  # or the 51st would always be asked for before the slot
+    else:
+        # It ends while the second message waits for its slot.
+        ends = answer(200, **TOKEN | {"expires_in": 0.2})
+        orange.token.side_effect = [ends, answer(429), *tokens("lives")]
+    async with SendQueue(client) as queue, queue.bulk(map(sms, "a" * 60)) as reports:
+        assert all([report.error is None async for report in reports])
+        seen = queue.statistics()
+
+    assert 0 == seen.throttled
+    assert client.pacer.guard <= 0.01
+
+
 async def test_the_fifty_first_token(orange, client):
     """
     It is refused here, at once and with the time to wait, and had after that.
@@ -445,6 +487,19 @@ async def test_one_odd_answer_of_the_token_endpoint_does_not_stop_a_queue(orange
         assert "81e4296d-aa" == await queue.send(MESSAGE)
 
     assert (2, 1) == (orange.token.call_count, orange.send.call_count)
+
+
+async def test_the_log_names_the_token_endpoint_and_its_status(orange, client, caplog):
+    """
+    Or who reads it would ask Orange about messages, and not look at the proxy.
+    """
+    orange.token.side_effect = [httpx.Response(403, content="<html>"), *tokens("token")]
+    async with SendQueue(client) as queue:
+        await queue.send(MESSAGE)
+
+    [record] = caplog.messages
+    assert "nothing leaves: Orange is over capacity or gives no token" in record
+    assert "(ServiceUnavailable: Orange's token endpoint answered 403); trying again" in record
 
 
 # -- when it is refused ---------------------------------------------------------------------------

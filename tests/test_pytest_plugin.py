@@ -163,3 +163,20 @@ def test_without_the_extra(run, missing, fixture):
 
     result.assert_outcomes(errors=1)
     assert "the sandbox needs: pip install 'orange-sms-async[sandbox]'" in result.outlines
+
+
+def test_more_tests_in_a_minute_than_an_account_may_have_tokens(run):
+    """
+    Each test's sandbox is an account of its own.
+    """
+    tests = """
+    import pytest
+    from orange_sms_async import OutboundMessage
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("number", range(60))
+    async def test_it(orange_client, number):
+        await orange_client.send(OutboundMessage("+2250701020304", str(number)))
+    """
+
+    run(test_it=tests).assert_outcomes(passed=60)

@@ -15,7 +15,13 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As stderr is: what the terminal's or the pipe's encoding lacks must not end a campaign.
         sys.stdout.reconfigure(errors="backslashreplace")
-    app(prog_name="orange-sms")
+    try:
+        app(prog_name="orange-sms")
+    except SystemExit as end:
+        # Nobody reads the help, and Typer ends with 1. Commands see to what they print themselves.
+        if isinstance(end.__context__, BrokenPipeError):
+            sys.exit(0)
+        raise
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Where messages wait and outcomes are kept: what every such place does."""
 
 import math
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Hashable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,6 +89,11 @@ class Outbox(Protocol):
 
     sent_lately: bool
     """Whether something may have left within the last second before the turn was had."""
+
+    @property
+    def place(self) -> Hashable:
+        """What tells it from the other outboxes of this process, however often it is opened."""
+        ...
 
     async def open(self, now: float, retention: timedelta) -> None:
         """

@@ -57,6 +57,7 @@ class MemoryOutbox:
 
     def __init__(self) -> None:
         self._arrivals = itertools.count()
+        self.place = object()
         self._forget()
 
     def _forget(self) -> None:

@@ -17,6 +17,7 @@ from orange_sms_async.errors import (
     OutcomeUnknown,
     Throttled,
     TokenExpired,
+    in_words,
 )
 from orange_sms_async.events import Answered, Claimed, Left, PaceChanged, PutBack, WaitingFor
 from orange_sms_async.messages import SentMessage
@@ -74,6 +75,14 @@ class Dispatch:
 
     # -- beginning and ending -------------------------------------------------------------------
 
+    async def begin(self) -> list[Outcome]:
+        """Have the turn at once if it is free, so that what is settled by that is known first."""
+        try:
+            return await self._take_turn() or []
+        except BaseException:
+            await self._outbox.aclose()
+            raise
+
     def start(self) -> None:
         """Begin to send."""
         # A task of its own owns the requests: a queue's __aenter__ and __aexit__ may run in
@@ -110,7 +119,7 @@ class Dispatch:
         if not self._handing_out:  # what was claimed is handed out or put back, never cut
             self._pacing.cancel()
         if cause:
-            why = f"the queue stopped: {_in_words(cause)}"
+            why = f"the queue stopped: {in_words(cause)}"
         self._watch.stop(cause, why)
 
     async def finish(self) -> None:
@@ -136,7 +145,7 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
             self.stop(error)
 
-    async def take_turn(self) -> list[Outcome] | None:
+    async def _take_turn(self) -> list[Outcome] | None:
         """Have the turn to send; return what that settled, or None while another has it."""
         if not (self._sends and await self._outbox.take_turn(self._now())):
             return None
@@ -145,7 +154,7 @@ class Dispatch:
         return await self._tidy()
 
     async def _wait_for_turn(self) -> None:
-        while (settled := await self.take_turn()) is None:
+        while (settled := await self._take_turn()) is None:
             if words := await self._outbox.holder(self._now()):
                 self._watch.waits_for(WaitingFor.TURN, words=words)
             else:
@@ -244,6 +253,7 @@ class Dispatch:
             lambda: self._now() >= claim.entry.expires_at or claim.too_late(),
         )
         departure.set(leaving)
+        self._pacer.account.sends(claim.message.to, self._outbox.place)
         try:
             outcome = await self._attempt(claim, slot)
             cut = False
@@ -311,7 +321,7 @@ class Dispatch:
         self._tell(Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
-        if isinstance(error, Throttled):
+        if isinstance(error, Throttled) and not error.of_tokens:
             self._watch.throttled += 1
             self._refused_in_a_row += 1
             if self._refused_in_a_row >= _MANY:
@@ -359,13 +369,6 @@ class Dispatch:
         if not settled:  # in other hands by now, who will tell what became of it
             self._watch.put_back(claim.reference, again=claim.again)
         self._settled(settled)
-
-
-def _in_words(error: BaseException) -> str:
-    name = type(error).__name__
-    # Only of our own classes the words are sure to show nobody's number, text or secret.
-    ours = type(error).__module__ == OrangeSMSError.__module__
-    return f"{name}: {error}" if ours and str(error) else name
 
 
 def _in_doubt(outcome: Outcome) -> bool:

@@ -57,9 +57,8 @@ class SendQueue:
             references; a day at least, in which their receipts may come.
 
     Attributes:
-        recovered: what opening a durable outbox found: messages that were on the wire when their
-            process ended are UNKNOWN, or SENT where a receipt says so; those whose time ran out
-            since are EXPIRED.
+        recovered: what was settled by opening: messages that were on the wire when their process
+            ended are UNKNOWN, or SENT where a receipt says so; EXPIRED is what ended since.
 
     Raises:
         TypeError: the client lacks one of the four, or there is none and the outbox is in memory.
@@ -105,11 +104,7 @@ class SendQueue:
         self._dispatch = Dispatch(self._client, outbox, watch, workers=self._workers, now=self._now)
         arrived = self._dispatch.arrived.set
         self._admission = Admission(outbox, watch, arrived, self._now)
-        try:
-            self.recovered = await self._dispatch.take_turn() or []
-        except BaseException:
-            await outbox.aclose()
-            raise
+        self.recovered = await self._dispatch.begin()
         watch.open(self._admission.unwanted)
         self._following = Following(outbox, watch, arrived, self._dispatch.stop)
         self._following.start()
@@ -178,8 +173,7 @@ class SendQueue:
 
         Raises:
             QueueFull: its lane is full; nothing was admitted.
-            InvalidMessage: as `submit`.
-            QueueClosed: as `submit`.
+            OrangeSMSError: as `submit`.
         """
         self._watch.check_admits()
         entry = as_entry(message, **terms)
@@ -197,10 +191,7 @@ class SendQueue:
 
         Args:
             message: what to send.
-            **terms: as `submit`.
-
-        Raises:
-            OrangeSMSError: as `submit` and its future.
+            **terms: as `submit`, which raises what this raises, and so does its future.
         """
         future = await self.submit(message, **terms)
         return await future
@@ -297,8 +288,8 @@ class SendQueue:
 
         It belongs to the message with its resource id. One with an id that no message has settles
         an UNKNOWN message as SENT where that is certain: it came within 24 hours after the attempt
-        and can be of no other message to its number. It cannot be told from a receipt for what was
-        sent to the same number through the same account, and not from this outbox.
+        and can be of no other message to its number, also not of one sent from elsewhere in this
+        process. What another process sent, and not from this outbox, it cannot be told from.
 
         Returns:
             The outcome of the message it belongs to; None if it is not known whose it is.
@@ -307,6 +298,8 @@ class SendQueue:
             OutboxUnusable: it could not be kept.
         """
         self._check_durable()
+        if self._client:
+            receipt = self._client.pacer.account.as_kept(receipt, self._outbox.place)
         kept = await self._outbox.keep(receipt, self._now())
         if kept is None:
             return None
@@ -374,9 +367,8 @@ class SendQueue:
         Args:
             drain: True sends until all that the outbox holds is settled, or nothing has been
                 accepted for 60 seconds; a number does so for that many seconds; False sends
-                nothing more. What is left gets `QueueClosed`, and stays in a durable outbox. A
-                request on the wire is waited for in any case; after another 60 seconds it is cut,
-                and its outcome is unknown.
+                nothing more. What is left gets `QueueClosed`, and stays in a durable outbox. What
+                is on the wire is waited for; after another 60 seconds it is cut, and unknown.
         """
         if self._watch.phase is Phase.OPEN:
             self._watch.phase = Phase.DRAINING

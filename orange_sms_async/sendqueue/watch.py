@@ -8,7 +8,13 @@ from functools import partial
 
 import anyio
 
-from orange_sms_async.errors import InvalidMessage, OrangeSMSError, OutcomeUnknown, QueueClosed
+from orange_sms_async.errors import (
+    InvalidMessage,
+    OrangeSMSError,
+    OutcomeUnknown,
+    QueueClosed,
+    in_words,
+)
 from orange_sms_async.events import Admitted, Event, GoingOn, Settled, Waiting, WaitingFor
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
@@ -318,7 +324,8 @@ class Watch:
         """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
-            self.waiting_for, self.waiting_words = reason, words or _WORDS[reason]
+            cause = f" ({in_words(error)})" if error else ""
+            self.waiting_for, self.waiting_words = reason, f"{words or _WORDS[reason]}{cause}"
             _log.warning("nothing leaves: %s; trying again", self.waiting_words)
             self.listeners.tell(Waiting, reason=reason, error=error, words=self.waiting_words)
 

@@ -68,6 +68,17 @@ def test_a_reader_that_has_gone_is_no_error(start, sandbox, command, encoding):
     assert ("", 0) == (process.stderr.read(), process.wait(timeout=30))
 
 
+@pytest.mark.parametrize("command", ["", "bulk", "balance", "outbox", "outbox show"])
+def test_help_whose_reader_has_gone_is_no_error(start, command):
+    """
+    As in `--help | true`.
+    """
+    process = start(*command.split(), "--help")
+    process.stdout.close()
+
+    assert ("", 0) == (process.stderr.read(), process.wait(timeout=30))
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_what_an_encoding_lacks_is_escaped(run, encoding):
     """

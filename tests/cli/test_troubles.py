@@ -95,7 +95,8 @@ async def test_what_is_behind_a_campaign_that_ended(ask, rows_file):
     assert (4, 3) == (offline[0], refused[0])
     assert "httpx.ConnectError (" in offline[2]
     assert "Error: gave up: no connection to http://127.0.0.1:9. Check the network" in offline[2]
-    assert "  AuthenticationFailed: Orange answered 401 (invalid_client)" in refused[2]
+    words = "Orange's token endpoint answered 401 (invalid_client)"
+    assert f"  AuthenticationFailed: {words}" in refused[2]
     assert not [canary for canary in CANARIES if canary in offline[2] + refused[2]]
 
 

@@ -200,9 +200,10 @@ class TestDelivered:
         It comes all the same, without a word of delivery.
         """
         async with opened(retention=timedelta(days=1)) as queue:
-            async with queue.bulk([named("a")], delivered_within=200_000) as reports:
-                await asyncio.sleep(100_000)
-                await queue.send(named("b"))
+            async with queue.bulk([named("a")], delivered_within=300_000) as reports:
+                for text in "bc":
+                    await asyncio.sleep(100_000)
+                    await queue.send(named(text))
                 told = [report.delivery async for report in reports]
 
         assert [None] == told

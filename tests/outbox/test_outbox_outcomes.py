@@ -1,6 +1,7 @@
 """The outcomes that the file keeps: which are told, and for how long."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from datetime import timedelta
@@ -8,6 +9,7 @@ from datetime import timedelta
 import pytest
 from disk import DAY, SCHEMA, begin, leave, on_disk, outcomes
 from line import named
+from receipt import receipt
 from times import later
 
 from orange_sms_async import OutcomeUnknown, Priority, RequestRejected, ResourceId
@@ -118,18 +120,17 @@ class TestRetention:
         The file does not grow for ever: after the retention time a reference is new again.
         """
         async with opened(retention=timedelta(days=2)) as queue:
-            await queue.send(named("a"))
-            await asyncio.sleep(DAY)
-            await queue.send(named("b"))
-            assert ["a", "b"] == [*await outcomes(queue)]
-            await asyncio.sleep(DAY + 1)
-            await queue.send(named("c"))
+            for text in "abc":
+                await queue.send(named(text))
+                await asyncio.sleep(DAY + 1)
+            assert ["a", "b", "c"] == [*await outcomes(queue)]
+            await queue.send(named("d"))
 
-            assert ["b", "c"] == [*await outcomes(queue)]
+            assert ["b", "c", "d"] == [*await outcomes(queue)]
             with pytest.raises(KeyError):
                 await queue.outcome("a")
             await queue.send(named("a"))
-        assert ["a", "b", "c", "a"] == line.texts
+        assert ["a", "b", "c", "d", "a"] == line.texts
 
     async def test_what_is_unknown_or_waits_stays(self, line, opened):
         """
@@ -145,17 +146,17 @@ class TestRetention:
 
             kept = await outcomes(queue)
             await queue.aclose(drain=False)
-        assert {"unknown", "waits", "c"} == kept.keys()
+        assert {"unknown", "waits", "b", "c"} == kept.keys()
 
     async def test_many_old_ones_go_faster_than_new_ones_come(self, path):
         """
         Ten with each outcome: the file shrinks while it is used.
         """
-        await leave(path, *(Entry(named(str(n)), Priority.NORMAL) for n in range(45)))
+        await leave(path, *(Entry(named(str(n)), Priority.NORMAL) for n in range(46)))
         outbox = SqliteOutbox(path)
         await begin(outbox, 0.0, timedelta(seconds=10))
         left = []
-        for moment in (*[1.0] * 40, *[DAY + 2] * 5):
+        for moment in (*[1.0] * 40, DAY + 2, *[2 * DAY + 3] * 5):
             claim = await outbox.claim(moment)
             assert claim
             sent = Outcome(claim.reference, State.SENT, ResourceId("id"))
@@ -163,7 +164,27 @@ class TestRetention:
             left.append(len(on_disk(path)))
         await outbox.aclose()
 
-        assert [35, 25, 15, 5, 5] == left[-5:]
+        assert [36, 26, 16, 6, 6] == left[-5:]
+
+    async def test_a_start_with_a_clock_forty_days_ahead_forgets_nothing(self, path):
+        """
+        What is past is told by what the file has seen, and not by one reading of the clock.
+        """
+        await leave(path, *(Entry(named(str(n)), Priority.NORMAL) for n in range(45)))
+        for start in (0.0, 40 * DAY, DAY):
+            outbox = SqliteOutbox(path)
+            await begin(outbox, start, timedelta(days=30))
+            for number in range(15):
+                claim = await outbox.claim(moment := start + number)
+                assert claim
+                sent = Outcome(claim.reference, State.SENT, ResourceId(claim.reference))
+                await outbox.settle(claim, sent, moment)
+                await outbox.keep(receipt(claim.reference), moment)
+            await outbox.aclose()
+
+        assert 45 == len(on_disk(path))
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            assert (45,) == db.execute("SELECT count(*) FROM receipt").fetchone()
 
 
 def test_old_unknown_messages_cost_an_outcome_nothing():
@@ -180,7 +201,7 @@ def test_old_unknown_messages_cost_an_outcome_nothing():
     )
     steps = []
     db.set_progress_handler(lambda: steps.append(1), 100)
-    statements.forget_old(db, 1_000.0)
+    statements.forget_old(db, 100_000.0, 1_000.0)
 
     assert 10 > len(steps)
     db.close()

@@ -129,13 +129,13 @@ class TestKept:
         After the retention time, as messages are.
         """
         async with opened(retention=timedelta(days=1)) as queue:
-            await queue.keep(receipt("old"))
-            await asyncio.sleep(86_401)
-            await queue.keep(receipt("new"))
+            for resource_id in ("old", "between", "new"):
+                await queue.keep(receipt(resource_id))
+                await asyncio.sleep(86_401)
         with contextlib.closing(sqlite3.connect(path)) as db:
             kept = db.execute("SELECT resource_id FROM receipt ORDER BY id").fetchall()
 
-        assert [("new",)] == kept
+        assert [("between",), ("new",)] == kept
 
     async def test_forgetting_takes_the_numbers_of_receipts_too(self, line, outbox, path):
         """

@@ -522,8 +522,8 @@ class Truth:
 
     def later(self, n: int) -> None:
         """What is old goes, be it of messages or of receipts."""
-        statements.forget_old(self.db, self.now - DAY)
-        received.forget_old(self.db, self.now - DAY)
+        statements.forget_old(self.db, self.now, DAY)
+        received.forget_old(self.db, self.now, DAY)
 
     def _put_back(self, claim: Claim, *, again: bool) -> None:
         self.on_wire.remove(claim)

@@ -81,11 +81,11 @@ async def test_whatever_an_attempt_comes_to_is_told(line, error):
 @pytest.mark.parametrize(
     ("error", "reason", "words"),
     [
-        (ConnectionFailed(), WaitingFor.LINE, "no connection to Orange"),
+        (ConnectionFailed(), WaitingFor.LINE, "no connection to Orange (ConnectionFailed)"),
         (
             ServiceUnavailable(),
             WaitingFor.ORANGE,
-            "Orange is over capacity or gives no token",
+            "Orange is over capacity or gives no token (ServiceUnavailable)",
         ),
     ],
 )

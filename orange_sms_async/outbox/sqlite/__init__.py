@@ -59,6 +59,7 @@ class SqliteOutbox:
                 "leave `outbox` out"
             )
         self.path = Path(path)
+        self.place = self.path.resolve()
         self._restore = restore
         self._door = Door(self.path)
         self._opened: Commits | None = None
@@ -237,7 +238,7 @@ class SqliteOutbox:
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         def settle(db: sqlite3.Connection) -> list[Outcome]:
             settled = settling.settle_claimed(db, claim, outcome, now)
-            statements.forget_old(db, now - self._retention)
+            statements.forget_old(db, now, self._retention)
             return settled
 
         self._left = self._file.clock()
@@ -245,7 +246,7 @@ class SqliteOutbox:
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
         def keep(db: sqlite3.Connection) -> tuple[Outcome, bool] | None:
-            received.forget_old(db, now - self._retention)
+            received.forget_old(db, now, self._retention)
             return settling.keep(db, receipt, now)
 
         return await self._file.write(keep)

@@ -53,7 +53,7 @@ class ReceiptFile:
         now = time.time()
 
         def keep(db: sqlite3.Connection) -> None:
-            received.forget_old(db, now - self._retention)
+            received.forget_old(db, now, self._retention)
             received.add(db, receipt, now)
 
         await self._file.write(keep)

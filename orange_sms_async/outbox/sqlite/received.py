@@ -1,10 +1,14 @@
 """Delivery receipts in a file; whoever calls has begun a transaction."""
 
+import math
 import sqlite3
 
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.receipts import DeliveryReceipt, rank
 
+# Seconds. A clock may be wrong for a start: only a time that a file recorded so long ago, by a
+# clock that has not gone back behind it since, is past for certain, and retention counts from it.
+SURE_AFTER = 86_400.0
 _AT_ONCE = 10  # old receipts that are forgotten with each new one
 
 
@@ -34,16 +38,33 @@ def furthest(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None
     return max(map(_receipt, rows), key=rank, default=None)
 
 
-def forget_old(db: sqlite3.Connection, before: float) -> None:
+def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
     # In the order in which they came, so that nobody has to look for the old ones.
-    oldest = db.execute("SELECT arrived_at FROM receipt ORDER BY id LIMIT 1").fetchone()
-    if oldest is None or oldest[0] >= before:
+    first = db.execute("SELECT id, arrived_at FROM receipt ORDER BY id LIMIT 1").fetchone()
+    if first is None or first[1] >= now - SURE_AFTER - retention:
         return
+    before = _seen(db, first[0], now - SURE_AFTER) - retention
     db.execute(
         "DELETE FROM receipt WHERE id IN (SELECT id FROM "
         f"(SELECT id, arrived_at FROM receipt ORDER BY id LIMIT {_AT_ONCE}) WHERE arrived_at < ?)",
         (before,),
     )
+
+
+def _seen(db: sqlite3.Connection, first: int, until: float) -> float:
+    """Return about the last time by then at which a receipt came; one came with the first id."""
+    # By halves, as in the order of ids they came, and there is no index of times.
+    (last,) = db.execute("SELECT max(id) FROM receipt").fetchone()
+    query = "SELECT id, arrived_at FROM receipt WHERE id <= ? ORDER BY id DESC LIMIT 1"
+    seen = -math.inf
+    while first <= last:
+        middle = (first + last + 1) // 2
+        id_, arrived_at = db.execute(query, (middle,)).fetchone()
+        if arrived_at <= until:
+            seen, first = arrived_at, middle + 1
+        else:
+            last = id_ - 1
+    return seen
 
 
 def of_nobody(db: sqlite3.Connection, number: str) -> list[tuple[DeliveryReceipt, float]]:

@@ -14,7 +14,7 @@ from orange_sms_async.errors import InvalidMessage, MessageExpired, OrangeSMSErr
 from orange_sms_async.messages import OutboundMessage, ResourceId, kept
 from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.sqlite.damage import MISFIT, DamagedError
-from orange_sms_async.outbox.sqlite.received import storable
+from orange_sms_async.outbox.sqlite.received import SURE_AFTER, storable
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
@@ -247,12 +247,18 @@ def _known_name(class_: type[OrangeSMSError]) -> str:
     return next(base.__name__ for base in class_.__mro__ if base.__module__ == errors.__name__)
 
 
-def forget_old(db: sqlite3.Connection, before: float) -> None:
+def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
+    seen = db.execute(
+        "SELECT finished_at FROM message WHERE finished_at <= ? ORDER BY finished_at DESC LIMIT 1",
+        (now - SURE_AFTER,),
+    ).fetchone()
+    if seen is None:
+        return
     # A few with every outcome keep up with what is added, and never stop a campaign for long.
     db.execute(
         "DELETE FROM message WHERE id IN (SELECT id FROM message "
         f"WHERE finished_at < ? AND state <> 'unknown' AND NOT ({_IN_DOUBT}) LIMIT 10)",
-        (before,),
+        (seen[0] - retention,),
     )
 
 

@@ -1,0 +1,91 @@
+"""What this process remembers of an account while it lives, whoever sends for it."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Hashable
+
+import attrs
+
+from orange_sms_async.errors import Throttled
+from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
+
+# Orange answers 429 to more than 50 token requests a minute. The second more is for their way.
+_TOKENS, _MINUTE = 50, 61.0
+_HOUR = 3600.0
+
+
+class Remembered:
+    """When tokens of an account were asked for, and to whom its messages went within a day."""
+
+    def __init__(self) -> None:
+        self._asked_at = deque[float](maxlen=_TOKENS)
+        # Hashes of numbers by the hour and the outbox: a third of the memory of a time for each.
+        self._hours = deque[tuple[float, dict[Hashable, set[int]]]]()
+
+    def ask_for_token(self) -> None:
+        """
+        Count a request for a token.
+
+        Raises:
+            Throttled: it would be one too many. Who asks is not kept waiting without a word.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._asked_at and self._asked_at[-1] > now:  # another loop's clock, as in tests
+            self._asked_at.clear()
+        if len(self._asked_at) == _TOKENS and (wait := self._asked_at[0] + _MINUTE - now) > 0:
+            raise Throttled(f"{_TOKENS} tokens within a minute: the next in {math.ceil(wait)} s")
+        self._asked_at.append(now)
+
+    def sends(self, to: str, place: Hashable) -> None:
+        """
+        Note that a message is about to leave.
+
+        Args:
+            to: its number.
+            place: the outbox it waited in; None for none.
+        """
+        now = asyncio.get_running_loop().time()
+        self._forget(now)
+        if not self._hours or now - self._hours[-1][0] >= _HOUR:
+            self._hours.append((now, {}))
+        self._hours[-1][1].setdefault(place, set()).add(hash(to))
+
+    def as_kept(self, receipt: DeliveryReceipt, place: Hashable) -> DeliveryReceipt:
+        """
+        Take the number off a receipt that may be of a message from elsewhere in this process.
+
+        An outbox then finds it by its resource id alone, and also a later process does.
+
+        Args:
+            receipt: as it came.
+            place: the outbox that is about to keep it.
+        """
+        self._forget(asyncio.get_running_loop().time())
+        number = hash(receipt.address.removeprefix("tel:"))
+        elsewhere = any(
+            number in numbers
+            for _, places in self._hours
+            for where, numbers in places.items()
+            if where != place
+        )
+        return attrs.evolve(receipt, address="") if elsewhere else receipt
+
+    def _forget(self, now: float) -> None:
+        if self._hours and self._hours[-1][0] > now:  # another loop's clock, as in tests
+            self._hours.clear()
+        while self._hours and now - self._hours[0][0] >= _HOUR + REPORTED_WITHIN:
+            self._hours.popleft()
+
+
+_accounts: dict[Hashable, Remembered] = {}
+
+
+def of_process(account: Hashable) -> Remembered:
+    """
+    Return what is remembered of an account, for as long as the process lives.
+
+    Args:
+        account: what tells it from others.
+    """
+    return _accounts.setdefault(account, Remembered())
