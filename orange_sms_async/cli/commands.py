@@ -9,6 +9,8 @@ from orange_sms_async.cli.balance import balance
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.check import check
 from orange_sms_async.cli.demo import demo
+from orange_sms_async.cli.migrate import migrate
+from orange_sms_async.cli.move import move
 from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
@@ -35,6 +37,8 @@ _outbox.command()(goes_on()(outbox.resolve))
 _outbox.command()(goes_on()(outbox.export))
 _outbox.command(name="import")(goes_on()(outbox.import_))
 _outbox.command()(goes_on()(outbox.forget))
+_outbox.command()(goes_on()(migrate))
+_outbox.command()(goes_on()(move))
 
 app.command()(goes_on()(send))
 app.command()(ends()(segments))

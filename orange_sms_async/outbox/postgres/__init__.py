@@ -61,7 +61,7 @@ class PostgresOutbox:
     sent_lately = False  # a turn begins a second after the last departure of the one before
 
     def __init__(self, dsn: str, *, account: str = "default") -> None:
-        self._address = Address(dsn, account)
+        self._address = self.place = Address(dsn, account)
         self._db = Connections(self._address)
         self._fence, self._lease = 1.0, 10.0
         self._adding = Batch[Entry, Outcome | None](self._add_all)

@@ -85,8 +85,12 @@ class Connections:
         Raises:
             OutboxUnusable: names the database and the cause.
         """
-        import asyncpg  # noqa: PLC0415 -- an extra, imported when used
-
+        try:
+            import asyncpg  # noqa: PLC0415 -- an extra, imported when used
+        except ImportError:
+            raise OutboxUnusable(
+                f"{self.name}: asyncpg is missing: pip install 'orange-sms-async[postgres]'"
+            ) from None
         self._retry_on = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
         try:
             self._pool = await self._make(asyncpg)

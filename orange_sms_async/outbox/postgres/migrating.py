@@ -62,6 +62,7 @@ async def migrate(dsn: str, *, account: str = "default", rate: float | None = No
         OutboxUnusable: names the database and the cause.
         ValueError: of the address, the rate or the account's name.
     """
+    sql(0, account, rate)  # or what is wrong with them
     connections = Connections(Address(dsn, account))
     await connections.open()
 
@@ -87,6 +88,7 @@ async def printed(dsn: str, *, account: str = "default", rate: float | None = No
         OutboxUnusable: names the database and the cause.
         ValueError: of the address, the rate or the account's name.
     """
+    sql(0, account, rate)
     connections = Connections(Address(dsn, account))
     await connections.open()
     try:
