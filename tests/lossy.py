@@ -5,6 +5,8 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
+_KEY = b"K\0\0\0\x0c"  # BackendKeyData, which the number follows
+
 
 class LossyWire:
     """
@@ -12,11 +14,12 @@ class LossyWire:
 
     lose: cut the connection instead of passing an answer on, for the next so many questions that
         hold `word`.
+    pooler: make up the number of the server's process, as a pooler does.
     cut: take no connection and drop those there are, until it is mended.
     """
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    def __init__(self, port: int, *, pooler: bool = False) -> None:
+        self._to, self._pooler = port, pooler
         self._lose, self._word = 0, b""
         self._writers = set[asyncio.StreamWriter]()
         self._tasks = set[asyncio.Task[None]]()
@@ -86,6 +89,9 @@ class LossyWire:
         while words := await _read(reader):
             if lost.is_set():
                 break
+            if self._pooler and _KEY in words:
+                at = words.index(_KEY) + len(_KEY)
+                words = words[:at] + b"\0\0\0\1" + words[at + 4 :]  # noqa: PLW2901
             writer.write(words)
         writer.close()
 

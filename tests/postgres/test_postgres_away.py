@@ -312,6 +312,31 @@ class TestOpening:
             PostgresOutbox("sms.db")
 
 
+@pytest.mark.parametrize("pooler", [True, False])
+async def test_behind_a_pooler_nothing_is_prepared(postgres, dsn, pooler):
+    """
+    There a statement and its parameters may reach two connections, or another's statement.
+    """
+    async with LossyWire(postgres.port, pooler=pooler) as wire:
+        outbox = PostgresOutbox(dsn.replace(str(postgres.port), str(wire.port)))
+        await outbox.open(time.time(), MONTH)
+        assert await outbox.take_turn(time.time())
+        await outbox.add(entry("a"))
+        claim = await claimed(outbox)
+
+        assert await outbox.settle(claim, sent(claim), time.time())
+        async with outbox._db._connection() as connection:
+            await connection.fetchval("SELECT 4711 + $1::integer", 0)
+            # Prepared, it would stay on the server under a name.
+            kept = await connection.fetchval(
+                "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%4711%'"
+                " AND name <> ''"
+            )
+        assert pooler is outbox._db._pinned
+        assert pooler is (kept < 2)
+        await outbox.aclose()
+
+
 async def test_a_database_that_is_serializable_by_default(dsn, db):
     """
     A claim that fails because others write would be no claim.

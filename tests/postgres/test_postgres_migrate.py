@@ -146,6 +146,7 @@ async def filled(path):
         unknown("unknown", "no answer"),
     ):
         claim = await outbox.claim(now)
+        assert claim
         await outbox.settle(claim, outcome, now)
     await outbox.withdraw(withdrawn("withdrawn"), now)
     await outbox.keep(receipt("id-sent"), now)

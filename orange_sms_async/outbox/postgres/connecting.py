@@ -93,15 +93,27 @@ class Connections:
             ) from None
         self._retry_on = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
         try:
+            self._pinned = await self._is_pooled(asyncpg)
             self._pool = await self._make(asyncpg)
-            async with self._pool.acquire(timeout=_ANSWER):
-                pass
         except BaseException as error:
             await self.aclose()
             if isinstance(error, (*self._retry_on, ValueError)):
                 raise self.unusable(error) from None
             raise
         self.away = False
+
+    async def _is_pooled(self, library: Any) -> bool:
+        # A pooler makes up the number of the process that it says it connects to. Behind one, a
+        # prepared statement may be another client's of the same name, and be carried out.
+        db = await library.connect(
+            self._address.dsn, timeout=_ANSWER, command_timeout=_ANSWER, statement_cache_size=0
+        )
+        try:
+            async with db.transaction():
+                server: int = await db.fetchval("SELECT pg_backend_pid()")
+            return server != db.get_server_pid()
+        finally:
+            await db.close(timeout=_ANSWER)
 
     async def _make(self, library: Any) -> "asyncpg.Pool[asyncpg.Record]":
         class Plain(library.Connection):  # type: ignore[misc]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,7 @@ async def move(path: Path, dsn: str, *, account: str = "default") -> tuple[int, 
 
 
 @contextlib.asynccontextmanager
-async def _held(path: Path) -> Any:
+async def _held(path: Path) -> AsyncIterator[None]:
     outbox, now = SqliteOutbox(path), time.time()
     await outbox.open(now, timedelta(days=36500))
     try:
