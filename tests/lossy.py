@@ -91,7 +91,7 @@ class LossyWire:
                 break
             if self._pooler and _KEY in words:
                 at = words.index(_KEY) + len(_KEY)
-                words = words[:at] + b"\0\0\0\1" + words[at + 4 :]  # noqa: PLW2901
+                words = words[:at] + b"\0\0\0\1" + words[at + 4 :]
             writer.write(words)
         writer.close()
 

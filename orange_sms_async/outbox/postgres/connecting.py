@@ -91,7 +91,9 @@ class Connections:
             raise OutboxUnusable(
                 f"{self.name}: asyncpg is missing: pip install 'orange-sms-async[postgres]'"
             ) from None
-        self._retry_on = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+        # The last one where a connection is lost in the midst of an answer.
+        lost = asyncpg.InterfaceError, asyncpg.InternalClientError
+        self._retry_on = (OSError, asyncpg.PostgresError, *lost)
         try:
             self._pinned = await self._is_pooled(asyncpg)
             self._pool = await self._make(asyncpg)
@@ -111,7 +113,7 @@ class Connections:
         try:
             async with db.transaction():
                 server: int = await db.fetchval("SELECT pg_backend_pid()")
-            return server != db.get_server_pid()
+            return bool(server != db.get_server_pid())
         finally:
             await db.close(timeout=_ANSWER)
 
