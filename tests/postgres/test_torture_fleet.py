@@ -17,4 +17,4 @@ def test_nothing_is_lost_or_doubled_by_a_fleet_in_trouble():
         figures = Torture(Path(folder), seed=3).run(kills=5, stops=2, restarts=1, away=1.2)
 
     assert [] == figures.violations
-    assert 0 < figures.accepted <= figures.admitted
+    assert figures.accepted > 100
