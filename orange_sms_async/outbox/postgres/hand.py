@@ -14,7 +14,7 @@ from orange_sms_async.outbox.postgres.rows import Row
 from orange_sms_async.outcomes import Priority
 
 _AHEAD = 0.05  # seconds' worth of messages that are claimed at once
-_GENERATION = 30.0  # seconds
+_SLOW, _LOOK_EVERY = 0.01, 10.0  # seconds
 _LANES = len(Priority)
 
 
@@ -67,26 +67,38 @@ def at_once(rate: float) -> int:
 
 class Floor:
     """
-    For each lane an id below which nothing waits, so that dead rows are not walked over.
+    For each lane an id below which nothing waits, while claims are slow without one.
 
     While somebody's transaction stays open, PostgreSQL keeps the rows that were claimed since, and
-    each claim would begin by walking over all of them. What waits is the head of a lane half a
-    minute ago, or behind it; whatever may have come to wait in front of it begins anew.
+    each claim would begin by walking over all of them. What comes to wait in front of what was
+    claimed, by a transaction that took long to commit, is found by a look now and then.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        self._old, self._new = [0] * _LANES, [0] * _LANES
-        self._since = boot_time()
+        """Begin anew at the first row."""
+        self._ids, self._looked_at = [0] * _LANES, boot_time()
 
-    def claimed(self, row: Row) -> None:
-        lane = row["priority"]
-        if boot_time() > self._since + _GENERATION:
-            self._old, self._new, self._since = self._new, [0] * _LANES, boot_time()
-        self._new[lane] = self._new[lane] or row["id"]
+    def claimed(self, claimed: list[Row], took: float) -> None:
+        if took > _SLOW:
+            for row in reversed(claimed):
+                self._ids[row["priority"]] = row["id"]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is time to look what there is in front."""
+        return any(self._ids) and boot_time() > self._looked_at + _LOOK_EVERY
+
+    def looked(self, heads: dict[int, int], took: float) -> None:
+        """Take in the first id that waits in each lane."""
+        self._looked_at = boot_time()
+        if took < _SLOW:
+            self.forget()
+        else:
+            self._ids = [min(heads.get(lane, id_), id_) for lane, id_ in enumerate(self._ids)]
 
     @property
     def ids(self) -> list[int]:
-        return list(self._old)
+        return list(self._ids)

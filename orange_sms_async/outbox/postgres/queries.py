@@ -262,6 +262,17 @@ async def claim(db: Connection, turn: Turn, now: float, most: int, floor: list[i
     )
 
 
+async def heads(db: Connection, account: int) -> dict[int, int]:
+    """Give the first id that waits in each lane that is not empty."""
+    found = await db.fetch(
+        "SELECT lane, first.id FROM generate_series(0, 2) lane, LATERAL ("
+        "SELECT id FROM orange_sms.message WHERE account = $1 AND state = 'queued' "
+        "AND priority = lane ORDER BY id LIMIT 1) first",
+        account,
+    )
+    return {row["lane"]: row["id"] for row in found}
+
+
 async def find_all(db: Connection, account: int, references: Sequence[str]) -> list[Outcome]:
     found = await db.fetch(
         f"SELECT {OUTCOME} FROM orange_sms.message WHERE account = $1 AND reference = ANY ($2)",

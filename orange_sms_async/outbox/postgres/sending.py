@@ -95,6 +95,10 @@ class Sending:
         self._note(had=had)
         if changed:
             self.begin_anew()
+        elif self._floor.is_doubtful:
+            began = boot_time()
+            heads = await self._db.once(partial(queries.heads, account=self._found.account))
+            self._floor.looked(heads, boot_time() - began)
         return changed
 
     def _note(self, *, had: bool) -> None:
@@ -158,9 +162,9 @@ class Sending:
         self._note(had=end["had"])
         if end["promoted"]:
             self._floor.forget()
+        self._floor.claimed(claimed, boot_time() - asked_at)
         for row in claimed:
             self._hand.take(row, self.me, asked_at + self._fence)
-            self._floor.claimed(row)
 
     async def _disown(self) -> None:
         """Put back what a claim took whose answer never came."""
