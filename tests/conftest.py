@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -40,6 +41,16 @@ def postgres():
 
     with served_fleet() as server:
         yield server
+
+
+@pytest.fixture
+def empty(postgres):
+    """A database without an outbox."""
+    from fleet_store import apart, command
+
+    name = f"of_a_test_{uuid.uuid4().hex}"
+    apart(command(postgres.dsn(), f"CREATE DATABASE {name}"))
+    return postgres.dsn(name)
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """What the tests of the outbox in PostgreSQL ask for: a server, and a database of their own."""
 
 import contextlib
-import itertools
 
 import asyncpg
 import pytest
 from fleet_store import apart, command
-
-_numbers = itertools.count()
 
 
 _EMPTY = """
@@ -24,14 +21,6 @@ def dsn(postgres):
     dsn = postgres.dsn("migrated")
     apart(command(dsn, _EMPTY))
     return dsn
-
-
-@pytest.fixture
-def empty(postgres):
-    """A database without an outbox."""
-    name = f"of_a_test_{next(_numbers)}"
-    apart(command(postgres.dsn(), f"CREATE DATABASE {name}"))
-    return postgres.dsn(name)
 
 
 @pytest.fixture
