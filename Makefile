@@ -38,9 +38,14 @@ MINUTES ?= 10
 soak: $(INSTALLED)
 	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
+# FLEET=1 tortures several processes on one PostgreSQL.
 torture: $(INSTALLED)
+ifdef FLEET
+	$(BIN)/python tests/torture_fleet.py --kills 50 --stops 20 --restarts 10 --away 12
+else
 	$(BIN)/python tests/torture.py --kills 100
 	$(BIN)/python tests/torture.py --kills 100 --faults
+endif
 
 # --group needs pip 25.1, which is newer than what Python 3.11 brings.
 $(INSTALLED): pyproject.toml constraints.txt
