@@ -2,12 +2,12 @@
 
 import argparse
 import asyncio
-import itertools
 import json
+import math
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -33,7 +33,6 @@ from postgres_server import served_postgres
 
 RATE, PROCESSES = 5.0, 4
 SETTLE = 5.0  # seconds at the beginning that are not counted: processes start, a guard is learned
-STANDING = 400  # messages that a process has waiting
 
 
 @attrs.frozen
@@ -72,7 +71,7 @@ class Member:
     address: str
     dsn: str
     number: int
-    busy: bool
+    messages: int
     seconds: float
 
 
@@ -101,9 +100,8 @@ async def _fill(queue: SendQueue, member: Member) -> None:
     """Have messages wait for as long as the measuring lasts."""
     try:
         async with asyncio.timeout(member.seconds), queue:
-            if member.busy:
-                for message in _messages(member, STANDING):
-                    await queue.submit(message, priority=Priority.BULK)
+            for message in _messages(member):
+                await queue.submit(message, priority=Priority.BULK)
             await asyncio.Event().wait()
     except TimeoutError:
         return
@@ -114,8 +112,7 @@ async def slots(member: Member) -> int:
     db, queries = await asyncpg.connect(member.dsn), 0
     async with _client(member, RATE) as client:
         until = time.monotonic() + member.seconds
-        messages = _messages(member, None) if member.busy else iter(())
-        for message in messages:
+        for message in _messages(member):
             wait = await db.fetchval(
                 "UPDATE slot SET next = greatest(next, clock_timestamp()) + interval '0.2 s' "
                 "RETURNING extract(epoch FROM next - clock_timestamp())::float8 - 0.2"
@@ -143,9 +140,8 @@ def _client(member: Member, rate: float) -> Client:
     return Client(ClientCredentials("sandbox", "sandbox"), base_url=member.address, rate=rate)
 
 
-def _messages(member: Member, most: int | None) -> "itertools.islice[OutboundMessage]":
-    named = (sms(f"{member.number}-{n}") for n in itertools.count())
-    return itertools.islice(named, most)
+def _messages(member: Member) -> Iterator[OutboundMessage]:
+    return (sms(f"{member.number}-{n}") for n in range(member.messages))
 
 
 # -- the one that measures -------------------------------------------------------------------------
@@ -172,9 +168,12 @@ async def _fresh(dsn: str) -> None:
 
 def measure(case: Case, dsn: str, seconds: float) -> Result:
     asyncio.run(_fresh(dsn))
+    each = math.ceil(RATE * seconds / case.busy)  # so that some wait to the end
     with Server() as server:
         members = [
-            Member(case.sends, server.address, dsn, number, number < case.busy, seconds)
+            Member(
+                case.sends, server.address, dsn, number, each if number < case.busy else 0, seconds
+            )
             for number in range(case.processes)
         ]
         command = [sys.executable, __file__, "--member"]
