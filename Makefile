@@ -2,14 +2,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 INSTALLED := $(VENV)/.installed
+# Warnings of pip about itself are not the reader's.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format docs bench soak torture clean
+.PHONY: demo test check format docs bench soak torture dist constraints clean
 
-demo: $(INSTALLED)
+demo: $(RUNS)
 	$(BIN)/orange-sms demo
 
 test: $(INSTALLED)
+	@echo "Running every test: about 8 minutes on two cores."
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n 2 -m 'not alone' --cov --cov-report= --cov-fail-under=0
 	$(BIN)/python -m pytest -m alone --cov --cov-append --cov-report=term
@@ -47,13 +51,31 @@ else
 	$(BIN)/python tests/torture.py --kills 100 --faults
 endif
 
+# What is published: built, its metadata checked, and the README's program run from it.
+dist: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python .ci/try_dist.py dist/*.whl
+
+# The newest versions that go together, of everything that is installed.
+constraints:
+	$(PYTHON) .ci/constraints.py
+
+# What the demo and every command need, and no tool of development.
+$(RUNS): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@echo "Installing what the demo needs into $(VENV): half a minute, about 60 MB ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[cli]'
+	@touch $@
+
 # --group needs pip 25.1, which is newer than what Python 3.11 brings.
-$(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2,postgres]' --group dev
-	touch $@
+$(INSTALLED): $(RUNS)
+	@echo "Installing the tools of development into $(VENV): a minute or two, about 1 GB ..."
+	@$(PIP) install --quiet --upgrade --constraint constraints.txt pip
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2,postgres]' --group dev
+	@touch $@
 
 clean:
-	rm -rf .venv* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf dist .venv* .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,6 @@
-"""The thirteen countries Orange's API sends to, and the sender number of each."""
+"""The thirteen countries Orange's API sends to: the sender of each, and how its numbers look."""
+
+import re
 
 import attrs
 
@@ -12,16 +14,42 @@ class Country:
         name: English name.
         code: ISO 3166-1 alpha-3, such as "CIV".
         calling_code: the digits after the +, such as "225".
+        digits: how many digits its mobile numbers have after the calling code.
+        landlines: a regular expression of its landlines, without the calling code. An SMS to one
+            is paid for and seldom read.
+        trunk: what people put before a number within the country, "0" or nothing; it is not
+            written after the calling code.
     """
 
     name: str
     code: str
     calling_code: str
+    digits: tuple[int, ...]
+    landlines: str = attrs.field(repr=False)
+    trunk: str = ""
 
     @property
     def sender_address(self) -> str:
         """The address Orange recommends to send from, such as "tel:+2250000"."""
         return f"tel:+{self.calling_code}0000"
+
+    def has_number(self, national: str) -> bool:
+        """
+        Tell whether a number can exist in the country, by the count of its digits.
+
+        Args:
+            national: the digits after the calling code.
+        """
+        return len(national) in self.digits or self.is_landline(national)
+
+    def is_landline(self, national: str) -> bool:
+        """
+        Tell whether a number is one of a landline.
+
+        Args:
+            national: the digits after the calling code.
+        """
+        return re.fullmatch(self.landlines, national) is not None
 
     @classmethod
     def from_code(cls, code: str) -> "Country":
@@ -63,20 +91,22 @@ class Country:
         return _BY_CALLING_CODE[number.removeprefix("+")[:3]]  # all thirteen codes have 3 digits
 
 
+# Digits, landlines and trunk are those of the metadata of Google's libphonenumber, to which a test
+# compares them. Where it leaves a doubt, a number is let through.
 COUNTRIES = (
-    Country("Botswana", "BWA", "267"),
-    Country("Burkina Faso", "BFA", "226"),
-    Country("Cameroon", "CMR", "237"),
-    Country("Côte d'Ivoire", "CIV", "225"),
-    Country("DR Congo", "COD", "243"),
-    Country("Guinea Bissau", "GNB", "245"),
-    Country("Guinea Conakry", "GIN", "224"),
-    Country("Jordan", "JOR", "962"),
-    Country("Liberia", "LBR", "231"),
-    Country("Madagascar", "MDG", "261"),
-    Country("Mali", "MLI", "223"),
-    Country("Senegal", "SEN", "221"),
-    Country("Tunisia", "TUN", "216"),
+    Country("Botswana", "BWA", "267", (8,), r"[2-6]\d{6}"),
+    Country("Burkina Faso", "BFA", "226", (8,), r"2[0-5]\d{6}"),
+    Country("Cameroon", "CMR", "237", (9,), r"2(?:22|33)\d{6}"),
+    Country("Côte d'Ivoire", "CIV", "225", (10,), r"2[157]\d{8}"),
+    Country("DR Congo", "COD", "243", (7, 9), r"[1-6]\d{6}|(?:(?:12|573)\d\d|276)\d{5}", "0"),
+    Country("Guinea Bissau", "GNB", "245", (9,), r"443\d{6}"),
+    Country("Guinea Conakry", "GIN", "224", (9,), r"3[01]\d{6}"),
+    Country("Jordan", "JOR", "962", (9,), r"(?:[2356]\d|87)\d{6}", "0"),
+    Country("Liberia", "LBR", "231", (7, 9), r"2\d{7}", "0"),
+    Country("Madagascar", "MDG", "261", (9,), r"20\d{7}", "0"),
+    Country("Mali", "MLI", "223", (8,), r"(?:202|207[0-8]|212[67]|21[4-689]|4[04]\d)\d{4,5}"),
+    Country("Senegal", "SEN", "221", (9,), r"3[0-689]\d{7}"),
+    Country("Tunisia", "TUN", "216", (8,), r"7\d{7}"),
 )
 
 _BY_CODE = {country.code: country for country in COUNTRIES}

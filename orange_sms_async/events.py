@@ -32,11 +32,13 @@ class Claimed:
         message: the message.
         priority: its lane.
         attempt: how many times it has been claimed, this one included.
+        context: the traceparent that it was submitted with.
     """
 
     message: OutboundMessage
     priority: Priority
     attempt: int
+    context: str | None = None
 
 
 @attrs.frozen(kw_only=True)

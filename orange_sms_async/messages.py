@@ -26,13 +26,37 @@ _SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
 _SENDER_ADDRESS = re.compile(r"tel:\+[0-9]{3,15}")
 
 
+# How people write a number: digits, and what stands between them.
+_AS_PEOPLE_DO = re.compile(r"\+?(?:[\s().\-/\u2010-\u2015]*[0-9]){7,15}")
+_IN_WORDS = {7: "seven", 8: "eight", 9: "nine", 10: "ten"}
+
+
 def _check_number(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
     # E.164: at most fifteen digits with the calling code; none begins with 0.
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
-        raise InvalidMessage(
-            f"{attribute.name}: a number in international form (E.164) is + and 7 to 15 digits, "
-            "as in +225 and the ten digits of a number in Côte d'Ivoire"
-        )
+        raise InvalidMessage(f"{attribute.name}: {_how_to_write(value)}")
+    try:
+        country = Country.from_number(value[:4])
+    except LookupError:
+        return  # which needs a sender_address, and another field's validator says so
+    if len(value) - 4 not in country.digits and not country.has_number(value[4:]):
+        raise InvalidMessage(f"{attribute.name}: {_how_many_digits(country, value)}")
+
+
+def _how_to_write(value: object) -> str:
+    if isinstance(value, str) and _AS_PEOPLE_DO.fullmatch(value):
+        return "write it as +2250701020304: a + first, no spaces"
+    return "a number in international form (E.164) is + and 7 to 15 digits, as in +2250701020304"
+
+
+def _how_many_digits(country: Country, number: str) -> str:
+    digits = " or ".join(_IN_WORDS[count] for count in country.digits)
+    # "+225 XX XX XX XX XX" since 31 January 2021 -- ARTCI, Plan national de numérotation
+    since = " since 2021" if country.code == "CIV" else ""
+    return (
+        f"a number in {country.name} has {digits} digits{since}, "
+        f"and this one has {len(number) - 4} after {number[:4]}"
+    )
 
 
 def _check_text(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
@@ -81,7 +105,8 @@ class OutboundMessage:
     One SMS to one person.
 
     Attributes:
-        to: the recipient in international form (E.164), + and 7 to 15 digits: "+2250701020304".
+        to: the recipient in international form (E.164), + and 7 to 15 digits: "+2250701020304". In
+            the countries that Orange sends to, the number of digits must be that of the country.
         text: what the recipient reads, not empty; `count_segments` tells what it costs.
         sender_name: one that Orange approved for your account, 1 to 11 letters (without accents),
             digits or spaces; None for the account's default ("SMS 123456").

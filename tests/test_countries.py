@@ -1,8 +1,62 @@
-"""Where Orange sends to, and from which number."""
+"""Where Orange sends to, from which number, and what its numbers look like."""
 
+import re
+
+import phonenumbers
 import pytest
 
 from orange_sms_async import Country
+from orange_sms_async.countries import COUNTRIES
+
+# ISO 3166-1 alpha-2, by which libphonenumber has its metadata.
+ALPHA_2 = dict(
+    zip(
+        ["BWA", "BFA", "CMR", "CIV", "COD", "GNB", "GIN", "JOR", "LBR", "MDG", "MLI", "SEN", "TUN"],
+        ["BW", "BF", "CM", "CI", "CD", "GW", "GN", "JO", "LR", "MG", "ML", "SN", "TN"],
+        strict=True,
+    )
+)
+
+
+@pytest.fixture(params=COUNTRIES, ids=lambda country: country.code)
+def country(request):
+    return request.param
+
+
+@pytest.fixture
+def metadata(country):
+    return phonenumbers.PhoneMetadata.metadata_for_region(ALPHA_2[country.code])
+
+
+def test_mobile_numbers_have_the_digits_of_libphonenumber(country, metadata):
+    """
+    Every length of a mobile number, and no other.
+    """
+    assert country.digits == tuple(metadata.mobile.possible_length)
+    assert country.trunk == (metadata.national_prefix or "")
+
+
+def test_a_landline_of_libphonenumber_is_known_and_no_mobile_is_one(country, metadata):
+    """
+    Of each prefix of five digits: a landline is let through, and a mobile is never called one.
+    """
+    numbers = [
+        f"{prefix:05}".ljust(length, "0")
+        for length in {*metadata.mobile.possible_length, *metadata.fixed_line.possible_length}
+        for prefix in range(100_000)
+    ]
+    mobiles = [one for one in numbers if matches(metadata.mobile, one)]
+    landlines = [one for one in numbers if matches(metadata.fixed_line, one)]
+
+    assert mobiles
+    assert landlines
+    assert all(map(country.has_number, mobiles + landlines))
+    assert not any(map(country.is_landline, mobiles))
+
+
+def matches(kind, number):
+    return re.fullmatch(kind.national_number_pattern, number)
+
 
 # Orange's Getting started page, "List of country_sender_number by country".
 TABLE = [

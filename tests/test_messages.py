@@ -37,7 +37,7 @@ def test_a_reference_is_made_up():
     assert "order-7" == OutboundMessage(TO, "a", reference="order-7").reference
 
 
-@pytest.mark.parametrize("to", ["+1234567", "+225070102030405"])
+@pytest.mark.parametrize("to", ["+1234567", "+336070102030405"])
 def test_the_shortest_and_the_longest_number(to):
     """
     E.164 allows 15 digits; fewer than 7 are no phone.
@@ -56,15 +56,21 @@ def test_sender_names_that_orange_may_approve(name):
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [
-        ("to", "2250701020304", "E.164"),
-        ("to", "tel:+2250701020304", "E.164"),
-        ("to", "+225 07 01 02 03 04", "E.164"),
-        ("to", "+0250701020304", "E.164"),
-        ("to", "+225070", "7 to 15 digits"),
-        ("to", "+2250701020304055", "7 to 15 digits"),
-        ("to", "+2250701020304\n", "E.164"),
-        ("to", "+٢٢٥٠٧٠١٠٢٠٣٠٤", "E.164"),
-        ("to", 2250701020304, "E.164"),
+        ("to", "2250705060708", r"write it as \+2250701020304: a \+ first, no spaces"),
+        ("to", "tel:+2250705060708", "E.164"),
+        ("to", "+225 07 05 06 07 08", r"a \+ first, no spaces"),
+        ("to", "07.05.06.07.08", r"a \+ first, no spaces"),
+        ("to", "+0250705060708", r"a \+ first, no spaces"),
+        ("to", "+22177", "7 to 15 digits"),
+        ("to", "+2250705060708055", "7 to 15 digits"),
+        ("to", "+2250705060708\n", "E.164"),
+        ("to", "+٢٢٥٠٧٠٥٠٦٠٧٠٨", "E.164"),
+        ("to", 2250705060708, "E.164"),
+        ("to", "+225705060708", "Côte d'Ivoire has ten digits since 2021, and this one has 9"),
+        ("to", "+22505060708", "Côte d'Ivoire has ten digits since 2021, and this one has 8"),
+        ("to", "+22177123456", "Senegal has nine digits, and this one has 8 after"),
+        ("to", "+23177123456", "Liberia has seven or nine digits, and this one has 8"),
+        ("to", "+243081234567890", "DR Congo has seven or nine digits, and this one has 12"),
         ("to", None, "E.164"),
         ("to", "+33612345678", "13 countries"),
         ("text", "", "empty"),

@@ -27,7 +27,7 @@ from orange_sms_async import (
 
 _log = logging.getLogger(__name__)
 
-NUMBER = "2250701020304"
+NUMBER = "2250705060708"
 TEXT = 'Code "Ébène" \\ 48-21'
 TOKEN = "eyJ0.canary-token.sig"
 CREDENTIALS = ClientCredentials("canary-client-id", "canary-client-secret")
@@ -213,16 +213,16 @@ def test_values_that_cannot_be(make):
     [
         (CREDENTIALS, "ClientCredentials()"),
         (Client(CREDENTIALS), "<Client https://api.orange.com>"),
-        (MESSAGE, "to=+225******04"),
+        (MESSAGE, "to=+225******08"),
         (
             DeliveryReceipt(resource_id=ResourceId("id"), status="New", address=f"tel:+{NUMBER}"),
-            "address=+225******04",
+            "address=+225******08",
         ),
         (
             InboundMessage(
                 sender_address=f"tel:+{NUMBER}", destination_address="+225111", message=TEXT
             ),
-            "sender_address=+225******04",
+            "sender_address=+225******08",
         ),
         (
             PurchaseOrder(

@@ -9,6 +9,7 @@ from orange_sms_async.cli.contracts import days_left, is_active
 from orange_sms_async.cli.listing import AsCsv, AsJson, InCountry, answer
 from orange_sms_async.cli.options import Debug
 from orange_sms_async.cli.stdout import console, show, table
+from orange_sms_async.cli.words import said
 
 _SOON = 7  # days
 
@@ -57,5 +58,6 @@ def _show(contracts: list[Contract]) -> None:
 def _days(contract: Contract, now: datetime) -> Text:
     days = days_left(contract, now)
     if not is_active(contract, now):
-        return Text("expired" if contract.status in ("ACTIVE", "EXPIRED") else "", style="red")
+        ended = contract.status in ("ACTIVE", "EXPIRED")
+        return Text(said("expired") if ended else "", style="red")
     return Text("" if days is None else f"{days}", style="yellow" if (days or 99) <= _SOON else "")

@@ -14,15 +14,20 @@ from orange_sms_async import Client, OutboxUnusable, SqliteOutbox
 from orange_sms_async.cli import config
 from orange_sms_async.cli.campaign import Campaign, Deliveries
 from orange_sms_async.cli.check import Preflight
-from orange_sms_async.cli.csv_rows import Row, UnreadableFileError, count_rows, open_rows
+from orange_sms_async.cli.csv_rows import Defaults, Row, open_rows
 from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
 from orange_sms_async.cli.options import (
     Debug,
+    ExpiresAt,
+    NotBefore,
+    NumbersOf,
     Rate,
     RowsFile,
     Secret,
+    SenderAddress,
     SenderName,
-    check_sender_name,
+    TextOfRows,
+    defaults_of_rows,
     seconds,
     warn_without,
 )
@@ -36,12 +41,15 @@ from orange_sms_async.cli.resume import (
     show_others,
 )
 from orange_sms_async.cli.serving import listening
+from orange_sms_async.cli.spreadsheet import UnreadableFileError, count_rows
 from orange_sms_async.cli.stdout import console
 
 
 def bulk(
     file: RowsFile,
     *,
+    text: TextOfRows = None,
+    country: NumbersOf = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing, and end as `orange-sms check` does.")
     ] = False,
@@ -61,6 +69,9 @@ def bulk(
     ] = False,
     rate: Rate = 5.0,
     sender_name: SenderName = None,
+    sender_address: SenderAddress = None,
+    not_before: NotBefore = None,
+    expires_at: ExpiresAt = None,
     max_units: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Stop before this run spends more, at 1 a segment."),
@@ -114,37 +125,44 @@ def bulk(
     identical rows are two messages. The reference it gets is a hash that only the outbox can make.
     A changed row that keeps its own reference is invalid.
 
-    The exit code is the first of these that applies:
+    Exit codes; where several apply, the first of 2, 130, 4, 3, 5 and 1:
+
+    0: all rows were accepted.
+
+    1: some rows were refused, invalid or expired, or not sent because of --max-units.
 
     2: wrong usage, or a file that cannot be read or written.
 
-    130: interrupted.
+    3: wrong credentials or no access; the rest was not sent.
 
-    4: nothing got through any more, the rest was not sent.
-
-    3: wrong credentials or no access, the rest was not sent.
+    4: nothing got through any more; the rest was not sent.
 
     5: for some rows it is unknown whether they were sent.
 
-    1: some rows were refused or invalid, or not sent because of --max-units.
-
-    0: all were accepted.
+    130: interrupted.
     """
-    check_sender_name(sender_name)
+    defaults = defaults_of_rows(
+        sender_name=sender_name,
+        sender_address=sender_address,
+        country=country,
+        text=text,
+        not_before=not_before,
+        expires_at=expires_at,
+    )
     if dry_run:
-        _dry_run(file, sender_name, rate, max_units, outbox, debug=debug)
+        _dry_run(file, defaults, rate, max_units, outbox, debug=debug)
     kept_in = _kept_in(outbox)
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
     client = config.client(rate)
     try:
-        with open_rows(file, sender_name) as rows:
+        with open_rows(file, defaults) as rows:
             earlier = _earlier(outbox, path)
             if outbox and earlier:
                 rows.key = earlier.key
                 show_earlier(earlier, outbox, screen)
-                show_others(earlier.not_in(file, sender_name), file, screen)
+                show_others(earlier.not_in(file, defaults), file, screen)
             replace = force or (earlier is not None and earlier.results)
             with _results_file(path, {file, outbox or file}, replace=replace) as written:
                 sending = send_rows(
@@ -210,7 +228,7 @@ async def send_rows(
 
 def _dry_run(
     file: Path,
-    sender_name: str | None,
+    defaults: Defaults,
     rate: float,
     max_units: int | None,
     outbox: Path | None,
@@ -219,7 +237,7 @@ def _dry_run(
 ) -> NoReturn:
     looked_at = Preflight(
         file=file,
-        sender_name=sender_name,
+        defaults=defaults,
         rate=rate,
         max_units=max_units,
         # Opening would make one.

@@ -18,7 +18,9 @@ from orange_sms_async import (
     OrangeSMSError,
     OutboundMessage,
     OutboxUnusable,
+    Priority,
     ReceiptReceiver,
+    ResourceId,
     SendQueue,
     SendReport,
     SqliteOutbox,
@@ -30,7 +32,9 @@ from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.resume import RETENTION
 from orange_sms_async.cli.serving import serving
 from orange_sms_async.events import Answered, Event, GoingOn, Waiting
+from orange_sms_async.sendqueue import Bulk
 
+_WINDOW = 500  # rows between the file and the results
 _EVERY = 1.0  # seconds between two counts of the outbox
 
 
@@ -128,7 +132,8 @@ class Campaign:
         """Send every row, and what else waits in the outbox; once stopped, list the rest."""
         self._giving_up = self._out_of_patience()
         try:
-            async with self.queue.bulk(self._messages()) as reports:
+            withdraw = None if self.outbox else self.queue.withdraw
+            async with Bulk(self._messages(), _WINDOW, self._submit, withdraw) as reports:
                 try:
                     async for report in reports:
                         self._report(report)
@@ -165,6 +170,15 @@ class Campaign:
         if self.ended in (None, ExitCode.SOME_FAILED):
             return self.tally.exit_code() or self.ended or ExitCode.ALL_ACCEPTED
         return self.ended
+
+    async def _submit(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
+        row = self._under_way[message.reference]
+        return await self.queue.submit(
+            message,
+            priority=Priority.BULK,
+            not_before=row.not_before,
+            expires_at=row.expires_at,
+        )
 
     def _hear(self, event: Event) -> None:
         if self.ended is not None:

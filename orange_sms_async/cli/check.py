@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,44 +23,88 @@ from orange_sms_async import (
 )
 from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import days_left, paying, trouble
-from orange_sms_async.cli.csv_rows import Row, Rows, UnreadableFileError, open_rows
-from orange_sms_async.cli.exits import ExitCode, errors_end, stop_with
-from orange_sms_async.cli.options import Debug, Rate, RowsFile, SenderName, check_sender_name
+from orange_sms_async.cli.csv_rows import Defaults, Row, Rows, open_rows
+from orange_sms_async.cli.exits import ExitCode, errors_end, stop_with, way_out_of_rules
+from orange_sms_async.cli.options import (
+    Debug,
+    ExpiresAt,
+    NotBefore,
+    NumbersOf,
+    Rate,
+    RowsFile,
+    SenderAddress,
+    SenderName,
+    TextOfRows,
+    defaults_of_rows,
+)
+from orange_sms_async.cli.results import rule
 from orange_sms_async.cli.resume import open_outbox
+from orange_sms_async.cli.spreadsheet import UnreadableFileError, encoding_of
 from orange_sms_async.cli.stdout import console, show
+from orange_sms_async.cli.words import said
 
+_MOST_CHARACTERS = 3
 _MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
 _LONGEST = timedelta(days=100_000)  # that a campaign is reckoned with: years have four digits
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
 
 def check(
-    file: RowsFile, *, rate: Rate = 5.0, sender_name: SenderName = None, debug: Debug = False
+    file: RowsFile,
+    *,
+    text: TextOfRows = None,
+    country: NumbersOf = None,
+    rate: Rate = 5.0,
+    sender_name: SenderName = None,
+    sender_address: SenderAddress = None,
+    not_before: NotBefore = None,
+    expires_at: ExpiresAt = None,
+    debug: Debug = False,
 ) -> None:
     """
     Check whether the campaign of a CSV file is ready. Nothing is sent.
 
     It checks every row, the credentials, and for each country in the file that the contract is
-    active, does not end before the campaign does, and has the units. It says what the campaign
-    costs and how long it takes. Whether Orange approved a sender name it does not tell beforehand.
+    active, does not end before the campaign does, and has the units. It shows what the campaign
+    costs and how long it takes, which rows cost most, and which cost more because of a single
+    character. Landlines are counted; they do not stop a campaign. Orange does not tell beforehand
+    whether it approved a sender name.
 
-    The exit code is the first of these that applies:
+    Exit codes:
+
+    0: go.
+
+    1: no-go; each thing against it is on a line of its own.
 
     2: wrong usage, or a file that cannot be read.
-
-    130: interrupted.
 
     3: wrong credentials or no access.
 
     4: Orange is unreachable.
 
-    1: no-go, each thing against it on a line of its own.
-
-    0: go.
+    130: interrupted.
     """
-    check_sender_name(sender_name)
-    looked_at = Preflight(file=file, sender_name=sender_name, rate=rate)
+    defaults = defaults_of_rows(
+        sender_name=sender_name,
+        sender_address=sender_address,
+        country=country,
+        text=text,
+        not_before=not_before,
+        expires_at=expires_at,
+    )
+    looked_at = Preflight(file=file, defaults=defaults, rate=rate)
     raise typer.Exit(looked_at.run(config.client(), debug=debug))
+
+
+@attrs.define
+class Rowed:
+    """How many rows have something in common, and the first of them."""
+
+    rows: int = 0
+    first: int = 0
+
+    def add(self, row: Row) -> None:
+        self.rows, self.first = self.rows + 1, self.first or row.number
 
 
 @attrs.define
@@ -76,6 +119,10 @@ class Survey:
         first: the first row that breaks it.
         settled: rows that an outbox knows the outcome of, and that are not sent again.
         sender_names: the first few.
+        landlines: how many numbers are landlines, and the first row with one.
+        costs: how many rows take each number of SMS, and the first row that does.
+        one_character: how many rows take more SMS because of each character alone, and the first.
+        latest: the moment before which the last message does not leave.
     """
 
     messages: Counter[str] = attrs.field(factory=Counter)
@@ -84,19 +131,43 @@ class Survey:
     first: dict[str, int] = attrs.field(factory=dict)
     settled: int = 0
     sender_names: set[str] = attrs.field(factory=set)
+    landlines: Rowed = attrs.field(factory=Rowed)
+    costs: dict[int, Rowed] = attrs.field(factory=dict)
+    one_character: dict[str, Rowed] = attrs.field(factory=dict)
+    latest: datetime | None = None
 
     def add(self, row: Row) -> None:
         if row.message is None:
-            # One rule, whichever row it is that has the reference already.
-            rule = re.sub(r"row \d+$", "an earlier row", str(row.error))
-            self.invalid[rule] += 1
-            self.first.setdefault(rule, row.number)
+            broken = rule(row.error)
+            self.invalid[broken] += 1
+            self.first.setdefault(broken, row.number)
             return
-        country = Country.from_number(row.message.to).code
+        country = self._country(row, row.message.to)
         self.messages[country] += 1
-        self.units[country] += count_segments(row.message.text).segments
+        self.units[country] += self._cost(row, row.message.text)
+        if row.not_before and (self.latest is None or row.not_before > self.latest):
+            self.latest = row.not_before
         if row.message.sender_name and len(self.sender_names) < _MOST_NAMES:
             self.sender_names.add(row.message.sender_name)
+
+    def _country(self, row: Row, to: str) -> str:
+        try:
+            country = Country.from_number(to)
+        except LookupError:
+            return ""  # of an account that sends elsewhere, from an address of its own
+        if country.is_landline(to[4:]):
+            self.landlines.add(row)
+        return country.code
+
+    def _cost(self, row: Row, text: str) -> int:
+        counted = count_segments(text)
+        self.costs.setdefault(counted.segments, Rowed()).add(row)
+        character = counted.costly
+        if len(character) == 1:
+            plain = count_segments(text.replace(character, "x"))
+            if plain.segments < counted.segments:
+                self.one_character.setdefault(character, Rowed()).add(row)
+        return counted.segments
 
 
 async def surveyed(rows: Rows, outbox: Path | None) -> Survey:
@@ -137,14 +208,14 @@ class Preflight:
     A campaign that is looked at, not sent.
 
     Attributes:
-        sender_name: for rows that have none.
+        defaults: what rows take that do not say it themselves.
         rate: messages a second.
         max_units: the most it may spend.
         outbox: where it has begun already.
     """
 
     file: Path
-    sender_name: str | None
+    defaults: Defaults
     rate: float
     max_units: int | None = None
     outbox: Path | None = None
@@ -163,13 +234,15 @@ class Preflight:
 
     def _survey(self) -> Survey:
         try:
-            with open_rows(self.file, self.sender_name) as rows:
+            with open_rows(self.file, self.defaults) as rows:
                 return asyncio.run(surveyed(rows, self.outbox))
         except (UnreadableFileError, OutboxUnusable) as error:
             stop_with(str(error))
 
     def _of_file(self, survey: Survey) -> Iterator[Finding]:
         messages, units = survey.messages.total(), survey.units.total()
+        if self.file.is_file() and encoding_of(self.file) == "cp1252":
+            yield Finding(True, "read as Windows-1252 (Latin-1), as it is not UTF-8")
         if survey.settled:
             yield Finding(True, f"settled already, and not sent again: {survey.settled:,} rows")
         yield Finding(
@@ -177,8 +250,16 @@ class Preflight:
             f"{messages:,} messages, {units:,} SMS, counted as 1 unit each; "
             "Orange does not document its count",
         )
-        for rule, rows in survey.invalid.items():
-            yield Finding(False, f"{rows:,} x {rule}; first in row {survey.first[rule]:,}")
+        yield from _costs(survey)
+        for broken, rows in survey.invalid.items():
+            line = f"{rows:,} x {broken}; first in row {survey.first[broken]:,}"
+            yield Finding(False, f"{line}. {way}." if (way := way_out_of_rules(broken)) else line)
+        if survey.landlines.rows:
+            yield Finding(
+                True,
+                f"{survey.landlines.rows:,} landlines, which an SMS seldom reaches; "
+                f"first in row {survey.landlines.first:,}",
+            )
         if survey.sender_names:
             names = ", ".join(sorted(survey.sender_names))
             yield Finding(True, f"sender names, if Orange approved them: {names}")
@@ -191,6 +272,9 @@ class Preflight:
         yield Finding(True, "the credentials work")
         until = self._end(survey)
         for country, units in sorted(survey.units.items()):
+            if not country:
+                yield Finding(True, f"{units:,} SMS to countries whose contract is not looked at")
+                continue
             contract = paying(contracts, country)
             against = trouble(contract, country, units=units, until=until)
             yield Finding(not against, against or _room(contract, units))
@@ -206,7 +290,27 @@ class Preflight:
         return min(timedelta(seconds=math.ceil(seconds)), _LONGEST)
 
     def _end(self, survey: Survey) -> datetime:
-        return datetime.now(UTC) + self._duration(survey)
+        now = datetime.now(UTC)
+        return max(now, survey.latest or now) + self._duration(survey)
+
+
+def _costs(survey: Survey) -> Iterator[Finding]:
+    """Say what the cheapest and the dearest rows cost, and which a single character makes dear."""
+    if len(survey.costs) > 1:
+        cheapest, dearest = min(survey.costs), max(survey.costs)
+        first, last = survey.costs[cheapest], survey.costs[dearest]
+        yield Finding(
+            True,
+            f"the cheapest {first.rows:,} rows take {cheapest} SMS each, the dearest "
+            f"{last.rows:,} take {dearest}; first in row {last.first:,}",
+        )
+    dear = sorted(survey.one_character.items(), key=lambda one: -one[1].rows)
+    for character, found in dear[:_MOST_CHARACTERS]:
+        yield Finding(
+            True,
+            f'{found.rows:,} rows take more SMS because of "{character}" alone; '
+            f"first in row {found.first:,}",
+        )
 
 
 def _room(contract: Contract | None, units: int) -> str:
@@ -228,9 +332,9 @@ def _show_findings(findings: Iterator[Finding]) -> int:
     for finding in findings:
         against += not finding.go
         line = Table.grid(padding=(0, 2, 0, 0))
-        line.add_column(no_wrap=True, width=5)
+        line.add_column(no_wrap=True, width=max(map(len, (said("go"), said("no-go")))))
         line.add_column()
-        verdict = Text("go", "green") if finding.go else Text("no-go", "bold red")
-        line.add_row(verdict, finding.line)
+        verdict = Text(said("go"), "green") if finding.go else Text(said("no-go"), "bold red")
+        line.add_row(verdict, said(finding.line))
         show(line)
     return against

@@ -1,13 +1,16 @@
 """The command `orange-sms`: messages and campaigns, the account, receipts, and a sandbox."""
 
 import logging
+from typing import Annotated
 
 import typer
 
+from orange_sms_async import __version__
 from orange_sms_async.cli import outbox
 from orange_sms_async.cli.balance import balance
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.check import check
+from orange_sms_async.cli.complaints import OneLine
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.migrate import migrate
 from orange_sms_async.cli.move import move
@@ -23,6 +26,7 @@ from orange_sms_async.cli.usage import usage
 logging.getLogger("orange_sms_async.sendqueue").addHandler(logging.NullHandler())
 
 app = typer.Typer(
+    cls=OneLine,
     help="Send SMS through Orange's API for Africa and the Middle East.",
     no_args_is_help=True,
     # A traceback that shows locals shows numbers, texts and secrets; plain help and one-line
@@ -39,6 +43,33 @@ _outbox.command(name="import")(goes_on()(outbox.import_))
 _outbox.command()(goes_on()(outbox.forget))
 _outbox.command()(goes_on()(migrate))
 _outbox.command()(goes_on()(move))
+
+
+def _show_version(*, given: bool) -> None:
+    if given:
+        typer.echo(f"orange-sms {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    lang: Annotated[
+        str | None,
+        typer.Option(metavar="en|fr", help="Speak this language. Default: that of the locale."),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda given: _show_version(given=given),
+            is_eager=True,
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None:
+    """Send SMS through Orange's API for Africa and the Middle East."""
+
 
 app.command()(goes_on()(send))
 app.command()(ends()(segments))

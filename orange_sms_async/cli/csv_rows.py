@@ -2,29 +2,49 @@
 
 import contextlib
 import csv
+import datetime as dt
 import hashlib
 import re
 import sqlite3
-from collections import deque
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 import attrs
 
-from orange_sms_async import InvalidMessage, OutboundMessage
+from orange_sms_async import Country, InvalidMessage, OutboundMessage
+from orange_sms_async.cli.numbers import check_not_rounded, international
+from orange_sms_async.cli.spreadsheet import (
+    SURROGATE,
+    Lines,
+    UnreadableFileError,
+    header,
+    opened,
+)
+from orange_sms_async.cli.template import Template
 from orange_sms_async.messages import mask
 
-_REQUIRED, _OPTIONAL = ("to", "text"), ("sender_name", "reference")
+_REQUIRED = ("to", "text")
+_OPTIONAL = ("sender_name", "reference", "country", "not_before", "expires_at")
 _COLUMNS = _REQUIRED + _OPTIONAL
 _LONGEST_FIELD = 10_000  # characters; what a quote left open swallows before it is noticed
-_LONGEST_LINE = 100_000
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class UnreadableFileError(Exception):
-    """The file cannot be read as rows at all; one line says why and shows no row of it."""
+@attrs.frozen(kw_only=True)
+class Defaults:
+    """
+    What rows take that do not say it themselves.
+
+    Attributes:
+        country: that of numbers without calling code; without one they are refused.
+        text: takes the place of the column; its braces are filled from other columns.
+    """
+
+    sender_name: str | None = None
+    sender_address: str | None = None
+    country: Country | None = None
+    text: Template | None = None
+    not_before: dt.datetime | None = None
+    expires_at: dt.datetime | None = None
 
 
 @attrs.frozen
@@ -36,6 +56,7 @@ class Row:
         number: as a spreadsheet counts: the header is row 1.
         to: as the file has it, also when it is no number.
         reference: as the file has it, or as made up by a key; "" without one.
+        not_before: it does not leave before, nor after `expires_at`.
     """
 
     number: int
@@ -43,99 +64,50 @@ class Row:
     reference: str = ""
     message: OutboundMessage | None = None
     error: InvalidMessage | None = None
+    not_before: dt.datetime | None = None
+    expires_at: dt.datetime | None = None
 
 
 @contextlib.contextmanager
-def open_rows(path: Path, sender_name: str | None = None) -> Iterator["Rows"]:
+def open_rows(path: Path, defaults: Defaults) -> Iterator["Rows"]:
     """
     Read a file row by row; the header is checked at once.
 
     Args:
-        path: of a CSV file in UTF-8; a pipe can be read once only.
-        sender_name: for rows that have none.
+        path: of a CSV file, as spreadsheets save it; a pipe can be read once only.
+        defaults: what rows take that do not say it themselves.
 
     Raises:
         UnreadableFileError: no such file, or not a CSV file with the columns that are needed.
     """
-    try:
-        # Bytes that are no UTF-8 become surrogates, so that they cost their own row only.
-        file = path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise UnreadableFileError(f"cannot read {path}: {error.strerror}") from None
     # csv has this limit for the whole process, which here is one command.
     csv.field_size_limit(_LONGEST_FIELD)
-    with file, contextlib.closing(References()) as references:
-        lines = _Lines(file)
-        columns, delimiter = _header(path, lines)
-        yield Rows(columns, sender_name, references, _records(lines, delimiter))
+    with opened(path) as file, contextlib.closing(References()) as references:
+        lines = Lines(file)
+        columns, delimiter = header(path, lines)
+        _check_columns(path, columns, defaults.text)
+        yield Rows(columns, defaults, references, _records(lines, delimiter))
 
 
-def count_rows(path: Path) -> int | None:
-    """Count the lines below the header: the rows, if no text has several lines."""
-    if not path.is_file():
-        return None  # a pipe can be read once only
-    with path.open("rb") as file:
-        blocks = iter(partial(file.read, 1 << 20), b"")
-        newlines, last = 0, b"\n"
-        for block in blocks:
-            newlines, last = newlines + block.count(b"\n"), block[-1:]
-    return max(0, newlines + (last != b"\n") - 1)
-
-
-class _Lines:
-    """The lines of a file; those of a record that cannot be read are given back."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._unread = iter(partial(file.readline, _LONGEST_LINE), "")
-        self._given_back = deque[str]()
-        self._taken: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._given_back.popleft() if self._given_back else next(self._unread)
-        self._taken.append(line)
-        return line
-
-    def forget(self) -> None:
-        """Keep nothing to give back: what was taken was read well."""
-        self._taken.clear()
-
-    def give_back(self) -> None:
-        """Of what was taken only the first line is to blame."""
-        self._given_back.extendleft(reversed(self._taken[1:]))
-        self._taken.clear()
-
-
-def _header(path: Path, lines: _Lines) -> tuple[list[str], str]:
-    first = next(lines, "")
-    lines.forget()
-    if _SURROGATE.search(first):
-        raise UnreadableFileError(f"{path} is not UTF-8: save it as 'CSV UTF-8'")
-    # Excel writes ; where the comma is the decimal separator, as in French.
-    delimiter = ";" if ";" in first else ","
-    columns = [name.strip().strip('"').lower() for name in first.strip().split(delimiter)]
-    if not set(columns) & set(_REQUIRED):
+def _check_columns(path: Path, columns: list[str], text: Template | None) -> None:
+    if not set(columns) & {*_REQUIRED}:
         # Not shown: without a header the first row is somebody's number and text.
         raise UnreadableFileError(f"{path}: the first row must name the columns, such as to,text")
-    _check_columns(path, columns)
-    return columns, delimiter
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    if unknown := [name for name in columns if name not in _COLUMNS]:
-        named = ", ".join(f'"{name}"' for name in unknown)
+    named = [name for name in columns if name]
+    unknown = [name for name in named if name not in _COLUMNS]
+    if unknown and text is None:
         raise UnreadableFileError(
-            f"{path}: unknown column {named}; known are {', '.join(_COLUMNS)}"
+            f'{path}: unknown column "{unknown[0]}"; known are {", ".join(_COLUMNS)}. '
+            f'--text "... {{{unknown[0]}}} ..." puts it into the text'
         )
-    if missing := [name for name in _REQUIRED if name not in columns]:
+    required = _REQUIRED if text is None else ("to", *text.columns)
+    if missing := [name for name in required if name not in named]:
         raise UnreadableFileError(f'{path}: the column "{missing[0]}" is missing')
-    if len(set(columns)) < len(columns):
+    if len(set(named)) < len(named):
         raise UnreadableFileError(f"{path}: a column is named twice")
 
 
-def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
+def _records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
     """Yield each row's number and cells; None for cells that no quote rule lets read."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     number = 1
@@ -151,7 +123,7 @@ def _records(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | N
             yield number, None
             continue
         lines.forget()
-        if cells:  # not an empty line
+        if any(map(str.strip, cells)):  # a spreadsheet leaves empty rows as separators alone
             yield number, cells
 
 
@@ -211,7 +183,7 @@ class Rows:
     """
 
     _columns: list[str]
-    _sender_name: str | None
+    _defaults: Defaults
     _references: References
     _records: Iterator[tuple[int, list[str] | None]]
     key: bytes | None = attrs.field(default=None, init=False, repr=False)
@@ -224,11 +196,17 @@ class Rows:
         to, reference = (named.get(name, "").strip() for name in ("to", "reference"))
         try:
             self._check_cells(cells)
-            known_as = reference or self._made_up(to, named["text"])
-            self._check_reference(known_as, number)
-            return Row(number, to, known_as, self._message(to, known_as, named))
+            return self._read(number, to, reference, named)
         except InvalidMessage as error:
             return Row(number, _legible(to), _legible(reference), error=error)
+
+    def _read(self, number: int, to: str, reference: str, named: dict[str, str]) -> Row:
+        called, text = self._number(to, named.get("country", "")), self._text(named)
+        known_as = reference or self._made_up(called, text)
+        self._check_reference(known_as, number)
+        not_before, expires_at = (self._date(name, named) for name in ("not_before", "expires_at"))
+        message = self._message(called, text, known_as, named)
+        return Row(number, to, known_as, message, None, not_before, expires_at)
 
     def _check_cells(self, cells: list[str] | None) -> None:
         if cells is None:
@@ -243,8 +221,36 @@ class Rows:
                 f"row: {len(cells)} columns where the header has {len(self._columns)}"
             )
         for name, cell in zip(self._columns, cells, strict=True):
-            if _SURROGATE.search(cell):
+            if SURROGATE.search(cell):
                 raise InvalidMessage(f"{name}: not UTF-8; save the file as 'CSV UTF-8'")
+            if not name and cell.strip():
+                raise InvalidMessage("row: a cell stands in a column without a name")
+
+    def _number(self, written: str, code: str) -> str:
+        check_not_rounded(written)
+        country = self._defaults.country
+        if code.strip():
+            try:
+                country = Country.from_code(code.strip().upper())
+            except LookupError:
+                raise InvalidMessage(
+                    "country: none of Orange's by its three letters, such as CIV or SEN"
+                ) from None
+        return international(written, country) if country else written
+
+    def _text(self, named: dict[str, str]) -> str:
+        text = self._defaults.text.fill(named) if self._defaults.text else named["text"]
+        if not text.strip():
+            raise InvalidMessage("text: may not be empty")
+        return text
+
+    def _date(self, name: str, named: dict[str, str]) -> dt.datetime | None:
+        written = named.get(name, "").strip()
+        default: dt.datetime | None = getattr(self._defaults, name)
+        try:
+            return date_and_time(written) if written else default
+        except ValueError as error:
+            raise InvalidMessage(f"{name}: {error}") from None
 
     def _made_up(self, to: str, text: str) -> str:
         return "" if self.key is None else self._references.made_up(self.key, to, text)
@@ -253,14 +259,35 @@ class Rows:
         if reference and (first := self._references.first_seen(reference, number)) != number:
             raise InvalidMessage(f"reference: the same as in row {first}")
 
-    def _message(self, to: str, reference: str, named: dict[str, str]) -> OutboundMessage:
-        text, name = named["text"], named.get("sender_name", "").strip() or self._sender_name
-        if not text.strip():
-            raise InvalidMessage("text: may not be empty")
+    def _message(
+        self, to: str, text: str, reference: str, named: dict[str, str]
+    ) -> OutboundMessage:
+        address = self._defaults.sender_address
+        name = named.get("sender_name", "").strip() or self._defaults.sender_name
         if reference:
-            return OutboundMessage(to, text, sender_name=name, reference=reference)
-        return OutboundMessage(to, text, sender_name=name)
+            return OutboundMessage(
+                to, text, sender_name=name, sender_address=address, reference=reference
+            )
+        return OutboundMessage(to, text, sender_name=name, sender_address=address)
+
+
+def date_and_time(written: str) -> dt.datetime:
+    """
+    Read a date and time, of this machine's zone unless it says another.
+
+    Raises:
+        ValueError: it is none, or a date alone. A day and month that a spreadsheet wrote in its
+            own order are not guessed.
+    """
+    try:
+        date = dt.datetime.fromisoformat(written)
+        zoned = date if date.tzinfo else date.astimezone()
+    except (ValueError, OverflowError, OSError):
+        zoned = None
+    if zoned is None or not re.search(r"[ T][0-9]", written):
+        raise ValueError("write it as 2026-12-31 08:00")
+    return zoned
 
 
 def _legible(cell: str) -> str:
-    return _SURROGATE.sub("\ufffd", cell)
+    return SURROGATE.sub("\ufffd", cell)

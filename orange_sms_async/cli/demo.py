@@ -28,13 +28,15 @@ from orange_sms_async import (
 )
 from orange_sms_async.cli.bulk import send_rows
 from orange_sms_async.cli.campaign import Campaign
-from orange_sms_async.cli.csv_rows import UnreadableFileError, count_rows, open_rows
-from orange_sms_async.cli.exits import ExitCode, stop_with
+from orange_sms_async.cli.csv_rows import Defaults, open_rows
+from orange_sms_async.cli.exits import ExitCode, in_plain_words, stop_with
 from orange_sms_async.cli.results import Result, RowState
 from orange_sms_async.cli.serving import bind, serving
+from orange_sms_async.cli.spreadsheet import UnreadableFileError, count_rows
 from orange_sms_async.cli.stdout import console
+from orange_sms_async.cli.words import said
 
-_LIST = Path("examples/recipients.csv")
+_LIST = Path(__file__).with_name("recipients.csv")
 _RATE = 5
 _PATIENCE = 20.0  # seconds without getting through to a sandbox of our own
 _RECEIPTS = 10.0  # seconds that receipts may take after the last message
@@ -93,7 +95,12 @@ class _Outcome:
 
 def demo(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="Columns as for `orange-sms bulk`.")
+        Path,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Columns as for `orange-sms bulk`; without it, a list of 60 made-up people.",
+            show_default=False,
+        ),
     ] = _LIST,
 ) -> None:
     """
@@ -107,8 +114,7 @@ def demo(
     try:
         outcome = asyncio.run(_demonstrate(file, screen))
     except UnreadableFileError as error:
-        where = " Run it in the folder of the project's sources, or name a file."
-        stop_with(f"{error}.{where if file == _LIST else ''}")
+        stop_with(str(error))
     except SandboxFailedError as error:
         stop_with(f"{error}.", ExitCode.SOME_FAILED)
     except KeyboardInterrupt:
@@ -119,7 +125,7 @@ def demo(
 
 async def _demonstrate(file: Path, screen: Console) -> _Outcome:
     seen, book = _Seen(), ReceiptBook()
-    with open_rows(file) as rows:
+    with open_rows(file, Defaults()) as rows:
         async with (
             serving(ReceiptReceiver(book.add), bind("127.0.0.1", 0)) as endpoint,
             sandbox_process("--rate", str(_RATE), "--receipts", endpoint) as sandbox,
@@ -151,11 +157,11 @@ async def _final_receipts(
 
 
 def _summarise(outcome: _Outcome, screen: Console) -> None:
-    table = Table(title="Result", title_justify="left", show_header=False, box=None)
+    table = Table(title=said("Result"), title_justify="left", show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in (*_rows(outcome), *_receipts(outcome), *_pace(outcome)):
-        table.add_row(name, value)
+        table.add_row(said(name), said(value))
     screen.print()
     screen.print(table, soft_wrap=False)
 
@@ -167,10 +173,10 @@ def _rows(outcome: _Outcome) -> Iterator[tuple[str, str]]:
         yield f"  {state}", str(rows)
         if state is RowState.REFUSED:
             for reason, times in tally.reasons.items():
-                yield "", f"{times} x {reason}"
+                yield "", f"{times} x {in_plain_words(reason)}"
         if state is RowState.INVALID:
             for result in outcome.seen.invalid:
-                yield "", f"row {result.row.number}, {result.field}: {result.reason}"
+                yield "", f"row {result.row.number}: {result.error}"
     yield "unaccounted for", str(outcome.unaccounted)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import enum
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
@@ -24,6 +25,7 @@ from orange_sms_async import (
     ServiceUnavailable,
     Throttled,
 )
+from orange_sms_async.cli.words import echo
 
 
 class ExitCode(enum.IntEnum):
@@ -39,7 +41,7 @@ class ExitCode(enum.IntEnum):
 
 
 def stop_with(line: str, code: ExitCode = ExitCode.USAGE) -> NoReturn:
-    typer.echo(f"Error: {line}", err=True)
+    echo(f"Error: {line}", err=True)
     raise typer.Exit(code)
 
 
@@ -71,6 +73,8 @@ def advice(error: OrangeSMSError) -> str:
     if notes := getattr(error, "__notes__", None):
         return "; ".join(notes)
     said = f"{type(error).__name__}: {error}".removesuffix(".")
+    if (plain := in_plain_words(said)) != said and (way := way_out_of_reasons(said)):
+        return f"{plain}. {way}."
     return f"{said}. {way_out(error)}."
 
 
@@ -81,9 +85,45 @@ def way_out(error: OrangeSMSError) -> str:
     return next(_WAYS_OUT[class_] for class_ in type(error).__mro__ if class_ in _WAYS_OUT)
 
 
-def way_out_of_refusals(name: str) -> str:
-    """Say what to do about messages refused with a class of that name; "" if they were not."""
-    return _OF_REFUSALS.get(name, "")
+_OF_RULES = {
+    "to: write it as": "--country CIV reads numbers as people in Côte d'Ivoire write them",
+}
+
+
+def way_out_of_rules(rule: str) -> str:
+    """Say what else can be done about rows that break a rule; "" where the rule says it all."""
+    return next((way for start, way in _OF_RULES.items() if rule.startswith(start)), "")
+
+
+# Orange's own words for what people get wrong most, and theirs.
+_PLAIN_WORDS = (
+    (r".*: Orange answered \S+ \(SVC0280\): (\d+)$", "text too long (\\1)"),
+    (r".*: Orange answered \S+ \(\w+\): senderName$", "sender name not approved by Orange"),
+    (r".*: Orange answered \S+ \(\w+\): senderAddress$", "sender address not allowed by Orange"),
+    (r".*: Orange answered \S+ \(POL0001\): (.+)$", "refused for the contract: \\1"),
+)
+_OF_PLAIN_WORDS = {
+    "text too long": "Shorten the text: `orange-sms segments` counts it",
+    "sender name": "Have Orange approve it, or leave it out for the account's default",
+    "sender address": "Leave --sender-address out for the number that Orange recommends",
+}
+
+
+def in_plain_words(reason: str) -> str:
+    """Say what a refusal means, where its code says it; else its class and Orange's words."""
+    for theirs, ours in _PLAIN_WORDS:
+        if found := re.fullmatch(theirs, reason):
+            return re.sub(r"\d{4,}", lambda one: f"{int(one[0]):,}", found.expand(ours))
+    return reason
+
+
+def way_out_of_reasons(reason: str) -> str:
+    """Say what to do about rows that broke a rule or were refused; "" if that is said."""
+    plain = in_plain_words(reason)
+    ways = (way for start, way in _OF_PLAIN_WORDS.items() if plain.startswith(start))
+    return (
+        next(ways, "") or way_out_of_rules(reason) or _OF_REFUSALS.get(reason.partition(":")[0], "")
+    )
 
 
 def exit_code(error: OrangeSMSError) -> ExitCode:
@@ -112,7 +152,7 @@ def end_with(error: OrangeSMSError, *, debug: bool) -> NoReturn:
 def show_behind(error: BaseException | None) -> None:
     """Show an error and those behind it, the first cause last, on stderr."""
     while error:
-        typer.echo(f"  {_name(error)}{_words(error)}{_place(error.__traceback__)}", err=True)
+        echo(f"  {_name(error)}{_words(error)}{_place(error.__traceback__)}", err=True)
         # Also one that `from None` hides: it was hidden for its words, which are not shown here.
         error = error.__cause__ or error.__context__
 

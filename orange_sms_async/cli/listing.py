@@ -11,25 +11,19 @@ from typing import Annotated, TypeVar
 import attrs
 import typer
 
-from orange_sms_async import Client, Country
+from orange_sms_async import Client
 from orange_sms_async.cli import config
 from orange_sms_async.cli.exits import errors_end
+from orange_sms_async.cli.options import country_code
 
 _T = TypeVar("_T", bound=attrs.AttrsInstance)
 
 
-def _country(given: str) -> str:
-    try:
-        return Country.from_code(given.upper()).code
-    except KeyError:
-        raise typer.BadParameter(
-            "a country of Orange's by its three letters, such as CIV or SEN"
-        ) from None
-
-
 InCountry = Annotated[
     str | None,
-    typer.Option("--country", parser=_country, metavar="CODE", help="Only this one, such as CIV."),
+    typer.Option(
+        "--country", parser=country_code, metavar="CODE", help="Only this one, such as CIV."
+    ),
 ]
 
 
@@ -50,7 +44,7 @@ def answer(
 ) -> None:
     """Ask Orange, and show what it says: as a table, unless a program asked."""
     if as_json and as_csv:
-        raise typer.BadParameter("one at a time", param_hint="--json and --csv")
+        raise typer.BadParameter("one at a time", param_hint="--json, --csv")
     with errors_end(debug=debug):
         values = asyncio.run(_asked(config.client(), question))
     if as_json:

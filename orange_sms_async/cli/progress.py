@@ -3,25 +3,34 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
 import attrs
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from orange_sms_async import OrangeSMSError
 from orange_sms_async.cli.campaign import Campaign
-from orange_sms_async.cli.exits import ExitCode, advice, show_behind, way_out, way_out_of_refusals
+from orange_sms_async.cli.exits import (
+    ExitCode,
+    advice,
+    in_plain_words,
+    show_behind,
+    way_out,
+    way_out_of_reasons,
+)
 from orange_sms_async.cli.results import RowState
+from orange_sms_async.cli.words import echo, said
 
 _BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
 _RATE_OVER = 10.0  # seconds whose average the rate is
 _STALLED = 2.0  # seconds without a row after which it is said what the trouble is
 _MOST_REASONS = 5
+_SETTLED = {*RowState} - {RowState.NOT_SENT, RowState.WAITING}
 
 
 def _now() -> float:
@@ -71,14 +80,12 @@ class _Course:
         self._seen.append((now, self.campaign.asked, tally.done))
         while now - self._seen[0][0] > _RATE_OVER:
             self._seen.popleft()
-        sent, failed = tally.states[RowState.ACCEPTED], tally.failed
         of = "" if self.total is None else f"/{self.total}"
-        deliveries = self.campaign.deliveries
-        delivered = f"  {deliveries.delivered} delivered" if deliveries else ""
-        return (
-            f"{tally.done}{of}  {self._rate:.1f}/s  {sent} sent{delivered}  {failed} failed"
-            f"{self._left}"
-        )
+        counts = [f"{times} {state}" for state, times in tally.counts() if state in _SETTLED]
+        if deliveries := self.campaign.deliveries:
+            counts.insert(1, f"{deliveries.delivered} delivered")
+        parts = [f"{tally.done}{of}", f"{self._rate:.1f}/s", *map(said, counts), *self._left]
+        return "  ".join(parts)
 
     def trouble(self) -> str:
         """Say what keeps it waiting, once each."""
@@ -90,16 +97,19 @@ class _Course:
     @property
     def _rate(self) -> float:
         (began, first, _), (ended, last, _) = self._seen[0], self._seen[-1]
-        return (last - first) / (ended - began) if ended > began else 0.0
+        # Answers may come in closer than their requests left, which keep to the limit.
+        limit = self.campaign.client.pacer.rate
+        return min((last - first) / (ended - began), limit) if ended > began else 0.0
 
     @property
-    def _left(self) -> str:
+    def _left(self) -> list[str]:
         # By rows done, not by messages sent: an outbox knows of many rows without asking Orange.
         (began, _, first), (ended, _, done) = self._seen[0], self._seen[-1]
         rows = (self.total or 0) - done
         if rows <= 0 or done == first:
-            return ""
-        return f"  {dt.timedelta(seconds=round(rows * (ended - began) / (done - first)))} left"
+            return []
+        left = dt.timedelta(seconds=round(rows * (ended - began) / (done - first)))
+        return [said(f"{left} left")]
 
 
 @contextlib.asynccontextmanager
@@ -148,10 +158,8 @@ def show_end(
     screen.print(f"{tally.rows} rows: {counts}.")
     if told:
         screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
-    for reason, times in tally.reasons.most_common(_MOST_REASONS):
-        screen.print(f"{times} x {reason}")
-        if way := way_out_of_refusals(reason.partition(":")[0]):
-            screen.print(f"    {way}.")
+    _show_reasons(tally.rules, screen)
+    _show_reasons(tally.reasons, screen)
     if tally.states[RowState.UNKNOWN]:
         screen.print(
             "Look into the unknown ones before you send them again: they may have been sent."
@@ -160,8 +168,21 @@ def show_end(
             screen.print(f"`orange-sms outbox show {outbox} --state unknown` lists them.")
     if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
         screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
+    if not outbox and tally.states[RowState.NOT_SENT]:
+        screen.print(
+            "Without --outbox, it does not go on: send the rows marked not sent as a new file."
+        )
     screen.print(f"The result of each row is in {path}")
     _show_why(campaign, debug=debug)
+
+
+def _show_reasons(reasons: Counter[str], screen: Console) -> None:
+    for reason, times in reasons.most_common(_MOST_REASONS):
+        screen.print(f"{times:,} x {in_plain_words(reason)}")
+        if way := way_out_of_reasons(reason):
+            screen.print(Text(f"    {said(way)}."))
+    if len(reasons) > _MOST_REASONS:
+        screen.print(f"... and {len(reasons) - _MOST_REASONS} other reasons")
 
 
 def _show_why(campaign: Campaign, *, debug: bool) -> None:
@@ -177,4 +198,4 @@ def _show_why(campaign: Campaign, *, debug: bool) -> None:
 
 def _complain(line: str, behind: OrangeSMSError | None = None) -> None:
     show_behind(behind)
-    typer.echo(f"Error: {line}", err=True)
+    echo(f"Error: {line}", err=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,9 +16,18 @@ from orange_sms_async import OutboxUnusable, ReceiptReceiver
 from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import Secret, warn_without
 from orange_sms_async.cli.serving import listening, serving
+from orange_sms_async.cli.words import echo
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 
 _EVERY = 5.0  # seconds between two lines that say what came
+
+
+def _network(given: str) -> str:
+    try:
+        ipaddress.ip_network(given, strict=False)
+    except ValueError:
+        raise typer.BadParameter("an IP address or a network, such as 10.0.0.0/8") from None
+    return given
 
 
 def receipts(
@@ -31,11 +41,19 @@ def receipts(
     ] = None,
     allowed_source: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="Where Orange posts from; repeat it for several."),
+        typer.Option(
+            parser=_network,
+            metavar="ADDRESS",
+            help="Where Orange posts from; repeat it for several.",
+        ),
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
-        typer.Option(metavar="ADDRESS", help="A proxy in front whose X-Forwarded-For is true."),
+        typer.Option(
+            parser=_network,
+            metavar="ADDRESS",
+            help="A proxy in front whose X-Forwarded-For is true.",
+        ),
     ] = None,
 ) -> None:
     """
@@ -58,9 +76,9 @@ def receipts(
         )
         warn_without(secret)
         if not store:
-            typer.echo("Warning: without --store, receipts are counted and not kept.", err=True)
+            echo("Warning: without --store, receipts are counted and not kept.", err=True)
         asyncio.run(_serve(receiver, file, taken, host, port))
-    typer.echo(_said(taken, receiver))
+    echo(_said(taken, receiver))
 
 
 @contextlib.contextmanager
@@ -79,7 +97,7 @@ async def _serve(
         with interrupts_call(asked_to_end.set):
             listener = listening(host, port, instead="--port 0")
             async with serving(receiver, listener) as address:
-                typer.echo(f"Receipts are taken on {address} (Ctrl-C ends it).")
+                echo(f"Receipts are taken on {address} (Ctrl-C ends it).")
                 sys.stdout.flush()
                 await _tell(receiver, taken, asked_to_end)
 
@@ -92,7 +110,7 @@ async def _tell(receiver: ReceiptReceiver, taken: Counter[str], until: asyncio.E
                 await until.wait()
         if (said := _said(taken, receiver)) != before and not until.is_set():
             before = said
-            typer.echo(said)
+            echo(said)
             sys.stdout.flush()
 
 

@@ -6,6 +6,7 @@ import csv
 import enum
 import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from orange_sms_async import (
     AccessDenied,
     AuthenticationFailed,
     InvalidMessage,
+    MessageExpired,
     OrangeSMSError,
     OutboxUnusable,
     Outcome,
@@ -122,11 +124,18 @@ class RowState(enum.StrEnum):
     REFUSED = "refused"
     INVALID = "invalid"
     UNKNOWN = "unknown"
+    EXPIRED = "expired"
     NOT_SENT = "not sent"
     WAITING = "waiting"
     """Not sent yet: with the same outbox, the same command goes on with it."""
 
 
+_STATES: dict[type[OrangeSMSError], RowState] = {
+    InvalidMessage: RowState.INVALID,
+    Refused: RowState.REFUSED,
+    OutcomeUnknown: RowState.UNKNOWN,
+    MessageExpired: RowState.EXPIRED,
+}
 _ASKED = {RowState.ACCEPTED, RowState.REFUSED, RowState.UNKNOWN}
 
 
@@ -148,19 +157,12 @@ class Result:
 
     @property
     def state(self) -> RowState:
-        match self.error:
-            case None:
-                return RowState.ACCEPTED
-            case InvalidMessage():
-                return RowState.INVALID
-            case Refused():
-                return RowState.REFUSED
-            case OutcomeUnknown():
-                return RowState.UNKNOWN
-            case QueueClosed() | OutboxUnusable() if self.goes_on:
-                return RowState.WAITING
-            case _:
-                return RowState.NOT_SENT
+        if self.error is None:
+            return RowState.ACCEPTED
+        if self.goes_on and isinstance(self.error, QueueClosed | OutboxUnusable):
+            return RowState.WAITING
+        found = (state for class_, state in _STATES.items() if isinstance(self.error, class_))
+        return next(found, RowState.NOT_SENT)
 
     @property
     def cause(self) -> BaseException | None:
@@ -182,6 +184,11 @@ class Result:
         return str(self.cause or "")
 
 
+def rule(error: OrangeSMSError | None) -> str:
+    """Name the rule that a row breaks, whichever row it is that has its reference already."""
+    return re.sub(r"row \d+$", "an earlier row", str(error))
+
+
 @attrs.define
 class Tally:
     """
@@ -189,17 +196,21 @@ class Tally:
 
     Attributes:
         reasons: how often each error, in its words, was given for a row that was refused.
+        rules: how often a row broke each rule.
         no_access: the error that concerns the whole account, if there was one.
     """
 
     states: Counter[RowState] = attrs.field(factory=Counter)
     reasons: Counter[str] = attrs.field(factory=Counter)
+    rules: Counter[str] = attrs.field(factory=Counter)
     no_access: OrangeSMSError | None = None
 
     def add(self, result: Result) -> None:
         self.states[result.state] += 1
         if result.state in (RowState.REFUSED, RowState.UNKNOWN):
             self.reasons[f"{type(result.error).__name__}: {result.reason}"] += 1
+        if result.state is RowState.INVALID:
+            self.rules[rule(result.error)] += 1
         if isinstance(result.cause, AuthenticationFailed | AccessDenied):
             self.no_access = result.cause
 
@@ -218,14 +229,10 @@ class Tally:
         """Rows that there is nothing more to do about."""
         return self.rows - self.states[RowState.NOT_SENT] - self.states[RowState.WAITING]
 
-    @property
-    def failed(self) -> int:
-        return self.done - self.states[RowState.ACCEPTED]
-
     def counts(self) -> Iterator[tuple[RowState, int]]:
-        """Tell how many rows came to each state; of waiting ones, where there are any."""
+        """Tell how many rows were accepted, and how many came to each other state, if any did."""
         for state in RowState:
-            if self.states[state] or state is not RowState.WAITING:
+            if self.states[state] or state is RowState.ACCEPTED:
                 yield state, self.states[state]
 
     def exit_code(self) -> ExitCode:

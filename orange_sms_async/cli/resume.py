@@ -11,7 +11,7 @@ import attrs
 from rich.console import Console
 
 from orange_sms_async import Outcome, SqliteOutbox, State
-from orange_sms_async.cli.csv_rows import open_rows
+from orange_sms_async.cli.csv_rows import Defaults, open_rows
 from orange_sms_async.cli.results import first_outcome
 
 # A row whose outcome was forgotten would be sent again: the file of a campaign is kept or deleted.
@@ -36,14 +36,14 @@ class EarlierRuns:
     key: bytes = attrs.field(repr=False)
     results: bool
 
-    def not_in(self, file: Path, sender_name: str | None) -> int | None:
+    def not_in(self, file: Path, defaults: Defaults) -> int | None:
         """Count what waits and is in no row of a file; None for one that can be read once only."""
         if not self.waiting:
             return 0
         if not file.is_file():
             return None
         others = set(self.waiting)
-        with open_rows(file, sender_name) as rows:
+        with open_rows(file, defaults) as rows:
             rows.key = self.key
             for row in rows:
                 others.discard(row.reference)

@@ -28,8 +28,18 @@ from orange_sms_async import (
 from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import paying, trouble
 from orange_sms_async.cli.exits import ExitCode, errors_end, interrupts_call
-from orange_sms_async.cli.options import Debug, Secret, Text, read, seconds, warn_without
+from orange_sms_async.cli.options import (
+    Debug,
+    Secret,
+    SenderAddress,
+    Text,
+    check_sender,
+    read,
+    seconds,
+    warn_without,
+)
 from orange_sms_async.cli.serving import listening, serving
+from orange_sms_async.cli.words import echo
 
 _WAIT = 60.0  # seconds for the receipt, unless said otherwise
 
@@ -41,6 +51,7 @@ def send(
     sender_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="One that Orange approved.")
     ] = None,
+    sender_address: SenderAddress = None,
     on_net: Annotated[
         bool,
         typer.Option(
@@ -69,11 +80,13 @@ def send(
     With --receipts it then waits for the word that it was delivered. Have your proxy pass what
     Orange posts to that port. Ctrl-C ends the wait; what is on the wire finishes first.
 
-    The exit code is the first of these that applies:
+    Exit codes:
+
+    0: accepted and, with --receipts, delivered.
+
+    1: refused, or the receipt says that it was not delivered.
 
     2: wrong usage, such as a number without country.
-
-    130: interrupted before it was sent, or while it waited for the receipt.
 
     3: wrong credentials or no access.
 
@@ -81,11 +94,9 @@ def send(
 
     5: it is unknown whether it was sent or, with --receipts, delivered.
 
-    1: refused, or the receipt says that it was not delivered.
-
-    0: accepted and, with --receipts, delivered.
+    130: interrupted before it was sent, or while it waited for the receipt.
     """
-    message = _message(to, read(text), sender_name, on_net=on_net)
+    message = _message(to, read(text), sender_name, sender_address, on_net=on_net)
     if wait is not None and receipts is None:
         raise typer.BadParameter("goes with --receipts PORT", param_hint="--wait")
     client = config.client()
@@ -98,13 +109,15 @@ def send(
         raise typer.Exit(asyncio.run(_send(client, message, endpoint)))
 
 
-def _message(to: str, text: str, sender_name: str | None, *, on_net: bool) -> OutboundMessage:
+def _message(
+    to: str, text: str, name: str | None, address: str | None, *, on_net: bool
+) -> OutboundMessage:
+    address = check_sender(name, address)
     try:
-        return OutboundMessage(to, text, sender_name=sender_name, on_net=on_net)
+        return OutboundMessage(to, text, sender_name=name, sender_address=address, on_net=on_net)
     except InvalidMessage as error:
         field, _, rule = str(error).partition(": ")
-        hint = "--sender-name" if field == "sender_name" else field.upper()
-        raise typer.BadParameter(rule, param_hint=hint) from None
+        raise typer.BadParameter(rule, param_hint=field.upper()) from None
 
 
 @attrs.frozen
@@ -120,16 +133,16 @@ class _Endpoint:
     async def served(self) -> AsyncIterator[None]:
         receiver = ReceiptReceiver(self.book.add, secret=self.secret)
         async with serving(receiver, self.listener) as address:
-            typer.echo(f"Receipts are taken on {address}")
+            echo(f"Receipts are taken on {address}")
             yield
 
     async def delivered(self, sent: SentMessage) -> ExitCode:
         try:
             receipt = await self.book.delivered(sent.resource_id, self.wait)
         except TimeoutError:
-            typer.echo(f"no receipt within {self.wait:g} s: Orange may take 24 hours")
+            echo(f"no receipt within {self.wait:g} s: Orange may take 24 hours")
             return ExitCode.SOME_UNKNOWN
-        typer.echo(f"receipt: {receipt.status}")
+        echo(f"receipt: {receipt.status}")
         return _exit_code(receipt)
 
 
@@ -150,8 +163,8 @@ async def _send(client: Client, message: OutboundMessage, endpoint: _Endpoint | 
             # What Orange says of a message on the wire is not to be missed.
             with anyio.CancelScope(shield=True) as answered:
                 sent = await _sent(client, message)
-                typer.echo(f"resource id: {sent.resource_id}")
-                typer.echo(f"request id: {sent.request_id or 'none'}")
+                echo(f"resource id: {sent.resource_id}")
+                echo(f"request id: {sent.request_id or 'none'}")
                 answered.shield = False
                 return await endpoint.delivered(sent) if endpoint else ExitCode.ALL_ACCEPTED
     return ExitCode.INTERRUPTED
@@ -159,11 +172,11 @@ async def _send(client: Client, message: OutboundMessage, endpoint: _Endpoint | 
 
 def _interrupts(scope: anyio.CancelScope) -> contextlib.AbstractContextManager[None]:
     def ask() -> None:
-        typer.echo("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
+        echo("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
         scope.cancel()
 
     def leave() -> None:
-        typer.echo("If no resource id is shown, the message may still have been sent.", err=True)
+        echo("If no resource id is shown, the message may still have been sent.", err=True)
 
     return interrupts_call(ask, leaving=leave)
 
@@ -179,10 +192,10 @@ async def _sent(client: Client, message: OutboundMessage) -> SentMessage:
 
 async def _why_refused(client: Client, message: OutboundMessage) -> str:
     """Look what is wrong with the contract; "" where that cannot be seen."""
-    country = Country.from_number(message.to).code
     try:
+        country = Country.from_number(message.to).code
         contracts = await client.contracts(country=country)
-    except OrangeSMSError:
+    except (LookupError, OrangeSMSError):
         return ""
     contract = paying(contracts, country, on_net=message.on_net)
     units = count_segments(message.text).segments

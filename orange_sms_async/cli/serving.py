@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -35,7 +36,13 @@ def bind(host: str, port: int) -> socket.socket:
         OSError: it is taken, not allowed, or the host is not this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        # Python puts the address into it, which stands in the line of the error already.
+        if error.errno and not isinstance(error, socket.gaierror):
+            raise OSError(error.errno, os.strerror(error.errno)) from None
+        raise
     # asyncio does so only where a socket names its protocol. Without it, an answer's body waits
     # 40 ms for the client to acknowledge its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

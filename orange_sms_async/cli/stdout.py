@@ -12,15 +12,32 @@ from rich.console import Console
 from rich.table import Table
 
 from orange_sms_async.cli.exits import ExitCode, stop_with
+from orange_sms_async.cli.words import echo, number, said
 
 _WIDEST = 10_000  # columns: in a pipe nothing is folded
 
 
+class _Screen(Console):
+    """A screen that says lines in the language of the reader."""
+
+    def print(self, *objects: Any, **settings: Any) -> None:
+        super().print(*(said(one) if isinstance(one, str) else one for one in objects), **settings)
+
+
 def console() -> Console:
     """Make the screen that all commands write to: folded between words, but not in a pipe."""
-    screen = Console(highlight=False, markup=False)
+    screen = _Screen(highlight=False, markup=False)
     screen.soft_wrap = not screen.is_terminal
     return screen
+
+
+class _Table(Table):
+    """A table that writes numbers in the language of the reader."""
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        super().add_row(
+            *(number(one) if isinstance(one, str) else one for one in cells), **settings
+        )
 
 
 def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
@@ -32,10 +49,10 @@ def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ())
         numbers: the columns that are aligned to the right.
         whole: those that are not folded besides these.
     """
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made = _Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(
-            column,
+            said(column),
             justify="right" if column in numbers else "left",
             overflow="fold",
             no_wrap=column in numbers or column in whole,
@@ -114,7 +131,7 @@ def ends() -> Iterator[None]:
 
 
 def _warn(error: OSError) -> None:
-    typer.echo(f"Warning: stdout: {error.strerror}. The command goes on without it.", err=True)
+    echo(f"Warning: stdout: {error.strerror}. The command goes on without it.", err=True)
 
 
 def _stop(error: OSError) -> None:

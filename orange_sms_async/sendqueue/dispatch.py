@@ -231,9 +231,12 @@ class Dispatch:
 
     async def _claim(self) -> Claim | None:
         while not self._watch.stopped and (claim := await self._outbox.claim(self._now())):
-            message, priority = claim.message, claim.entry.priority
+            message, priority, context = claim.message, claim.entry.priority, claim.entry.context
             ticket = self._watch.claim(message, priority)
-            self._tell(Claimed, message=message, priority=priority, attempt=claim.attempt)
+            attempt = claim.attempt
+            self._tell(
+                Claimed, message=message, priority=priority, attempt=attempt, context=context
+            )
             if ticket.unwanted and not self._outbox.durable:
                 await self._settle(claim, withdrawn(claim.reference))
             elif self._watch.stopped:  # while it was written down: its owner was told so

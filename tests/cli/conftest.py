@@ -139,8 +139,9 @@ def ask(begin):
 def invoke(sandbox):
     """Run a command within this process, against the sandbox for all."""
 
-    def invoke(*arguments, settings=None, **options):
+    def invoke(*arguments, settings=None, locale="", **options):
         settings = sandbox.environment if settings is None else settings
+        settings = settings | dict(one.split("=") for one in locale.split())
         env = dict.fromkeys(name for name in os.environ if "ORANGE_SMS" in name)
         env |= environment(**settings)
         return CliRunner().invoke(app, [*map(str, arguments)], env=env, **options)

@@ -54,6 +54,7 @@ def environment(**settings):
     ours = {name: value for name, value in os.environ.items() if "ORANGE_SMS" not in name}
     # Nor with anybody's file of settings: no file is in a device.
     nobody = {"NO_PROXY": "127.0.0.1", "XDG_CONFIG_HOME": os.devnull}
+    nobody |= {"LANGUAGE": "", "LC_ALL": "C.UTF-8"}  # English, whoever runs the tests
     return ours | nobody | settings
 
 

@@ -148,7 +148,9 @@ UNREADABLE = {
     "to,reference\n": 'the column "text" is missing',
     "to,text,to\n": "a column is named twice",
     "+2250700000001,Bonjour\n": "the first row must name the columns",
-    "": "the first row must name the columns",
+    "": "is empty",
+    "\n": "begins with an empty line",
+    "PK\x03\x04": "is a workbook: save it as 'CSV UTF-8'",
 }
 
 

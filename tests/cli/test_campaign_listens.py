@@ -52,7 +52,7 @@ async def test_what_it_waits_for_is_shown_once(client, orange):
         await campaign.run()
 
     lines = shown.getvalue().splitlines()
-    assert 12 < lines.count("0/1  0.0/s  0 sent  0 failed")
+    assert 12 < lines.count("0/1  0.0/s  0 accepted")
     assert [f"Waiting: {campaign.trouble}"] == [line for line in lines if "Waiting" in line]
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from orange_sms_async import Client, ClientCredentials
 from orange_sms_async.cli.check import Preflight
+from orange_sms_async.cli.csv_rows import Defaults
 from orange_sms_async.sandbox import Sandbox
 
 GOOD = "+2250700000001"
 BAD_ROWS = {
-    "07 00 00 00 01,Bonjour,,": "to: a number in international form",
+    "07 00 00 00 01,Bonjour,,": "to: write it as +2250701020304",
     "+3312345678,Bonjour,,": "to: not in one of the 13 countries",
     f"{GOOD},,,": "text: may not be empty",
     f"{GOOD},Bonjour,Café,": "sender_name: 1 to 11 letters",
@@ -41,7 +42,7 @@ def test_ten_thousand_rows_with_all_that_can_be_wrong(run, rows_file, sandbox, c
     assert "go     1,000 messages, 1,000 SMS" in said[0]
     for row, rule in enumerate(BAD_ROWS.values(), 3):
         assert 1 == sum(
-            f"no-go  1,000 x {rule}" in line and line.endswith(f"row {row}") for line in said
+            f"no-go  1,000 x {rule}" in line and f"first in row {row}" in line for line in said
         )
     assert "go     sender names, if Orange approved them: MonService" in said
     assert "No-go: 9 things to put right. Nothing was sent." == said[-1]
@@ -62,13 +63,15 @@ async def test_go(ask, rows_file):
     lines = said.splitlines()
     assert (0, "") == (code, complaints)
     assert lines[0].startswith("go     3 messages, 4 SMS, counted as 1 unit each")
-    assert lines[1].startswith("go     about 0:00:03 at 1/s: until ")
+    assert "the cheapest 2 rows take 1 SMS each, the dearest 1 take 2; first in row 3" in lines[1]
+    assert 'go     1 rows take more SMS because of "ê" alone; first in row 3' == lines[2]
+    assert lines[3].startswith("go     about 0:00:03 at 1/s: until ")
     assert [
         "go     the credentials work",
         "go     contract for CIV: 3 of 10,000,000 units, 365 days left",
         "go     contract for SEN: 1 of 10,000,000 units, 365 days left",
         "Go. Nothing was sent.",
-    ] == lines[2:]
+    ] == lines[4:]
 
 
 @pytest.mark.real_time
@@ -114,7 +117,7 @@ def test_a_campaign_without_an_end(rows_file, capsys):
     sandbox = Sandbox()
     credentials = ClientCredentials.from_header(sandbox.authorization)
     path = rows_file(f"to,text\n{GOOD},Bonjour\n")
-    preflight = Preflight(file=path, sender_name=None, rate=1e-12)
+    preflight = Preflight(file=path, defaults=Defaults(), rate=1e-12)
 
     assert 1 == preflight.run(Client(credentials, transport=sandbox.transport), debug=False)
     assert "go     more than 100,000 days at 1e-12/s\n" in capsys.readouterr().out

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-LIST = Path(__file__).parents[2] / "examples" / "recipients.csv"
+import orange_sms_async.cli
+
+LIST = Path(orange_sms_async.cli.__file__).with_name("recipients.csv")
 
 
 @pytest.mark.alone
@@ -48,8 +50,13 @@ def listens(port):
         return line.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_without_its_list_it_says_where_to_run(run):
-    ended = run("demo", settings={})
+def test_it_brings_its_own_list(start):
+    """
+    Wherever the package is installed, in any folder.
+    """
+    process = start("demo", settings={})
+    said = [process.stdout.readline() for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
 
-    assert 2 == ended.returncode
-    assert "name a file" in ended.stderr
+    assert said[2].startswith("0/60 ")

@@ -52,7 +52,7 @@ def test_a_command_and_all_its_options_are_described(name):
 def test_no_command_or_option_is_described_that_does_not_exist():
     options = {
         option
-        for command in COMMANDS.values()
+        for command in (GROUP, *COMMANDS.values())
         for parameter in command.params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }

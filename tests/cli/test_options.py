@@ -34,4 +34,4 @@ def test_a_number_that_makes_no_sense(invoke, option, number):
     ended = invoke(*option.split(), number)
 
     assert 2 == ended.exit_code
-    assert f"'{option.split()[-1]}': {OPTIONS[option]}\n" in ended.stderr
+    assert f"Error: {option.split()[-1]}: {OPTIONS[option]}. See" in ended.stderr

@@ -358,7 +358,7 @@ def test_a_running_campaign_can_be_looked_into(start, run, campaign):
     """
     path = campaign("Tenue", rows=500)
     bulk = start("bulk", path, "--outbox", "c.db", "--rate", "10")
-    seen_at_work(path)
+    seen_at_work(path, lines=15)  # by then it has let all rows in
 
     shown = run("outbox", "show", "c.db")
 
@@ -433,10 +433,10 @@ def content(path):
 
 WRONG_USE = {
     "resolve c.db": "Missing argument 'REFERENCE'",
-    "resolve c.db U1": "Invalid value for REFERENCE: goes with either --sent",
-    "resolve c.db U1 --sent r-1 --not-sent": "Invalid value for REFERENCE: goes with either --sent",
-    "resolve c.db U1 --sent ''": "Invalid value for REFERENCE: goes with either --sent",
-    "resolve c.db U1 --sent 'r\t1'": "Invalid value for REFERENCE, --sent: contains an unprintable",
+    "resolve c.db U1": "Error: REFERENCE: goes with either --sent",
+    "resolve c.db U1 --sent r-1 --not-sent": "Error: REFERENCE: goes with either --sent",
+    "resolve c.db U1 --sent ''": "Error: REFERENCE: goes with either --sent",
+    "resolve c.db U1 --sent 'r\t1'": "Error: REFERENCE, --sent: contains an unprintable",
     "forget c.db --state sent": "No such option: --state",
     "c.db": "No such command 'c.db'",
 }
@@ -496,4 +496,4 @@ def test_an_outbox_that_names_no_file(run, rows_file):
     ended = run("bulk", path, "--outbox", ":memory:")
 
     assert (2, "") == (ended.returncode, ended.stdout)
-    assert "Invalid value for --outbox" in ended.stderr
+    assert "Error: --outbox" in ended.stderr

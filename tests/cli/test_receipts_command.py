@@ -75,7 +75,7 @@ def test_a_campaign_that_takes_its_receipts(run, orange, port, rows_file, result
     lines = {line["reference"]: line["delivery"] for line in results(path).values()}
 
     assert (0, "") == (done.returncode, done.stderr)
-    assert "12 sent  10 delivered" in done.stdout
+    assert "12 accepted  10 delivered" in done.stdout
     expected = "10 DeliveredToTerminal, 1 DeliveryImpossible, 1 DeliveryUncertain"
     assert f"Receipts: {expected}.\n" in done.stdout
     assert ("DeliveryUncertain", "DeliveryImpossible") == (lines.pop("R98"), lines.pop("R99"))
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_the_wait_for_receipts(start, sandbox, rows_file, port, resu
     path = rows_file("to,text\n+2250700000001,Bonjour\n")
     process = start(*("bulk", path, "--outbox", "c.db", "--receipts", port, "--receipts-wait", 600))
     for line in process.stdout:
-        if "1 sent" in line:
+        if "1 accepted" in line:
             break
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
@@ -162,7 +162,7 @@ def test_ctrl_c_in_the_middle_of_a_campaign_that_takes_receipts(start, sandbox, 
     options = ("--outbox", "c.db", "--receipts", port, "--receipts-wait", 600, "--rate", 1)
     process = start("bulk", rows_file(ROWS), *options)
     for line in process.stdout:
-        if " sent" in line:
+        if " accepted" in line:
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
@@ -344,7 +344,7 @@ def test_a_source_that_no_trusted_proxy_names(endpoint):
     ("options", "said"),
     [
         (("--secret", "a/b"), "secret: not empty and without a slash"),
-        (("--allowed-source", "here"), "'here'"),
+        (("--allowed-source", "here"), "an IP address or a network"),
         (("--store", "none/r.db"), "store of receipts none/r.db: No such file"),
         (("--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
     ],

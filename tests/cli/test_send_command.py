@@ -26,7 +26,7 @@ def test_it_shows_what_orange_calls_the_message(run, sandbox):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["0700000001", "Bonjour"], "TO: a number in international form"),
+        (["0700000001", "Bonjour"], "TO: write it as +2250701020304"),
         ([TO, " "], "TEXT: may not be empty"),
         ([TO, "Bonjour", "--sender-name", "Café"], "--sender-name: 1 to 11 letters"),
         ([TO, "Bonjour", "--wait", "5"], "--wait: goes with --receipts PORT"),

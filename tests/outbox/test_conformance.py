@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -16,6 +16,7 @@ from fleet_store import Fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from line import sms
+from outbox.elsewhere import Elsewhere, ThreeProcesses
 
 from orange_sms_async import (
     InvalidMessage,
@@ -60,7 +61,18 @@ class File:
         self.path = folder / self.path.name
 
 
-STORES = {"memory": Memory, "sqlite": File}
+class SharedFile(File):
+    """The same, open in three processes."""
+
+    others: ClassVar[list[Elsewhere]] = []
+
+    def open(self) -> SqliteOutbox:
+        while len(self.others) < 2:
+            self.others.append(Elsewhere())
+        return ThreeProcesses(self.path, self.others)
+
+
+STORES = {"memory": Memory, "sqlite": File, "sqlite in three processes": SharedFile}
 
 
 @pytest.fixture(scope="module", params=[*STORES, "postgres"])

@@ -143,7 +143,9 @@ def test_what_is_saved_is_run(page):
         line for block in blocks(page) if block.language == "console" for line in typed(block.code)
     ]
 
-    assert name(FRENCH.get(page, page)) in ELSEWHERE or saved <= {word for line in lines for word in line.words}
+    assert name(FRENCH.get(page, page)) in ELSEWHERE or saved <= {
+        word for line in lines for word in line.words
+    }
 
 
 def test_other_commands_are_of_the_sandbox_page():

@@ -44,7 +44,7 @@ def ordered(name, folder, sandbox):
     """Have a program of the page take its order."""
     if name == "orders.py":
         with uvicorn("orders:app", folder, sandbox) as url, httpx.Client(trust_env=False) as client:
-            query = {"number": 4711, "to": "+2250701020304"}
+            query = {"number": "4711", "to": "+2250701020304"}
             assert {"sms": "queued"} == client.post(f"{url}/orders", params=query).json()
     else:
         settings = environment(**sandbox.environment)

@@ -6,7 +6,6 @@ import asyncpg
 import pytest
 from fleet_store import apart, command
 
-
 _EMPTY = """
 TRUNCATE orange_sms.message, orange_sms.receipt;
 DELETE FROM orange_sms.account WHERE name <> 'default';

@@ -113,11 +113,11 @@ async def test_a_message_submitted_in_sql_is_sent(fleet, db):
     it = submission(named("order"), style="numeric")
     async with db.transaction():
         await db.execute(it.statement, *it.parameters)
-    while not line.texts:  # noqa: ASYNC110 -- real time
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        while (await queue.outcome("order")).state is not State.SENT:  # noqa: ASYNC110 -- real time
+            await asyncio.sleep(0.01)
 
-    assert State.SENT is (await queue.outcome("order")).state
+    assert ["order"] == line.texts
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ class SqliteOutbox:
             return
         if self.has_turn:
             ago = self._file.clock() - self._left if self._left is not None else None
-            left_at = None if ago is None else time.time() - ago
+            left_at = None if ago is None else self._file.wall_clock() - ago
             ending = self._file.write(lambda db: self._end(db, left_at))
             # What is damaged, or cannot be written, is no clean end: the next one sees that.
             ending.add_done_callback(type(ending).exception)
@@ -158,6 +158,8 @@ class SqliteOutbox:
             self.sent_lately = await self._file.write(
                 lambda db: openings.begin(db, self._owner, now)
             )
+            # A copy of the file alone then says that it is of a time when it was in use.
+            await self._file.write_back()
         except BaseException:
             self._let_go()
             raise

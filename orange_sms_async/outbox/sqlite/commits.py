@@ -1,7 +1,9 @@
 """One thread and one connection to a file; what waits for the disk is committed together."""
 
 import asyncio
+import contextlib
 import sqlite3
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -63,6 +65,11 @@ class Commits:
         """Return the time of the loop."""
         return asyncio.get_running_loop().time()
 
+    def wall_clock(self) -> float:
+        """Return the date, in seconds since 1970; a loop whose clock jumps brings its own."""
+        now: float = getattr(asyncio.get_running_loop(), "wall_time", time.time)()
+        return now
+
     def changed(self) -> bool:
         """Tell whether anybody has written since this was asked last."""
         try:
@@ -101,6 +108,12 @@ class Commits:
             # Not at once: those who are woken together come back together, and share a commit.
             asyncio.get_running_loop().call_soon(self._commit_pending, self._thread)
         return future
+
+    async def write_back(self) -> None:
+        """Write back the log beside the file, so that the file alone tells what has begun."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(sqlite3.Error):  # it is not lost where it is
+            await loop.run_in_executor(self._thread, self._opened.write_back)
 
     async def empty_log(self) -> None:
         """
@@ -159,7 +172,7 @@ class Commits:
 
     def _read(self, operation: Operation[Any]) -> Any:
         try:
-            return operation(self._opened.db)
+            return self._opened.read(operation)
         except Exception as error:  # noqa: BLE001 -- as above
             return self._shown(error)
 

@@ -75,6 +75,10 @@ def is_damage(error: Exception) -> bool:
     )
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
 def explained(error: Exception, kind: Format) -> str:
     """
     Say what SQLite found, in our words: its own can quote a row, and so a number or a text.
@@ -93,7 +97,3 @@ def _code(error: Exception) -> int | None:
     # What Python's module finds by itself has none. Above the lowest byte is a finer reason.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code if code is None else code & 0xFF
-
-
-def _busy(error: sqlite3.Error) -> bool:
-    return _code(error) == sqlite3.SQLITE_BUSY

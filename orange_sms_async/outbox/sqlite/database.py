@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,9 @@ _T = TypeVar("_T")
 Operation = Callable[[sqlite3.Connection], _T]
 
 _PATIENCE = 5.0  # seconds to wait for another process's turn to write
+# And to wait between two attempts. SQLite by itself waits longer and longer, up to 0.1, so that who
+# has waited longest is served last.
+_AGAIN = 0.001
 _OLDER = (
     "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
     "What waits in it may have been sent since. `orange-sms outbox restore` opens it all the same "
@@ -27,7 +31,7 @@ _OLDER = (
 )
 
 
-@attrs.frozen
+@attrs.define
 class Opened:
     """
     A file that is open.
@@ -44,6 +48,8 @@ class Opened:
     _log: Log
     _mark: Watermark | None
     _looking: sqlite3.Connection | None
+    _others: int = 0
+    _took: float = 0.0  # seconds
 
     def check(self) -> None:
         """
@@ -62,7 +68,8 @@ class Opened:
     def write(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Do some things in one transaction, which is on disk when this returns."""
         self.check()
-        self.db.execute("BEGIN IMMEDIATE")
+        self.read(lambda db: db.execute("BEGIN IMMEDIATE"))
+        began = time.monotonic()
         try:
             before = self.db.total_changes
             results = [operation(self.db) for operation in operations]
@@ -75,7 +82,30 @@ class Opened:
         if number is not None and self._mark:
             self._mark.note(number)
         self._log.keep_short(self.db)
+        self._took = time.monotonic() - began
         return results
+
+    def give_way(self) -> None:
+        """
+        Where others write too, wait as long as the last transaction took.
+
+        Whoever writes one thing after the other would keep them out: they look only now and then.
+        """
+        others = self.db.execute("PRAGMA data_version").fetchone()[0]
+        if others != self._others:
+            time.sleep(self._took)
+        self._others = others
+
+    def read(self, operation: Operation[_T]) -> _T:
+        """Do something that changes nothing, and is done again while others are in its way."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return operation(self.db)
+            except sqlite3.OperationalError as error:
+                if not damage.is_busy(error) or time.monotonic() >= until:
+                    raise
+            time.sleep(_AGAIN)
 
     def _number(self) -> int | None:
         if self._mark is None:
@@ -93,6 +123,9 @@ class Opened:
         if self._looking is None:
             return 0
         return self._looking.execute("PRAGMA data_version").fetchone()[0]  # type: ignore[no-any-return]
+
+    def write_back(self) -> None:
+        self._log.write_back(self.db)
 
     def empty_log(self) -> None:
         self._log.empty(self.db)
@@ -146,19 +179,30 @@ def _open(
         opening.callback(db.close)
         return db
 
-    mark = Watermark(there.resolve()) if kind is OUTBOX else None
-    seen = mark.read() if mark else None  # before the file, which others write to
     db = opened()
     _prepare(path, db, kind)
+    mark = Watermark(there.resolve()) if kind is OUTBOX else None
     if mark:
-        commits, ended = db.execute("SELECT commits, ended FROM opening").fetchone()
-        lost = bool(commits) and not ended if seen is None else seen > commits
-        if lost and not restore:
-            raise kind.unusable(path, _OLDER)
-        mark.open(commits, there)
         opening.callback(mark.close)
+        if not _agree(db, mark, there, restore=restore):
+            raise kind.unusable(path, _OLDER)
+    db.execute("PRAGMA busy_timeout = 0")
     looking = opened() if turn.LOCKS else None
     return Opened(db, path, kind, there, turn.identity(there), Log(there.resolve()), mark, looking)
+
+
+def _agree(db: sqlite3.Connection, mark: Watermark, path: Path, *, restore: bool) -> bool:
+    """Compare a file with the mark beside it, which is made where it never had one."""
+    db.execute("BEGIN IMMEDIATE")  # nobody writes meanwhile, and nobody else makes the mark
+    try:
+        commits, ended = db.execute("SELECT commits, ended FROM opening").fetchone()
+        seen = mark.read()
+        lost = seen > commits if seen is not None else commits and not ended
+        if restore or not lost:
+            mark.open(path, commits, fresh=seen is None)
+    finally:
+        db.execute("ROLLBACK")
+    return restore or not lost
 
 
 def _create(path: Path) -> None:

@@ -4,10 +4,12 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, Unpack
 
 from orange_sms_async.messages import OutboundMessage
+from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.sqlite import damage, database, statements
 from orange_sms_async.outbox.sqlite.damage import DamagedError
 from orange_sms_async.outbox.sqlite.database import Opened
@@ -42,10 +44,10 @@ class Door:
 
     def put(self, message: OutboundMessage, **terms: Unpack[Terms]) -> None:
         entry = as_entry(message, **terms)
-        self._do(lambda opened: opened.write([lambda db: statements.admit(db, entry)]))
+        self._do(partial(_admit, entry))
 
     def outcome(self, reference: str) -> Outcome:
-        found = self._do(lambda opened: statements.find(opened.db, reference))
+        found = self._do(lambda opened: opened.read(lambda db: statements.find(db, reference)))
         if found is None:
             raise KeyError(reference)
         return found
@@ -59,3 +61,8 @@ class Door:
                 return what(here.opened)
         except (sqlite3.Error, DamagedError) as error:
             raise OUTBOX.unusable(self._path, damage.explained(error, OUTBOX)) from None
+
+
+def _admit(entry: Entry, opened: Opened) -> None:
+    opened.give_way()
+    opened.write([lambda db: statements.admit(db, entry)])

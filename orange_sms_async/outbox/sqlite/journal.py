@@ -12,6 +12,8 @@ import sqlite3
 import time
 from pathlib import Path
 
+from orange_sms_async.outbox.sqlite import damage
+
 _LONG = 4 * 2**20  # bytes
 
 
@@ -23,7 +25,7 @@ def begin(db: sqlite3.Connection, patience: float) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+            if not damage.is_busy(error) or time.monotonic() >= until:
                 raise
             time.sleep(0.01)
         else:
@@ -51,9 +53,10 @@ class Log:
         elif size >= self._next:
             self._next = size + _LONG  # who reads meanwhile keeps it from beginning anew
             with contextlib.suppress(sqlite3.Error):
-                self._write_back(db)
+                self.write_back(db)
 
-    def _write_back(self, db: sqlite3.Connection) -> None:
+    def write_back(self, db: sqlite3.Connection) -> None:
+        """Write the log back while nobody can commit."""
         db.execute("BEGIN IMMEDIATE")
         try:
             with contextlib.closing(sqlite3.connect(self._path)) as other:

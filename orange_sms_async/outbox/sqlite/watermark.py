@@ -25,17 +25,15 @@ class Watermark:
         except (FileNotFoundError, ValueError):
             return None
 
-    def open(self, number: int, like: Path) -> None:
+    def open(self, of: Path, number: int, *, fresh: bool) -> None:
         """Make ready to note numbers, beginning with one where there is none."""
-        fresh = self.read() is None
         self._file = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
-        if not fresh:
-            return
-        own_as(self._file, like)
-        self.note(number)
-        # A mark that a power cut takes away would have the file taken for a copy.
-        os.fsync(self._file)
-        sync_folder(self._beside)
+        if fresh:
+            own_as(self._file, like=of)
+            self.note(number)
+            # A mark that a power cut takes away would have the file taken for a copy.
+            os.fsync(self._file)
+            sync_folder(self._beside)
 
     def note(self, number: int) -> None:
         os.pwrite(self._file, b"%0*d" % (_DIGITS, number), 0)

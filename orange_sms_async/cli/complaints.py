@@ -1,0 +1,103 @@
+"""What is wrong with a command line, in one line that says where and the way out."""
+
+import re
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from orange_sms_async.cli.exits import ExitCode
+from orange_sms_async.cli.words import (
+    LANGUAGES,
+    echo,
+    help_in_french,
+    language_of_environment,
+    said,
+    speaking,
+    speaks_french,
+)
+
+# Typer does not name it; in some versions it is click's own, in others a copy.
+_UsageError: Any = typer.BadParameter.__base__
+
+# What typer's versions say, and what a person would.
+_PLAINER = (
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer.*", "a whole number"),
+    (r"'.*' is not a valid (int|integer)( range)?$", "a whole number"),
+    (r"Input should be greater than or equal to (\S+)", r"\1 or more"),
+    (r"Input should be less than or equal to (\S+)", r"\1 or less"),
+    (r"'?[^' ]+'? is not in the range (\d+)<=x\.$", r"\1 or more"),
+    (r"Invalid value for '?([^':]+)'?: ", "\\1\0"),
+    (r"Invalid value: ", ""),
+    (r"Got unexpected extra argument.*", "Too many words: put quotes around what has spaces"),
+    (r"'.*' is not one of (.*)", r"one of \1"),
+)
+
+
+class OneLine(TyperGroup):
+    """A group of commands whose usage errors take one line, not the usage and two more."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run a command in the language asked for; end with its exit code."""
+        asked = args[0] if args else settings.pop("args", None)
+        given = [*(sys.argv[1:] if asked is None else asked)]
+        settings["standalone_mode"] = False
+        wanted = _language(given)
+        with speaking(wanted if wanted in LANGUAGES else language_of_environment()):
+            if wanted not in LANGUAGES:
+                _complain_of("orange-sms", _placed("--lang", "en or fr"))
+                sys.exit(ExitCode.USAGE)
+            if speaks_french():
+                help_in_french(self)
+            sys.exit(self._ended(given, settings))
+
+    def _ended(self, given: list[str], settings: dict[str, Any]) -> int:
+        try:
+            code = super().main(given, **settings)
+        except _UsageError as error:
+            return _complain(error)
+        except typer.Abort:
+            return ExitCode.INTERRUPTED
+        return code if isinstance(code, int) else ExitCode.ALL_ACCEPTED
+
+
+def _language(given: list[str]) -> str:
+    """Take `--lang` out of a command line, wherever it stands before a `--`."""
+    end = given.index("--") if "--" in given else len(given)
+    asked = [at for at, word in enumerate(given[:end]) if word.partition("=")[0] == "--lang"]
+    if not asked:
+        return language_of_environment()
+    at = asked[0]
+    words = 1 if "=" in given[at] else 2
+    language = given[at].partition("=")[2] if words == 1 else "".join(given[at + 1 : at + 2])
+    del given[at : at + words]
+    return language
+
+
+def _placed(where: str, rule: str) -> str:
+    return f"{where}{said(': ')}{said(rule)}" if where else said(rule)
+
+
+def _complain(error: Any) -> int:
+    if error.ctx and error.format_message() == error.ctx.get_help():  # no command was given
+        error.show()
+        return ExitCode.USAGE
+    command = error.ctx.command_path if error.ctx else "orange-sms"
+    where, _, rule = plainer(error.format_message()).rpartition("\0")
+    _complain_of(command, _placed(where, rule))
+    return ExitCode.USAGE
+
+
+def _complain_of(command: str, line: str) -> None:
+    stop = "" if line.endswith("?") else "."
+    echo(f"Error: {line}{stop} See `{command} --help`", err=True)
+
+
+def plainer(message: str) -> str:
+    """Say in a person's words what typer says in its own; where it is stands before a NUL."""
+    line = " ".join(message.split())
+    for theirs, ours in _PLAINER:
+        line = re.sub(theirs, ours, line)
+    return line.rstrip(".")

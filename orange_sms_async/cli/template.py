@@ -1,0 +1,49 @@
+"""The text of a campaign, with a column of its file in each pair of braces."""
+
+import string
+from collections.abc import Mapping
+
+import attrs
+
+from orange_sms_async import InvalidMessage
+
+
+@attrs.frozen
+class Template:
+    """
+    A text such as "Bonjour {prenom}".
+
+    Attributes:
+        columns: those it names, in lower case, in the order in which it does.
+    """
+
+    _parts: tuple[tuple[str, str | None], ...] = attrs.field(repr=False)
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Template":
+        """
+        Read a text; `{{` and `}}` stand for braces.
+
+        Raises:
+            ValueError: a brace is alone, or holds more than the name of a column.
+        """
+        parts = []
+        for before, field, form, conversion in string.Formatter().parse(text):
+            if field is not None and (not field.strip() or form or conversion):
+                raise ValueError("only the name of a column stands between braces")
+            parts.append((before, None if field is None else field.strip().lower()))
+        return cls(tuple(parts), tuple(dict.fromkeys(name for _, name in parts if name)))
+
+    def fill(self, cells: Mapping[str, str]) -> str:
+        """
+        Put the cells of a row into the text.
+
+        Raises:
+            InvalidMessage: one of them is empty, and the text would have a hole.
+        """
+        if empty := [name for name in self.columns if not cells[name].strip()]:
+            raise InvalidMessage(f'text: the column "{empty[0]}" is empty in this row')
+        return "".join(
+            before + (cells[name].strip() if name else "") for before, name in self._parts
+        )

@@ -1,0 +1,184 @@
+"""What commands say, in the language of the one who reads it: English, or the French of fr.json."""
+
+import contextlib
+import json
+import locale
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import typer
+
+LANGUAGES = ("en", "fr")
+_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in gettext's order
+_HOLE = re.compile(r"\{(\w+)\}")
+_NUMBER = re.compile(r"\d{1,3}(,\d{3})+")
+
+
+@attrs.define
+class _Spoken:
+    language: str = "en"
+
+
+_spoken = _Spoken()
+
+
+def language_of_environment() -> str:
+    """Tell the language of the locale: "fr", or "en" for every other."""
+    named = next(filter(None, map(os.environ.get, _VARIABLES)), None)
+    # Windows has none of these variables.
+    found = (named if named is not None else locale.getlocale()[0]) or ""
+    return "fr" if found.lower().startswith("fr") else "en"
+
+
+def speaks_french() -> bool:
+    return _spoken.language == "fr"
+
+
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Say everything in this language within a block."""
+    before, _spoken.language = _spoken.language, language
+    try:
+        yield
+    finally:
+        _spoken.language = before
+
+
+def echo(line: str = "", *, err: bool = False) -> None:
+    """Write a line, as `typer.echo` does, in the language of the reader."""
+    typer.echo(said(line), err=err)
+
+
+def said(line: str) -> str:
+    """
+    Say a line in the language of the reader.
+
+    It is looked up once it is whole: what it says may come from the library, which speaks English
+    alone, as everything does that programs read. What has no French stays as it is.
+    """
+    return in_french(line) if speaks_french() else line
+
+
+# First, as a sentence that begins with the name of a file would take them for a part of it.
+_BEGINNINGS = {"Error: ": "Erreur\u00a0: ", "Warning: ": "Attention\u00a0: "}
+
+
+def in_french(line: str) -> str:
+    """Look a line up in fr.json."""
+    for begins, translated in _BEGINNINGS.items():
+        if line.startswith(begins):
+            return translated + in_french(line.removeprefix(begins))
+    exact, sentences = _catalogue()
+    if (found := exact.get(line)) is not None:
+        return found
+    for sentence in sentences:
+        if filled := sentence.fill(line):
+            return filled
+    return line
+
+
+@attrs.frozen
+class _Sentence:
+    """
+    A sentence with holes in it, in English and in French.
+
+    What stands in `{why}` is said in French as well, and so is each part of a list in `{list}`;
+    what stands in any other hole stays, but for the commas of numbers.
+    """
+
+    english: re.Pattern[str]
+    french: str
+
+    @classmethod
+    def of(cls, english: str, french: str) -> "_Sentence":
+        parts = _HOLE.split(english)
+        pattern = "".join(
+            f"(?P<{part}>.+?)" if number % 2 else re.escape(part)
+            for number, part in enumerate(parts)
+        )
+        return cls(re.compile(pattern, re.DOTALL), french)
+
+    def fill(self, line: str) -> str:
+        found = self.english.fullmatch(line)
+        if found is None:
+            return ""
+        held = found.groupdict()
+        return _HOLE.sub(lambda hole: _held(hole[1], held[hole[1]]), self.french)
+
+
+def number(cell: str) -> str:
+    """Say a number in the language of the reader; anything else stays as it is."""
+    return _grouped(cell) if speaks_french() else cell
+
+
+def _grouped(text: str) -> str:
+    return text.replace(",", "\u202f") if _NUMBER.fullmatch(text) else text
+
+
+def _held(name: str, text: str) -> str:
+    if name.startswith("why"):
+        return in_french(text)
+    if name.startswith("list"):
+        return ", ".join(map(in_french, text.split(", ")))
+    return _grouped(text)
+
+
+@cache
+def french() -> dict[str, dict[str, str]]:
+    """Return fr.json: `help` by the name of what it explains, `said` by its English."""
+    read: dict[str, dict[str, str]] = json.loads(
+        Path(__file__).with_name("fr.json").read_text(encoding="utf-8")
+    )
+    return read
+
+
+@cache
+def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
+    kept = french()["said"]
+    # The one with most words of its own first: others may be a part of it.
+    by_words = sorted(kept.items(), key=lambda one: -len(_HOLE.sub("", one[0])))
+    sentences = [_Sentence.of(*one) for one in by_words if _HOLE.search(one[0])]
+    return kept, sentences
+
+
+_TITLES = re.compile(
+    r"^(Usage|Options|Arguments|Commands):|\[(?:default: (?=.*\])|required\])", re.MULTILINE
+)
+_IN_FRENCH = {
+    "Usage:": "Utilisation\u00a0:",
+    "Options:": "Options\u00a0:",
+    "Arguments:": "Arguments\u00a0:",
+    "Commands:": "Commandes\u00a0:",
+    "[default: ": "[par défaut\u00a0: ",
+    "[required]": "[obligatoire]",
+}
+
+
+def help_in_french(command: Any, path: str = "") -> None:
+    """Put the help of a command, its options and the commands in it into French."""
+    texts = french()["help"]
+    command.help = texts.get(path, command.help)
+    for parameter in command.params:
+        if getattr(parameter, "help", None):
+            name = help_key(parameter)
+            own = texts.get(f"{path} {name}") or texts.get(name)
+            parameter.help = own or parameter.help
+    command.get_help = partial(_titled, command.get_help)
+    for name, inner in getattr(command, "commands", {}).items():
+        help_in_french(inner, f"{path} {name}".strip())
+
+
+def help_key(parameter: Any) -> str:
+    """Name an option by its long form, an argument in capitals."""
+    longest: str = max(parameter.opts, key=len)
+    return longest if longest.startswith("--") else longest.upper()
+
+
+def _titled(shown: Callable[[Any], str], context: Any) -> str:
+    text = _TITLES.sub(lambda found: _IN_FRENCH[found[0]], shown(context))
+    return text.replace("Show this message and exit.", french()["help"]["--help"])

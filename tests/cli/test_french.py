@@ -1,0 +1,167 @@
+"""The command speaks French where the locale does, and keeps up with what it says in English."""
+
+import ast
+import re
+import string
+from pathlib import Path
+
+import pytest
+import typer
+from cli.served import environment
+
+import orange_sms_async
+from orange_sms_async.cli.commands import app
+from orange_sms_async.cli.words import french, help_key, in_french
+
+GOOD = "+2250700000001"
+PACKAGE = Path(orange_sms_async.__file__).parent
+
+
+def explained(command, path=""):
+    """Yield the names under which fr.json explains a command, its options and those in it."""
+    yield {path}
+    for parameter in command.params:
+        if getattr(parameter, "help", None) and not getattr(parameter, "hidden", False):
+            yield {f"{path} {help_key(parameter)}".strip(), help_key(parameter)}
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from explained(inner, f"{path} {name}".strip())
+
+
+def test_every_command_and_option_has_its_help_in_french():
+    names = list(explained(typer.main.get_command(app)))
+    texts = french()["help"].keys()
+
+    assert [] == [sorted(one) for one in names if not one & texts]
+    assert set() == texts - set().union(*names) - {"--help"}
+
+
+def constants():
+    """Return all text of the package, and of what it is built on, that can be said."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+# Said by typer or the system, or put together of pieces with no hole between them.
+OF_OTHERS = re.compile(
+    r"Missing argument|No such|Option '|Permission|Is a dir|Address already|No space"
+    r"|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
+    r"|more than|^\{|^  |^\.\.\."
+)
+
+
+def test_no_french_is_left_of_a_sentence_that_has_changed():
+    """
+    Each piece between the holes of a sentence is still somewhere in the package.
+    """
+    said = "\n".join(constants())
+    changed = [
+        (english, piece)
+        for english in french()["said"]
+        if not OF_OTHERS.search(english)
+        for piece in re.split(r"\{\w+\}|: ", english)
+        if len(piece) > 3 and piece.strip(" .:") not in said
+    ]
+
+    assert [] == changed
+
+
+def test_french_names_nothing_that_the_english_does_not():
+    for english, translated in french()["said"].items():
+        holes = re.compile(r"\{(\w+)\}")
+        assert {*holes.findall(translated)} <= {*holes.findall(english)}, english
+
+
+def test_french_is_typeset():
+    """
+    No ordinary space before a mark that takes one of its own, no straight apostrophe.
+    """
+    wrong = re.compile(r"\w [:;!?»]|« |[a-zA-Zé]'[a-zéèêà]")
+    texts = [*french()["help"].values(), *french()["said"].values()]
+
+    assert [] == [text for text in texts if wrong.search(text)]
+
+
+@pytest.mark.parametrize(
+    ("english", "expected"),
+    [
+        ("Error: --rate: a whole number.", "Erreur\u00a0: --rate: a whole number."),
+        ("3 rows: 1 accepted, 2 invalid.", "3 lignes\u00a0: 1 acceptée, 2 invalides."),
+        (
+            "1,200 x to: write it as +2250701020304: a + first, no spaces",
+            "1\u202f200 x to\u00a0: écrivez +2250701020304\u00a0: un + d’abord, sans espaces",
+        ),
+        ("nothing that is known", "nothing that is known"),
+    ],
+)
+def test_a_sentence_is_found_again(english, expected):
+    """
+    Numbers keep their place, and what is not known stays as it is.
+    """
+    assert expected == in_french(english)
+
+
+@pytest.mark.parametrize(
+    ("locale", "asked", "expected"),
+    [
+        ("LC_ALL=fr_CI.UTF-8", "", "2 lignes"),
+        ("LANGUAGE=fr:en", "", "2 lignes"),
+        ("LC_ALL=C.UTF-8", "--lang fr", "2 lignes"),
+        ("LC_ALL=fr_FR.UTF-8", "--lang=en", "2 rows"),
+        ("LC_ALL=pt_PT.UTF-8", "", "2 rows"),
+    ],
+)
+def test_a_campaign_in_the_language_of_the_locale(invoke, rows_file, locale, asked, expected):
+    """
+    The screen speaks it; the results, which programs read, stay as they are.
+    """
+    path = rows_file(f"to,text\n{GOOD},Bonjour\n07 00,x\n")
+
+    ended = invoke("bulk", path, "--rate", "off", *asked.split(), locale=locale)
+
+    assert 1 == ended.exit_code
+    assert expected in ended.stdout
+    assert ",invalid," in path.with_suffix(".results.csv").read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.parametrize("command", ["", "bulk", "outbox", "outbox show", "send", "sandbox"])
+def test_help_is_french(invoke, command):
+    said = invoke("--lang", "fr", *command.split(), "--help").output
+
+    assert said.startswith("Utilisation\u00a0:")
+    assert "Afficher cette aide." in said
+    assert not re.search(r"\b(the|with|and|of)\b", said)
+
+
+MISTAKES = {
+    "bulk": "il manque FILE.csv",
+    "bulk nowhere.csv": "impossible de lire nowhere.csv\u00a0: fichier introuvable",
+    "bulk x.csv --rate fast": "--rate\u00a0: un nombre de 0.0001",
+    "send 07 x": "TO\u00a0: un numéro international",
+    "send +22507010203 x": "TO\u00a0: un numéro de Côte d'Ivoire a dix chiffres depuis 2021",
+    "sent": "commande inconnue\u00a0: sent",
+    "balance --country FRA": "--country\u00a0: un pays d’Orange",
+    "--lang de": "--lang\u00a0: en ou fr",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_in_french(run, mistake, sandbox):
+    """
+    What, where, and the way out.
+    """
+    ended = run(*mistake.split(), settings=sandbox.environment | {"LC_ALL": "fr_SN.UTF-8"})
+
+    assert 2 == ended.returncode
+    assert ended.stderr.startswith("Erreur\u00a0: ")
+    assert MISTAKES[mistake] in ended.stderr
+    assert 1 == ended.stderr.count("\n")
+
+
+def test_tests_speak_english():
+    """
+    Whatever the locale of the one who runs them.
+    """
+    assert "C.UTF-8" == environment()["LC_ALL"]
+    assert string.ascii_letters == in_french(string.ascii_letters)
