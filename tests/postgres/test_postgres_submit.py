@@ -19,7 +19,7 @@ from orange_sms_async.receipts import DeliveryStatus, rank
 
 pytestmark = pytest.mark.real_time
 
-NUMBER, TEXT = "+2250701020304", "Votre code est 4711"
+NUMBER, TEXT = "+2250700000817", "Votre code est 4711"
 SUBMIT = "SELECT orange_sms.submit('default', $1, $2, $3)"
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -29,6 +29,10 @@ REFUSED: dict[str, dict[str, Any]] = {
     "spaces": {"to": "+225 07 01 02 03 04"},
     "a line's end": {"to": f"{NUMBER}\n"},
     "other digits": {"to": "+٢٢٥0701020304"},
+    "as people write it": {"to": "+225 (07) 01-02.03/04"},
+    "with spaces of French typography": {"to": "07\u202f01\u00a002\u202f03\u202f04"},
+    "eight digits, as before 2021": {"to": "+22507010203"},
+    "a digit too many": {"to": "+2210701020304"},
     "begins with 0": {"to": "+0250701020304"},
     "not of the thirteen countries": {"to": "+33612345678"},
     "no text": {"text": ""},
@@ -44,8 +48,9 @@ TAKEN: dict[str, dict[str, Any]] = {
     "the least": {},
     "a name": {"sender_name": "Mon Service"},
     "abroad, with an address": {"to": "+33612345678", "sender_address": "tel:+33123"},
-    "seven digits": {"to": "+2250701"},
-    "fifteen digits": {"to": "+225070102030405"},
+    "a landline of Mali": {"to": "+2232020202"},
+    "nine digits of DR Congo": {"to": "+243810203040"},
+    "abroad, of fifteen digits": {"to": "+336070102030405", "sender_address": "tel:+33123"},
     "on net": {"on_net": True},
     "two lines": {"text": "Bonjour\n'; DROP SCHEMA orange_sms --"},
 }
@@ -135,10 +140,39 @@ async def test_every_country_is_known(db):
     The function has a list of its own.
     """
     for country in COUNTRIES:
-        await submit(db, reference=country.code, recipient=f"+{country.calling_code}1234567")
+        number = f"+{country.calling_code}" + "7" * country.digits[-1]
+        await submit(db, reference=country.code, recipient=number)
 
     senders = await db.fetch("SELECT sender_address FROM orange_sms.message ORDER BY id")
     assert [country.sender_address for country in COUNTRIES] == [row[0] for row in senders]
+
+
+def taken(number: str) -> bool:
+    try:
+        OutboundMessage(number, TEXT)
+    except InvalidMessage:
+        return False
+    return True
+
+
+async def test_a_number_is_one_in_both_or_in_neither(db):
+    """
+    Of each country, long and short, mobile and landline.
+    """
+    numbers = [
+        f"+{country.calling_code}{(start + '0303030303')[:length]}"
+        for country in COUNTRIES
+        for length in range(3, 12)
+        for start in ("7", "2", "20", "202", "212", "222", "27", "30", "443", "573", "6")
+    ]
+    submitted = []
+    for number in numbers:
+        with contextlib.suppress(asyncpg.InvalidParameterValueError):
+            await submit(db, reference=number, recipient=number)
+            submitted.append(number)
+
+    assert [*filter(taken, numbers)] == submitted
+    assert 100 < len(submitted) < len(numbers) / 2
 
 
 async def test_statuses_have_the_rank_they_have_in_python(db):

@@ -3,7 +3,9 @@
 import math
 from importlib.resources import files
 
+from orange_sms_async.countries import COUNTRIES, Country
 from orange_sms_async.errors import OutboxUnusable
+from orange_sms_async.messages import how_many
 from orange_sms_async.outbox.postgres.address import Address
 from orange_sms_async.outbox.postgres.connecting import Connection, Connections
 
@@ -45,8 +47,22 @@ def sql(version: int, account: str, rate: float | None) -> str:
         key=_KEY,
         otherwise="UPDATE SET rate = excluded.rate" if rate else "NOTHING",
     )
+    rules = "DELETE FROM orange_sms.country;\n" + "".join(map(_country, COUNTRIES))
     newest = f"UPDATE orange_sms.version SET number = {len(VERSIONS)};\n"
-    return "\n".join([*(folder.joinpath(name).read_text("utf-8") for name in names), newest, made])
+    return "\n".join(
+        [*(folder.joinpath(name).read_text("utf-8") for name in names), newest, rules, made]
+    )
+
+
+def _country(country: Country) -> str:
+    name, landlines, rule = (
+        text.replace("'", "''") for text in (country.name, country.landlines, how_many(country))
+    )
+    digits = ",".join(map(str, country.digits))
+    return (
+        "INSERT INTO orange_sms.country VALUES "
+        f"('{country.calling_code}', '{name}', '{{{digits}}}', '{landlines}', '{rule}');\n"
+    )
 
 
 async def migrate(dsn: str, *, account: str = "default", rate: float | None = None) -> int:

@@ -37,7 +37,9 @@ DECLARE
     _account integer;
     _state text;
     _same boolean;
-    _codes constant text[] := '{216,221,223,224,225,226,231,237,243,245,261,267,962}';
+    _country orange_sms.country;
+    _as_people_do constant text := '^\+?(?:[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680'
+        '\u2000-\u200a\u2010-\u2015\u2028\u2029\u202f\u205f\u3000().\-/]*[0-9]){7,15}$';
 BEGIN
     SELECT id INTO _account FROM orange_sms.account WHERE name = submit.account;
     IF _account IS NULL THEN
@@ -52,8 +54,19 @@ BEGIN
             'reference: at most 2000 bytes where an outbox is PostgreSQL');
     END IF;
     IF (submit.recipient COLLATE "C" ~ '^\+[1-9][0-9]{6,14}$') IS NOT TRUE THEN
-        PERFORM orange_sms.refuse('to: a number in international form (E.164) is + and 7 to 15 '
-            'digits, as in +225 and the ten digits of a number in Côte d''Ivoire');
+        PERFORM orange_sms.refuse('to: ' || CASE
+            WHEN submit.recipient COLLATE "C" ~ _as_people_do
+            THEN 'write it as +2250701020304: a + first, no spaces'
+            ELSE 'a number in international form (E.164) is + and 7 to 15 digits, '
+                'as in +2250701020304' END);
+    END IF;
+    SELECT * INTO _country FROM orange_sms.country c
+        WHERE c.calling_code = substr(submit.recipient, 2, 3);
+    IF length(submit.recipient) - 4 <> ALL (_country.digits)
+        AND substr(submit.recipient, 5) !~ ('^(?:' || _country.landlines || ')$') THEN
+        PERFORM orange_sms.refuse(format(
+            'to: a number in %s has %s, and this one has %s after %s', _country.name,
+            _country.rule, length(submit.recipient) - 4, substr(submit.recipient, 1, 4)));
     END IF;
     IF (submit.text <> '') IS NOT TRUE THEN
         PERFORM orange_sms.refuse('text: a str that is not empty');
@@ -66,7 +79,7 @@ BEGIN
         PERFORM orange_sms.refuse(
             'sender_address: tel:+ and 3 to 15 digits, as in tel:+2250000');
     END IF;
-    IF submit.sender_address IS NULL AND substr(submit.recipient, 2, 3) <> ALL (_codes) THEN
+    IF submit.sender_address IS NULL AND _country.calling_code IS NULL THEN
         PERFORM orange_sms.refuse('to: not in one of the 13 countries Orange sends to; '
             'if your account does, give its sender_address');
     END IF;
@@ -90,7 +103,7 @@ BEGIN
         submit.priority, coalesce(submit.not_before, '-infinity'),
         coalesce(submit.expires_at, 'infinity'), submit.on_unknown, submit.recipient, submit.text,
         submit.sender_name,
-        coalesce(submit.sender_address, 'tel:+' || substr(submit.recipient, 2, 3) || '0000'),
+        coalesce(submit.sender_address, 'tel:+' || _country.calling_code || '0000'),
         submit.on_net, submit.context)
     ON CONFLICT DO NOTHING RETURNING state INTO _state;
     IF _state IS NULL THEN

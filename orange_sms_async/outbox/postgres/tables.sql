@@ -5,6 +5,15 @@ CREATE SCHEMA orange_sms;
 CREATE TABLE orange_sms.version (number integer NOT NULL);
 INSERT INTO orange_sms.version VALUES (1);
 
+-- The rules for numbers, written anew by each migration: they grow with the package.
+CREATE TABLE orange_sms.country (
+    calling_code text PRIMARY KEY,
+    name text NOT NULL,
+    digits integer[] NOT NULL,
+    landlines text NOT NULL,
+    rule text NOT NULL
+);
+
 -- One row an account, updated with every claim: room for HOT updates keeps it in a few pages.
 CREATE TABLE orange_sms.account (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
