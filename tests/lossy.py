@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -14,12 +15,15 @@ class LossyWire:
 
     lose: cut the connection instead of passing an answer on, for the next so many questions that
         hold `word`.
+    tls: what makes it speak TLS, as the server behind it may not be able to.
     pooler: make up the number of the server's process, as a pooler does.
     cut: take no connection and drop those there are, until it is mended.
     """
 
-    def __init__(self, port: int, *, pooler: bool = False) -> None:
-        self._to, self._pooler = port, pooler
+    def __init__(
+        self, port: int, *, pooler: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._to, self._pooler, self._tls = port, pooler, tls
         self._lose, self._word = 0, b""
         self._writers = set[asyncio.StreamWriter]()
         self._tasks = set[asyncio.Task[None]]()
@@ -61,6 +65,10 @@ class LossyWire:
         if self._cut:
             writer.close()
             return
+        if self._tls:
+            await reader.readexactly(8)  # SSLRequest
+            writer.write(b"S")
+            await writer.start_tls(self._tls)
         there, to_there = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers |= {writer, to_there}
         lost = asyncio.Event()

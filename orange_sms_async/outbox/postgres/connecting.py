@@ -94,14 +94,14 @@ class Connections:
         # The last one where a connection is lost in the midst of an answer.
         lost = asyncpg.InterfaceError, asyncpg.InternalClientError
         self._retry_on = (OSError, asyncpg.PostgresError, *lost)
+        failed: OutboxUnusable | None = None
         try:
             self._pinned = await self._is_pooled(asyncpg)
             self._pool = await self._make(asyncpg)
-        except BaseException as error:
-            await self.aclose()
-            if isinstance(error, (*self._retry_on, ValueError)):
-                raise self.unusable(error) from None
-            raise
+        except (*self._retry_on, ValueError) as error:
+            failed = self.unusable(error)
+        if failed:
+            raise failed  # here, where it has no context: the driver's words may show a password
         self.away = False
 
     async def _is_pooled(self, library: Any) -> bool:
@@ -154,14 +154,19 @@ class Connections:
                 self.queries += 1
                 result = await operation(connection)
         except self._retry_on as error:
-            if isinstance(error, OutboxUnusable):
-                raise
-            if not await self._is_worth_another(error):
-                raise self.unusable(error) from None
-            self._goes_away(error)
-            raise AwayError from None
-        self._is_back()
-        return result
+            failed = await self._told_of(error)
+        else:
+            self._is_back()
+            return result
+        raise failed  # here, where it has no context: the driver's words may show a row
+
+    async def _told_of(self, error: BaseException) -> Exception:
+        if isinstance(error, OutboxUnusable):
+            return error
+        if not await self._is_worth_another(error):
+            return self.unusable(error)
+        self._goes_away(error)
+        return AwayError()
 
     async def until_done(
         self,
@@ -184,10 +189,10 @@ class Connections:
                 return await self.once(partial(_told, operation=operation, repeated=tries > 0))
             except AwayError:
                 pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
-                if boot_time() + pause > late:
-                    raise OutboxUnusable(f"{self.name}: it cannot be reached") from None
-                await asyncio.sleep(pause)
-                tries += 1
+            if boot_time() + pause > late:
+                raise OutboxUnusable(f"{self.name}: it cannot be reached")
+            await asyncio.sleep(pause)
+            tries += 1
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
