@@ -1,6 +1,7 @@
 """The database goes away and comes back, and answers of it are lost on the way."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -357,3 +358,35 @@ async def test_a_database_that_is_serializable_by_default(dsn, db):
         plain = await asyncpg.connect(dsn)
         await plain.execute("ALTER ROLE postgres RESET default_transaction_isolation")
         await plain.close()
+
+
+def test_a_loop_that_ends_still_tells_its_outcomes(dsn):
+    """
+    It cancels all its tasks, that which tells them too.
+    """
+
+    async def settle() -> None:
+        outbox = PostgresOutbox(dsn)
+        await outbox.open(time.time(), MONTH)
+        assert await outbox.take_turn(time.time())
+        await outbox.add(entry("a"))
+        claim = await claimed(outbox)
+        settling = asyncio.create_task(shielded(outbox, claim))
+        await asyncio.sleep(0.001)
+        kept.append(settling)
+
+    async def shielded(outbox, claim) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(outbox.settle(claim, sent(claim), time.time()))
+        await outbox.aclose()
+
+    async def state() -> State:
+        outbox = PostgresOutbox(dsn)
+        await outbox.open(time.time(), MONTH)
+        outcome = await outbox.find("a")
+        await outbox.aclose()
+        return outcome.state
+
+    kept = []
+    asyncio.run(settle())
+    assert State.SENT is asyncio.run(state())

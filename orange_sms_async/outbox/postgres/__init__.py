@@ -207,10 +207,11 @@ class PostgresOutbox:
         self._news.submitted(entry.message.reference, lane)
         return known
 
-    async def _add_all(self, entries: list[Entry]) -> list[Outcome | Exception | None]:
+    async def _add_all(self, entries: list[Entry], begun: bool) -> list[Outcome | Exception | None]:
         return await self._db.until_done(
             lambda db, repeated: queries.add(db, self._account, entries, repeated=repeated),
             _PATIENCE,
+            begun=begun,
         )
 
     async def ready_at(self) -> float | None:

@@ -172,6 +172,8 @@ class Connections:
         self,
         operation: Callable[[Connection, bool], Awaitable[_T]],
         patience: float = float("inf"),
+        *,
+        begun: bool = False,
     ) -> _T:
         """
         Do something, again and again while the database is away.
@@ -179,6 +181,7 @@ class Connections:
         Args:
             operation: told also whether it may have been done already.
             patience: seconds.
+            begun: whether it may have been done before this.
 
         Raises:
             OutboxUnusable: it cannot be done, or the database stays away.
@@ -186,7 +189,9 @@ class Connections:
         late, tries = boot_time() + patience, 0
         while True:
             try:
-                return await self.once(partial(_told, operation=operation, repeated=tries > 0))
+                return await self.once(
+                    partial(_told, operation=operation, repeated=begun or tries > 0)
+                )
             except AwayError:
                 pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
             if boot_time() + pause > late:

@@ -54,7 +54,8 @@ class Sending:
         """Give up the turn, and what was claimed ahead."""
         await self._settling.finish()
         self._renewing.cancel()
-        with contextlib.suppress(AwayError, OutboxUnusable):  # then both end by themselves
+        # Where that cannot be done, both end by themselves.
+        with contextlib.suppress(AwayError, OutboxUnusable, TimeoutError):
             async with asyncio.timeout(self._lease):
                 await self._put_back_ahead()
             ago = min(boot_time() - self._left, 60.0)
@@ -197,11 +198,12 @@ class Sending:
         self._hand.drop(claim)
         return settled
 
-    async def _settle_all(self, said: list[_Said]) -> list[Settled | Exception]:
+    async def _settle_all(self, said: list[_Said], begun: bool) -> list[Settled | Exception]:
         return [
             *await self._db.until_done(
                 lambda db, repeated: queries.settle(
                     db, self._found.account, said, repeated=repeated
-                )
+                ),
+                begun=begun,
             )
         ]
