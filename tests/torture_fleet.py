@@ -162,6 +162,7 @@ class Life:
             self._process.wait(seconds)
         self._process.kill()
         self._listener.join()
+        self.say()
         return self._process.wait()
 
 
