@@ -42,9 +42,14 @@ MINUTES ?= 10
 soak: $(INSTALLED)
 	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
+# FLEET=1 tortures several processes on one PostgreSQL.
 torture: $(INSTALLED)
+ifdef FLEET
+	$(BIN)/python tests/torture_fleet.py --kills 50 --stops 20 --restarts 10 --away 12
+else
 	$(BIN)/python tests/torture.py --kills 100
 	$(BIN)/python tests/torture.py --kills 100 --faults
+endif
 
 # What is published: built, its metadata checked, and the README's program run from it.
 dist: $(INSTALLED)
@@ -69,7 +74,7 @@ $(RUNS): pyproject.toml constraints.txt
 $(INSTALLED): $(RUNS)
 	@echo "Installing the tools of development into $(VENV): a minute or two, about 1 GB ..."
 	@$(PIP) install --quiet --upgrade --constraint constraints.txt pip
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2]' --group dev
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2,postgres]' --group dev
 	@touch $@
 
 clean:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TokenExpired,
     )
     from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
+    from orange_sms_async.outbox.postgres import PostgresOutbox
     from orange_sms_async.outbox.sqlite import SqliteOutbox
     from orange_sms_async.outcomes import Outcome, Priority, State
     from orange_sms_async.pacing import Pacer
@@ -67,6 +68,7 @@ _MODULES = {
     "OutcomeUnknown": "errors",
     "Pacer": "pacing",
     "Priority": "outcomes",
+    "PostgresOutbox": "outbox.postgres",
     "PurchaseOrder": "account",
     "QueueClosed": "errors",
     "QueueFull": "errors",
@@ -95,10 +97,11 @@ __all__ = [
     "Contract", "ContractRefused", "Country", "DeliveryReceipt", "DeliveryStatus", "InboundMessage",
     "InvalidMessage", "InvalidReceipt", "MessageExpired", "MessageWithdrawn", "NotSent",
     "OrangeSMSError", "OutboundMessage", "OutboxUnusable", "Outcome", "OutcomeUnknown", "Pacer",
-    "Priority", "PurchaseOrder", "QueueClosed", "QueueFull", "QueueStatistics", "ReceiptBook",
-    "ReceiptReceiver", "Refused", "RequestRejected", "ResourceId", "SendQueue", "SendReport",
-    "SentMessage", "ServiceUnavailable", "SqliteOutbox", "State", "Throttled", "TokenExpired",
-    "UsageStatistics", "count_segments", "decode_inbound", "decode_receipt", "events",
+    "PostgresOutbox", "Priority", "PurchaseOrder", "QueueClosed", "QueueFull", "QueueStatistics",
+    "ReceiptBook", "ReceiptReceiver", "Refused", "RequestRejected", "ResourceId", "SendQueue",
+    "SendReport", "SentMessage", "ServiceUnavailable", "SqliteOutbox", "State", "Throttled",
+    "TokenExpired", "UsageStatistics", "count_segments", "decode_inbound", "decode_receipt",
+    "events",
 ]  # fmt: skip
 
 

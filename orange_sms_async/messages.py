@@ -49,12 +49,17 @@ def _how_to_write(value: object) -> str:
     return "a number in international form (E.164) is + and 7 to 15 digits, as in +2250701020304"
 
 
-def _how_many_digits(country: Country, number: str) -> str:
+def how_many(country: Country) -> str:
+    """Say how many digits the numbers of a country have."""
     digits = " or ".join(_IN_WORDS[count] for count in country.digits)
     # "+225 XX XX XX XX XX" since 31 January 2021 -- ARTCI, Plan national de numérotation
     since = " since 2021" if country.code == "CIV" else ""
+    return f"{digits} digits{since}"
+
+
+def _how_many_digits(country: Country, number: str) -> str:
     return (
-        f"a number in {country.name} has {digits} digits{since}, "
+        f"a number in {country.name} has {how_many(country)}, "
         f"and this one has {len(number) - 4} after {number[:4]}"
     )
 

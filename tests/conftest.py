@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -31,6 +32,25 @@ def _account_of_its_own():
     """What another test's account was paced at, and when it last sent, is of no account here."""
     pacing._of_accounts.clear()
     remembered._accounts.clear()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL with a database "migrated", which has the newest tables."""
+    from fleet_store import served_fleet
+
+    with served_fleet() as server:
+        yield server
+
+
+@pytest.fixture
+def empty(postgres):
+    """A database without an outbox."""
+    from fleet_store import apart, command
+
+    name = f"of_a_test_{uuid.uuid4().hex}"
+    apart(command(postgres.dsn(), f"CREATE DATABASE {name}"))
+    return postgres.dsn(name)
 
 
 @pytest.fixture

@@ -67,10 +67,10 @@ def test_all():
         AccessDenied AuthenticationFailed Client ClientCredentials ConnectionFailed Contract
         ContractRefused Country DeliveryReceipt DeliveryStatus InboundMessage InvalidMessage
         InvalidReceipt MessageExpired MessageWithdrawn NotSent OrangeSMSError OutboundMessage
-        OutboxUnusable Outcome OutcomeUnknown Pacer Priority PurchaseOrder QueueClosed QueueFull
-        QueueStatistics ReceiptBook ReceiptReceiver Refused RequestRejected ResourceId SendQueue
-        SendReport SentMessage ServiceUnavailable SqliteOutbox State Throttled TokenExpired
-        UsageStatistics count_segments decode_inbound decode_receipt events
+        OutboxUnusable Outcome OutcomeUnknown Pacer PostgresOutbox Priority PurchaseOrder
+        QueueClosed QueueFull QueueStatistics ReceiptBook ReceiptReceiver Refused RequestRejected
+        ResourceId SendQueue SendReport SentMessage ServiceUnavailable SqliteOutbox State Throttled
+        TokenExpired UsageStatistics count_segments decode_inbound decode_receipt events
     """
 
     assert names.split() == orange_sms_async.__all__

@@ -12,6 +12,8 @@ from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.check import check
 from orange_sms_async.cli.complaints import OneLine
 from orange_sms_async.cli.demo import demo
+from orange_sms_async.cli.migrate import migrate
+from orange_sms_async.cli.move import move
 from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
@@ -39,6 +41,8 @@ _outbox.command()(goes_on()(outbox.resolve))
 _outbox.command()(goes_on()(outbox.export))
 _outbox.command(name="import")(goes_on()(outbox.import_))
 _outbox.command()(goes_on()(outbox.forget))
+_outbox.command()(goes_on()(migrate))
+_outbox.command()(goes_on()(move))
 
 
 def _show_version(*, given: bool) -> None:

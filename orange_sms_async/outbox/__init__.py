@@ -84,11 +84,13 @@ class Outbox(Protocol):
     look_every: float
     """Seconds after which what other processes did is to be looked for; infinite for never."""
 
-    has_turn: bool
-    """Whether this opening is the one that may claim."""
-
     sent_lately: bool
     """Whether something may have left within the last second before the turn was had."""
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether this opening is the one that may claim."""
+        ...
 
     @property
     def place(self) -> Hashable:

@@ -70,8 +70,8 @@ class ThreeProcesses(SqliteOutbox):
             await other.ask("aclose")
         await super().aclose()
 
-    async def _elsewhere(self, *asked: object) -> Any:
-        answer = await next(self._next).ask(*asked)
+    async def _elsewhere(self, what: str, *arguments: object) -> Any:
+        answer = await next(self._next).ask(what, *arguments)
         await super().ready_at()  # so that this one counts what the other did
         return answer
 

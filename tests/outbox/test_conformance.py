@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 from disk import begin
+from fleet_store import Fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from line import sms
@@ -72,6 +73,14 @@ class SharedFile(File):
 
 
 STORES = {"memory": Memory, "sqlite": File, "sqlite in three processes": SharedFile}
+
+
+@pytest.fixture(scope="module", params=[*STORES, "postgres"])
+def store(request):
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres")
+        return lambda _: Fleet(server)
+    return STORES[request.param]
 
 
 class Row:
@@ -285,12 +294,11 @@ NAMES = (
 STEPS = st.tuples(st.sampled_from(NAMES), st.integers(0, 9), st.integers(0, 5))
 
 
-@pytest.mark.parametrize("store", STORES)
 @settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, min_size=10, max_size=60))
+@given(steps=st.lists(STEPS, min_size=10, max_size=60))
 def test_the_outbox_agrees_with_a_dict(store, steps):
     """
     Whatever is done to it in whatever order, crashes and claims that are over included.
     """
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(Walk(STORES[store](Path(folder))).go(steps))
+        asyncio.run(Walk(store(Path(folder))).go(steps))

@@ -19,6 +19,7 @@ SECRET = "made-up-by-token-urlsafe"
 
 # Python of these pages needs a scene of its own, which other tests make.
 ELSEWHERE = {
+    "docs/fleet.md": "tests/pages/test_fleet_page.py",
     "docs/receipts.md": "tests/test_receipt_examples.py",
     "docs/sandbox.md": "tests/test_pytest_plugin.py, tests/sandbox/test_sandbox_docs.py",
     "docs/web.md": "tests/pages/test_web.py",
@@ -32,9 +33,10 @@ NOT_RUN = (
     "unset ORANGE_SMS_BASE_URL",
     "python first.py +225…",  # a real SMS, to a real phone
     "uvicorn ",
+    "orange-sms outbox move ",
 )
 # Settings of other programs, which nothing here can run.
-OTHERS = {"nginx", "", "csv", "toml", "json"}
+OTHERS = {"nginx", "", "csv", "toml", "json", "sql"}
 
 
 @pytest.fixture
@@ -45,13 +47,15 @@ def port():
 
 
 @pytest.fixture
-def terminal(tmp_path, port, monkeypatch):
+def terminal(tmp_path, port, monkeypatch, request):
     """Be in an empty folder, with the environment that the sandbox says to set."""
     receipts = f"http://127.0.0.1:{port}/{SECRET}"
     options = ("--rate", "off", "--receipts", receipts, "--receipt-delay", "0.05")
     with served_sandbox(*options) as sandbox:
         secrets = {"ORANGE_SMS_RECEIPTS_SECRET": SECRET, "RECEIPTS_SECRET": SECRET}
         settings = sandbox.environment | secrets
+        if "fleet" in request.node.name:
+            settings["ORANGE_SMS_OUTBOX"] = request.getfixturevalue("empty")
         for variable, value in settings.items():
             monkeypatch.setenv(variable, value)
         monkeypatch.chdir(tmp_path)
@@ -139,7 +143,9 @@ def test_what_is_saved_is_run(page):
         line for block in blocks(page) if block.language == "console" for line in typed(block.code)
     ]
 
-    assert name(page) in ELSEWHERE or saved <= {word for line in lines for word in line.words}
+    assert name(FRENCH.get(page, page)) in ELSEWHERE or saved <= {
+        word for line in lines for word in line.words
+    }
 
 
 def test_other_commands_are_of_the_sandbox_page():

@@ -1,0 +1,36 @@
+"""`orange-sms outbox move`: from a file to PostgreSQL."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orange_sms_async import OutboxUnusable
+from orange_sms_async.cli.exits import stop_with
+from orange_sms_async.cli.migrate import Account, Dsn
+from orange_sms_async.cli.stdout import console
+from orange_sms_async.outbox.postgres import moving
+
+
+def move(
+    path: Annotated[
+        Path, typer.Argument(metavar="SMS.db", exists=True, dir_okay=False, help="The file.")
+    ],
+    dsn: Dsn,
+    *,
+    account: Account = "default",
+) -> None:
+    """
+    Move all messages and receipts of a file to PostgreSQL, and rename the file.
+
+    Close its queues first: it is refused while one has the turn. Nothing is lost if it is cut: the
+    same command goes on. Messages that wait are sent from there.
+
+    Ends with 0, or with 2 if it cannot be done.
+    """
+    try:
+        many, renamed = asyncio.run(moving.move(path, dsn, account=account))
+    except (OutboxUnusable, ValueError) as error:
+        stop_with(str(error))
+    console().print(f"Messages moved: {many}. The file is now {renamed}.")

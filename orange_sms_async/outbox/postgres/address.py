@@ -1,0 +1,45 @@
+"""The address of a database, and a name for it that shows no password."""
+
+import re
+from urllib.parse import urlsplit
+
+import attrs
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+def is_dsn(text: str) -> bool:
+    """Tell whether something names a database and no file."""
+    return text.startswith(_SCHEMES)
+
+
+@attrs.frozen
+class Address:
+    """
+    Where an outbox is.
+
+    Attributes:
+        dsn: of the database, with its parameters; no repr shows it.
+        account: whose messages.
+        name: for a person: hosts, database and account.
+    """
+
+    dsn: str = attrs.field(repr=False)
+    account: str
+    name: str = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.dsn, str) or not is_dsn(self.dsn):
+            raise ValueError("dsn: begins with postgresql://")
+        object.__setattr__(self, "name", f"outbox {_shown(self.dsn)}, account {self.account}")
+
+
+def _shown(dsn: str) -> str:
+    try:
+        parts = urlsplit(dsn)
+    except ValueError:
+        return "postgresql://…"
+    # An @ further on: a password holds what ends an address, and nobody knows where it ends.
+    doubtful = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    shown = f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return shown if re.fullmatch(r"[\x21-\x7e]+", shown) and not doubtful else "postgresql://…"

@@ -1,0 +1,345 @@
+"""What is done to the rows of the outbox, each in one round trip or in the caller's transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+
+from orange_sms_async.errors import InvalidMessage
+from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox.postgres import matching, rows
+from orange_sms_async.outbox.postgres.connecting import Connection
+from orange_sms_async.outbox.postgres.rows import (
+    ENTRY,
+    OUTCOME,
+    SECONDS,
+    KeptMessage,
+    Row,
+    storable,
+)
+from orange_sms_async.outcomes import Outcome, Priority, State
+from orange_sms_async.receipts import FINAL, REPORTED_WITHIN
+
+_COLUMNS = ", ".join(ENTRY)
+_VALUES = ", ".join(
+    f"to_timestamp({name})" if name in {"not_before", "expires_at"} else name for name in ENTRY
+)
+_ARRAYS = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(ENTRY.values(), start=2))
+_ADD = f"""
+INSERT INTO orange_sms.message (account, {_COLUMNS})
+SELECT $1, {_VALUES} FROM unnest({_ARRAYS}) WITH ORDINALITY AS added ({_COLUMNS}, ordinal)
+ORDER BY ordinal ON CONFLICT DO NOTHING RETURNING reference, orange_sms.durable()
+"""
+_KEPT = f"""
+SELECT {OUTCOME}, orange_sms.is_same(m, number, words) AS same
+FROM unnest($2::text[], $3::text[], $4::text[]) AS asked (asked_for, number, words)
+JOIN orange_sms.message m ON m.account = $1 AND m.reference = asked_for
+"""
+Settled = tuple[str | None, list[Outcome], bool]
+_TAKEN = "reference: kept already, with another number or text"
+
+
+@attrs.frozen
+class Turn:
+    """
+    What is asked of a turn.
+
+    Attributes:
+        account: of the outbox.
+        me: one opening of it.
+        fence: seconds after a claim within which its message may leave.
+        lease: seconds after which a claim of which nothing was heard is a dead process's.
+        patience: seconds that a turn is kept without a claim while something waits.
+        guard: of the pacer.
+    """
+
+    account: int
+    me: str
+    fence: float
+    lease: float
+    patience: float
+    guard: float | None
+
+
+async def add(
+    db: Connection, account: int, entries: list[Entry], *, repeated: bool
+) -> list[Outcome | Exception | None]:
+    """Keep messages; tell of each what became of it if it was kept before, or that it differs."""
+    columns = zip(*map(rows.entry_columns, entries), strict=True)
+    added = {row["reference"] for row in await db.fetch(_ADD, account, *map(list, columns))}
+    results: list[Outcome | Exception | None] = [None] * len(entries)
+    known = {}
+    for n, entry in enumerate(entries):
+        if entry.message.reference in added:
+            added.discard(entry.message.reference)
+        else:
+            known[n] = entry.message
+    if known:
+        found = await db.fetch(
+            _KEPT,
+            account,
+            [message.reference for message in known.values()],
+            [message.to for message in known.values()],
+            [message.text for message in known.values()],
+        )
+        results_of = {row["reference"]: row for row in found}
+        for n, message in known.items():
+            results[n] = _known(results_of.get(message.reference), repeated)
+    return results
+
+
+def _known(row: Row | None, repeated: bool) -> Outcome | Exception | None:
+    if row is None or not row["same"]:
+        return InvalidMessage(_TAKEN)
+    outcome = rows.outcome(row)
+    # It may be this very message, of which the answer was lost.
+    return None if repeated and outcome.state.waits else outcome
+
+
+async def settle(
+    db: Connection, account: int, said: list[tuple[Claim, Outcome, float]], *, repeated: bool
+) -> list[Settled]:
+    """Keep what became of claims; tell of each its state before, it as kept, and where to look."""
+    now = max(at for _, _, at in said)
+    columns = [_settled_columns(claim, outcome) for claim, outcome, _ in said]
+    found = {
+        row["reference"]: row
+        for row in await db.fetch(
+            "SELECT * FROM orange_sms.settle($1, to_timestamp($2), $3, $4, $5, $6, $7, $8, $9, "
+            "$10, $11)",
+            account,
+            now,
+            repeated,
+            *map(list, zip(*columns, strict=True)),
+        )
+    }
+    return [_settled(outcome, claim, found.get(outcome.reference)) for claim, outcome, _ in said]
+
+
+def _settled_columns(claim: Claim, outcome: Outcome) -> tuple[object, ...]:
+    resource_id = outcome.resource_id and storable(outcome.resource_id)
+    at = outcome.reference, claim.owner, claim.attempt, outcome.state, resource_id
+    return *at, *rows.error_columns(outcome.error)
+
+
+def _settled(outcome: Outcome, claim: Claim, row: Row | None) -> Settled:
+    if row is None:
+        return None, [], False
+    if row["delivery"] is not None:
+        delivery = rows.receipt(
+            {
+                "resource_id": outcome.resource_id,
+                "status": row["delivery"],
+                "address": f"tel:{claim.message.to}",
+            }
+        )
+        outcome = attrs.evolve(outcome, delivery=delivery)
+    return row["was"], [outcome], row["look"]
+
+
+_PUT_BACK = """
+UPDATE orange_sms.message SET state = 'queued', lease_until = NULL,
+    on_unknown = CASE WHEN $5 THEN 'resent' ELSE $6 END
+WHERE account = $1 AND reference = $2 AND claimed_by::text = $3 AND attempt = $4
+AND state = 'sending' RETURNING orange_sms.durable()
+"""
+
+
+async def put_back(db: Connection, account: int, claim: Claim, *, again: bool) -> bool:
+    """Put a claimed message back; say whether the claim still held."""
+    done = await db.fetch(
+        _PUT_BACK,
+        account,
+        claim.reference,
+        claim.owner,
+        claim.attempt,
+        again,
+        claim.entry.on_unknown,
+    )
+    return bool(done)
+
+
+async def disown(db: Connection, turn: Turn, known: list[int]) -> None:
+    """Put back what I claimed and never heard of, as the connection was lost."""
+    await db.execute(
+        "UPDATE orange_sms.message SET state = 'queued', lease_until = NULL WHERE account = $1 "
+        "AND state = 'sending' AND claimed_by = $2 AND id <> ALL ($3)",
+        turn.account,
+        turn.me,
+        known,
+    )
+
+
+async def renew(db: Connection, ids: list[int], me: str, lease: float) -> None:
+    """Say that I am alive, and still wait for an answer."""
+    await db.execute(
+        "UPDATE orange_sms.message SET lease_until = clock_timestamp() + make_interval(secs => $3) "
+        "WHERE id = ANY ($1) AND state = 'sending' AND claimed_by = $2",
+        ids,
+        me,
+        lease,
+    )
+
+
+_WITHDRAW = """
+UPDATE orange_sms.message SET state = $3, error = $4, reason = $5, details = $6,
+    finished_at = to_timestamp($7)
+WHERE account = $1 AND reference = $2 AND state IN ('queued', 'scheduled')
+AND on_unknown <> 'resent' RETURNING priority, orange_sms.durable()
+"""
+
+
+async def withdraw(
+    db: Connection, account: int, outcome: Outcome, now: float, *, repeated: bool
+) -> tuple[Priority | None, bool]:
+    """Finish a message that waits; return its lane if it did, and whether it is finished so."""
+    row = await db.fetchrow(
+        _WITHDRAW,
+        account,
+        outcome.reference,
+        outcome.state,
+        *rows.error_columns(outcome.error),
+        now,
+    )
+    if row is not None:
+        return Priority(row["priority"]), True
+    kept = await matching.find(db, account, outcome.reference)
+    # The answer to the attempt before was lost, and it may have been carried out.
+    return None, repeated and kept is not None and kept.state is outcome.state
+
+
+_TIDY = """
+SELECT orange_sms.renew_turn($1, $2, $3, $4, $5) AS had,
+    ARRAY(SELECT orange_sms.tidy($1, $2, to_timestamp($6), $7, $8, $9)) AS changed
+"""
+
+
+async def tidy(
+    db: Connection, turn: Turn, now: float, known: list[int], reap: bool
+) -> tuple[bool, list[str]]:
+    """Go on having the turn; return whether it is had, and what was settled or put back."""
+    (row,) = await db.fetch(
+        _TIDY,
+        turn.account,
+        turn.me,
+        turn.fence,
+        turn.patience,
+        turn.guard,
+        now,
+        reap,
+        known,
+        turn.lease,
+    )
+    return row["had"], row["changed"]
+
+
+async def renew_turn(db: Connection, turn: Turn) -> bool:
+    """Go on having the turn, while there is something to do; say whether it is had."""
+    return await db.fetchval(  # type: ignore[no-any-return]
+        "SELECT orange_sms.renew_turn($1, $2, $3, $4, $5)",
+        turn.account,
+        turn.me,
+        turn.fence,
+        turn.patience,
+        turn.guard,
+    )
+
+
+async def claim(db: Connection, turn: Turn, now: float, most: int, floor: list[int]) -> list[Row]:
+    """Claim messages; the last row says how that went."""
+    return list(
+        await db.fetch(
+            "SELECT * FROM orange_sms.claim($1, $2, to_timestamp($3), $4, $5, $6, $7, $8)",
+            turn.account,
+            turn.me,
+            now,
+            most,
+            turn.fence,
+            turn.lease,
+            turn.guard,
+            floor,
+        )
+    )
+
+
+async def heads(db: Connection, account: int) -> dict[int, int]:
+    """Give the first id that waits in each lane that is not empty."""
+    found = await db.fetch(
+        "SELECT lane, first.id FROM generate_series(0, 2) lane, LATERAL ("
+        "SELECT id FROM orange_sms.message WHERE account = $1 AND state = 'queued' "
+        "AND priority = lane ORDER BY id LIMIT 1) first",
+        account,
+    )
+    return {row["lane"]: row["id"] for row in found}
+
+
+async def find_all(db: Connection, account: int, references: Sequence[str]) -> list[Outcome]:
+    found = await db.fetch(
+        f"SELECT {OUTCOME} FROM orange_sms.message WHERE account = $1 AND reference = ANY ($2)",
+        account,
+        references,
+    )
+    return [rows.outcome(row) for row in found]
+
+
+async def page(
+    db: Connection, account: int, state: State | None, after: int
+) -> list[tuple[int, KeptMessage]]:
+    """Give up to 500 messages behind an id, each with its own."""
+    found = await db.fetch(
+        f"SELECT {OUTCOME}, {SECONDS.format('attempted_at')}, {SECONDS.format('finished_at')} "
+        "FROM orange_sms.message WHERE account = $1 AND id > $3 "
+        "AND ($2::text IS NULL OR state = $2) ORDER BY id LIMIT 500",
+        account,
+        state,
+        after,
+    )
+    return [(row["id"], rows.kept_message(row)) for row in found]
+
+
+async def count_unfinished(db: Connection, account: int) -> tuple[Counter[Priority], int]:
+    found = await db.fetch(
+        "SELECT priority, count(*) AS many FROM orange_sms.message "
+        "WHERE account = $1 AND state = 'queued' GROUP BY priority UNION ALL "
+        "SELECT priority, count(*) FROM orange_sms.message "
+        "WHERE account = $1 AND state = 'scheduled' GROUP BY priority UNION ALL "
+        "SELECT -1, count(*) FROM orange_sms.message WHERE account = $1 AND state = 'sending'",
+        account,
+    )
+    waiting = Counter[Priority]()
+    for row in found:
+        if row["priority"] >= 0:
+            waiting[Priority(row["priority"])] += row["many"]
+    return waiting, next(row["many"] for row in found if row["priority"] < 0)
+
+
+async def counts(db: Connection, account: int) -> Counter[State]:
+    found = await db.fetch(
+        "SELECT state, count(*) FROM orange_sms.message WHERE account = $1 GROUP BY state", account
+    )
+    return Counter({State(state): many for state, many in found})
+
+
+async def deliveries(db: Connection, account: int) -> Counter[str]:
+    found = await db.fetch(
+        "SELECT delivery, count(*) FROM orange_sms.message "
+        "WHERE account = $1 AND delivery IS NOT NULL GROUP BY delivery",
+        account,
+    )
+    return Counter({row["delivery"]: row["count"] for row in found})
+
+
+async def awaited(db: Connection, account: int, now: float) -> int:
+    return await db.fetchval(  # type: ignore[no-any-return]
+        "SELECT count(*) FROM orange_sms.message WHERE account = $1 "
+        "AND finished_at > to_timestamp($2) AND state IN ('sent', 'unknown') "
+        "AND (delivery IS NULL OR delivery <> ALL ($3))",
+        account,
+        now - REPORTED_WITHIN,
+        [str(status) for status in FINAL],
+    )
+
+
+async def key(db: Connection, account: int) -> bytes:
+    query = "SELECT key FROM orange_sms.account WHERE id = $1"
+    return await db.fetchval(query, account)  # type: ignore[no-any-return]

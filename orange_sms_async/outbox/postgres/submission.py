@@ -1,0 +1,108 @@
+"""A message as a statement for a transaction of the application's own, whatever its driver."""
+
+from typing import Literal, NamedTuple, Unpack
+
+from orange_sms_async.errors import InvalidMessage
+from orange_sms_async.messages import OutboundMessage
+from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox.terms import Terms, as_entry
+
+Style = Literal["named", "pyformat", "numeric"]
+_LONGEST = 2000  # bytes that an index of PostgreSQL holds, with something to spare
+_TYPES = {
+    "account": "text",
+    "reference": "text",
+    "recipient": "text",
+    "text": "text",
+    "priority": "integer",
+    "not_before": "timestamptz",
+    "expires_at": "timestamptz",
+    "on_unknown": "text",
+    "sender_name": "text",
+    "sender_address": "text",
+    "on_net": "boolean",
+    "context": "text",
+}
+
+
+class Submission(NamedTuple):
+    """
+    What a driver executes.
+
+    Attributes:
+        statement: one SELECT; its value is the state of the message.
+        parameters: by name, or in order where the style is "numeric".
+    """
+
+    statement: str
+    parameters: dict[str, object] | list[object]
+
+    def __repr__(self) -> str:
+        return f"Submission(statement={self.statement!r})"  # the others show number and text
+
+
+def submission(
+    message: OutboundMessage,
+    *,
+    account: str = "default",
+    style: Style = "named",
+    **terms: Unpack[Terms],
+) -> Submission:
+    """
+    Give the statement that submits a message as part of a transaction of yours.
+
+    Committed, the message is admitted; rolled back, it never was.
+
+    Args:
+        message: what to send. Give it a reference of your own: then a transaction that is tried
+            again submits one message.
+        account: as `PostgresOutbox` has it.
+        style: how the parameters are written: "named" (:text) for SQLAlchemy's `text`, "pyformat"
+            (%(text)s) for psycopg and Django, "numeric" ($1, $2) for asyncpg.
+        **terms: as `SendQueue.submit`.
+
+    Raises:
+        InvalidMessage: as `SendQueue.submit`, or text or reference are what PostgreSQL cannot hold.
+    """
+    entry = as_entry(message, **terms)
+    check_storable(entry)
+    values: dict[str, object] = {
+        "account": account,
+        "reference": message.reference,
+        "recipient": message.to,
+        "text": message.text,
+        "priority": int(entry.priority),
+        "not_before": terms.get("not_before"),
+        "expires_at": terms.get("expires_at"),
+        "on_unknown": entry.on_unknown,
+        "sender_name": message.sender_name,
+        "sender_address": message.sender_address,
+        "on_net": message.on_net,
+        "context": entry.context,
+    }
+    # A driver may send a str or None without a type, and there is but one function of this name.
+    written = ", ".join(
+        f"{name} => CAST({_placeholder(style, name, n)} AS {type_})"
+        for n, (name, type_) in enumerate(_TYPES.items(), start=1)
+    )
+    parameters = list(values.values()) if style == "numeric" else values
+    return Submission(f"SELECT orange_sms.submit({written})", parameters)
+
+
+def _placeholder(style: Style, name: str, n: int) -> str:
+    return {"named": f":{name}", "pyformat": f"%({name})s", "numeric": f"${n}"}[style]
+
+
+def check_storable(entry: Entry) -> None:
+    """
+    Refuse what PostgreSQL cannot hold.
+
+    Raises:
+        InvalidMessage: names the field.
+    """
+    message = entry.message
+    for name, value in (("text", message.text), ("reference", message.reference)):
+        if "\0" in value:
+            raise InvalidMessage(f"{name}: holds a NUL character, which PostgreSQL cannot store")
+    if len(message.reference.encode()) > _LONGEST:
+        raise InvalidMessage(f"reference: at most {_LONGEST} bytes where an outbox is PostgreSQL")
