@@ -40,10 +40,10 @@ _Received = tuple[DeliveryReceipt, float]
 HELP = """
 Look into a campaign's outbox, or change what is in it. Nothing is sent.
 
-The outbox must not be in use: a campaign that runs holds it alone. What was on the wire when the
-last run ended is unknown: it may have been sent.
+A campaign may run meanwhile. What was on the wire when the last run ended is unknown: it may have
+been sent.
 
-All of them end with 0, or with 2 if the file is missing, in use or no outbox, or the usage wrong.
+All of them end with 0, or with 2 if the file is missing or no outbox, or the usage wrong.
 """
 
 OutboxFile = Annotated[
