@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ class Door:
         # Of this process and those it was forked from. Theirs are kept, and never closed here:
         # to do so would free locks, and take their log away.
         self._of_process: dict[int, _Connection] = {}
+        weakref.finalize(self, _close, self._of_process)
 
     def put(self, message: OutboundMessage, **terms: Unpack[Terms]) -> None:
         entry = as_entry(message, **terms)
@@ -61,6 +63,12 @@ class Door:
                 return what(here.opened)
         except (sqlite3.Error, DamagedError) as error:
             raise OUTBOX.unusable(self._path, damage.explained(error, OUTBOX)) from None
+
+
+def _close(of_process: dict[int, _Connection]) -> None:
+    here = of_process.get(os.getpid())
+    if here and here.opened:
+        here.opened.close()
 
 
 def _admit(entry: Entry, opened: Opened) -> None:
