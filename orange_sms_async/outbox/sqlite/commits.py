@@ -56,10 +56,12 @@ class Commits:
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        self._thread = thread
-        self._version = self._opened.version()
-        self.glanced = await self.read(self._glance)
-        self.damaged = False
+        self._thread, self._version, self.damaged = thread, -1, False
+        try:
+            self.glanced = await self.read(self._glance)
+        except BaseException:
+            await self.aclose()
+            raise
 
     def clock(self) -> float:
         """Return the time of the loop."""
