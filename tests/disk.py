@@ -40,8 +40,12 @@ def on_disk(path: Path) -> dict[str, str]:
 async def begin(outbox: Outbox, now: float, retention: timedelta) -> list[Outcome]:
     """Open an outbox and have the turn, as a queue does; return what that settled."""
     await outbox.open(now, retention)
-    assert await outbox.take_turn(now)
-    return await outbox.tidy(now)
+    try:
+        assert await outbox.take_turn(now)
+        return await outbox.tidy(now)
+    except BaseException:
+        await outbox.aclose()
+        raise
 
 
 async def leave(path: Path, *entries: Entry) -> None:

@@ -160,7 +160,7 @@ async def _count(outbox: SqliteOutbox) -> None:
     rows = [
         (str(state), str(counts[state]))
         for state in State
-        if state is not State.SENDING  # it was settled when the outbox was opened
+        if state is not State.SENDING or counts[state]  # then a queue is at work
     ]
     rows += [(status, str(times)) for status, times in (await outbox.deliveries()).items()]
     _show_rows(rows, screen, "state", "messages")
