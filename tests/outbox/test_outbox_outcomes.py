@@ -10,7 +10,7 @@ import pytest
 from disk import DAY, SCHEMA, begin, leave, on_disk, outcomes
 from line import named
 from receipt import receipt
-from times import later
+from times import later, pass_at_once
 
 from orange_sms_async import OutcomeUnknown, Priority, RequestRejected, ResourceId
 from orange_sms_async.errors import OutboxUnusable
@@ -122,7 +122,7 @@ class TestRetention:
         async with opened(retention=timedelta(days=2)) as queue:
             for text in "abc":
                 await queue.send(named(text))
-                await asyncio.sleep(DAY + 1)
+                await pass_at_once(DAY + 1)
             assert ["a", "b", "c"] == [*await outcomes(queue)]
             await queue.send(named("d"))
 
@@ -141,7 +141,7 @@ class TestRetention:
             await queue.submit(named("unknown"))
             await queue.submit(named("waits"), not_before=later(queue, 10 * DAY))
             for text in "abc":
-                await asyncio.sleep(DAY + 1)
+                await pass_at_once(DAY + 1)
                 await queue.send(named(text))
 
             kept = await outcomes(queue)

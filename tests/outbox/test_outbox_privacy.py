@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from disk import DAY, Opaque, begin
 from line import named, sms
-from times import later
+from times import later, pass_at_once
 
 from orange_sms_async import (
     ConnectionFailed,
@@ -62,7 +62,7 @@ class TestForgetting:
                 await queue.submit(sms(f"{self.TEXT.decode() * 30} {n}"))
             await queue.join()
             for n in range(10):
-                await asyncio.sleep(DAY + 1)
+                await pass_at_once(DAY + 1)
                 await queue.send(type(sms())("+221770001122", f"autre {n}"))
 
         assert self.TEXT not in self.bytes_on_disk(path)
