@@ -27,12 +27,12 @@ async def test_a_balance(orange, ask):
 
     code, said, complaints = await ask("balance", "--country", "civ")
 
-    on = [dt.datetime.now(dt.UTC) + dt.timedelta(days=days) for days in (-2, 5)]
+    on = [dt.datetime.now(dt.UTC) + dt.timedelta(days=days) for days in (-2, 365)]
     assert (0, "") == (code, complaints)
     assert [
         "country offer units status expires days",
         f"CIV SMS_OCB 10,000,000 EXPIRED {on[0]:%Y-%m-%d} expired",
-        f"CIV SMS_OCB2 10,000,250 ACTIVE {on[1]:%Y-%m-%d} 5",
+        f"CIV SMS_OCB2 10,000,250 ACTIVE {on[1]:%Y-%m-%d} 365",
         "total 10,000,250",
         "10,000,000 units more wait in expired contracts: buy a bundle to use them.",
     ] == lines(said)
