@@ -43,7 +43,8 @@ def folder(tmp_path):
 def ordered(name, folder, sandbox):
     """Have a program of the page take its order."""
     if name == "orders.py":
-        with uvicorn("orders:app", folder, sandbox) as url, httpx.Client(trust_env=False) as client:
+        served = uvicorn("orders:app", folder, sandbox.environment)
+        with served as url, httpx.Client(trust_env=False) as client:
             query = {"number": "4711", "to": "+2250701020304"}
             assert {"sms": "queued"} == client.post(f"{url}/orders", params=query).json()
     else:

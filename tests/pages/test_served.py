@@ -53,7 +53,7 @@ def test_a_server_imports_and_starts_it(app, tmp_path, sandbox, monkeypatch):
     found, code = SERVED[app]
     (tmp_path / "page.py").write_text(code, "utf-8")
     with (
-        uvicorn(f"page:{found}", tmp_path, sandbox) as url,
+        uvicorn(f"page:{found}", tmp_path, sandbox.environment) as url,
         httpx.Client(trust_env=False) as client,
     ):
         answer = client.get(f"{url}/nothing-of-this-name")
