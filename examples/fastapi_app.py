@@ -4,8 +4,9 @@ A web application that sends one-time codes.
 Run it with `uvicorn fastapi_app:app`; the environment names the account, ORANGE_SMS_CLIENT_ID and
 ORANGE_SMS_CLIENT_SECRET, or what `orange-sms sandbox` prints.
 
-Orange allows 5 messages a second to an account, and each process paces itself: N worker processes
-send up to N x 5 a second. Run one worker, or give each `Client.from_env(rate=5 / N)`.
+Orange allows 5 messages a second to an account, and a queue in memory paces its own process only:
+run one worker. Several share the limit over one file, and each has the same queue:
+`SendQueue(client, outbox=SqliteOutbox("sms.db"))`.
 
 Whoever can call `POST /codes` spends your units: put a sign-in or a limit by address before it.
 """
