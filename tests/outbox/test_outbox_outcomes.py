@@ -205,3 +205,23 @@ def test_old_unknown_messages_cost_an_outcome_nothing():
 
     assert 10 > len(steps)
     db.close()
+
+
+async def test_since_when_the_oldest_waits(path):
+    """
+    What may not leave yet is not late, and what may waits from then on, also if put without a loop.
+    """
+    outbox, now = SqliteOutbox(path), time.time()
+    await outbox.open(now, timedelta.max)
+    alone = await outbox.oldest(now)
+    await outbox.add(Entry(named("later"), Priority.NORMAL, not_before=now + 600))
+    not_yet = await outbox.oldest(now + 599)
+    outbox.put(named("now"))
+    both = await outbox.oldest(time.time())
+    await outbox.withdraw(Outcome("now", State.WITHDRAWN), now)
+    late = await outbox.oldest(now + 700)
+    await outbox.aclose()
+
+    assert alone is not_yet is None
+    assert now <= both <= time.time()
+    assert late == now + 600

@@ -464,9 +464,8 @@ class Truth:
         """What waits leaves, and a new message; its request arrives at Orange or does not."""
         self.count += 1
         on_unknown: OnUnknown = "resend" if n == 3 else "report"
-        statements.admit(
-            self.db, Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown)
-        )
+        entry = Entry(named(f"m{self.count}"), Priority.NORMAL, on_unknown=on_unknown)
+        statements.admit(self.db, entry, self.now)
         while claim := statements.claim(self.db, "this process", self.now):
             self.on_wire.append(claim)
             self.ids.pop(claim.reference, None)

@@ -220,7 +220,8 @@ class SqliteOutbox:
         return self._lanes[priority][0]
 
     def add(self, entry: Entry) -> "asyncio.Future[Outcome | None]":
-        return self._file.write(lambda db: statements.admit(db, entry))
+        now = self._file.wall_clock()
+        return self._file.write(lambda db: statements.admit(db, entry, now))
 
     async def ready_at(self) -> float | None:
         return await self._file.read(statements.ready_at)
@@ -287,6 +288,10 @@ class SqliteOutbox:
             page = await self._file.read(
                 partial(statements.kept_page, state=state, after=page[-1][0])
             )
+
+    async def oldest(self, now: float) -> float | None:
+        """Tell since when what waits longest could leave, in seconds since 1970; None: nothing."""
+        return await self._file.read(partial(statements.oldest, now=now))
 
     async def deliveries(self) -> Counter[str]:
         """Count the messages by how far receipts have brought them."""

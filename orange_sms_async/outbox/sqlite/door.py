@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -73,4 +74,5 @@ def _close(of_process: dict[int, _Connection]) -> None:
 
 def _admit(entry: Entry, opened: Opened) -> None:
     opened.give_way()
-    opened.write([lambda db: statements.admit(db, entry)])
+    now = time.time()
+    opened.write([lambda db: statements.admit(db, entry, now)])

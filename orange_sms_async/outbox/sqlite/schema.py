@@ -80,9 +80,10 @@ CREATE INDEX forgettable ON message (finished_at)
     WHERE finished_at IS NOT NULL AND state <> 'unknown';
 """
 # What the processes of one machine tell each other: who has the turn, how much has been written
-# (each transaction is counted), what waits in each lane, and what became of messages.
+# (each transaction is counted), what waits, in each lane and since when, and what became of it.
 _SHARED = """
 ALTER TABLE message ADD COLUMN context TEXT;
+ALTER TABLE message ADD COLUMN created_at REAL;
 ALTER TABLE opening ADD COLUMN process INTEGER;
 ALTER TABLE opening ADD COLUMN since REAL;
 ALTER TABLE opening ADD COLUMN claimed_at REAL;

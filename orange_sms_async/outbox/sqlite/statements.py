@@ -109,7 +109,7 @@ def recount(db: sqlite3.Connection) -> None:
     )
 
 
-def admit(db: sqlite3.Connection, entry: Entry) -> Outcome | None:
+def admit(db: sqlite3.Connection, entry: Entry, now: float) -> Outcome | None:
     """
     Keep a message; return what became of it if its reference is kept already.
 
@@ -119,8 +119,8 @@ def admit(db: sqlite3.Connection, entry: Entry) -> Outcome | None:
     message = entry.message
     added = db.execute(
         "INSERT OR IGNORE INTO message (reference, state, priority, not_before, expires_at, "
-        "on_unknown, recipient, text, sender_name, sender_address, on_net, context) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "on_unknown, recipient, text, sender_name, sender_address, on_net, context, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message.reference,
             State.SCHEDULED if entry.not_before else State.QUEUED,
@@ -134,6 +134,7 @@ def admit(db: sqlite3.Connection, entry: Entry) -> Outcome | None:
             message.sender_address,
             message.on_net,
             entry.context,
+            now,
         ),
     )
     return None if added.rowcount else _kept(db, message)
@@ -149,6 +150,15 @@ def _kept(db: sqlite3.Connection, message: OutboundMessage) -> Outcome:
     if not same:
         raise InvalidMessage("reference: kept already, with another number or text")
     return _outcome(outcome)[1]
+
+
+def oldest(db: sqlite3.Connection, now: float) -> float | None:
+    """Tell since when what waits longest could leave; None if nothing could, or nobody noted."""
+    query = (
+        "SELECT min(max(created_at, not_before)) FROM message "
+        "WHERE state IN ('queued', 'scheduled') AND not_before <= ?"
+    )
+    return db.execute(query, (now,)).fetchone()[0]  # type: ignore[no-any-return]
 
 
 def ready_at(db: sqlite3.Connection) -> float | None:
