@@ -12,9 +12,10 @@ from rich.console import Console
 
 from orange_sms_async import Client, OutboxUnusable, SqliteOutbox
 from orange_sms_async.cli import config
-from orange_sms_async.cli.campaign import Campaign, Deliveries
+from orange_sms_async.cli.campaign import Campaign
 from orange_sms_async.cli.check import Preflight
 from orange_sms_async.cli.csv_rows import Defaults, Row, open_rows
+from orange_sms_async.cli.deliveries import Deliveries, ReceiptsPort, listens
 from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
 from orange_sms_async.cli.options import (
     Debug,
@@ -29,8 +30,8 @@ from orange_sms_async.cli.options import (
     TextOfRows,
     defaults_of_rows,
     seconds,
-    warn_without,
 )
+from orange_sms_async.cli.outboxfile import VARIABLE, outbox_file
 from orange_sms_async.cli.progress import show_end, show_progress
 from orange_sms_async.cli.results import Result, ResultsFile, Tally, UnwritableFileError, fill_in
 from orange_sms_async.cli.resume import (
@@ -40,7 +41,6 @@ from orange_sms_async.cli.resume import (
     show_earlier,
     show_others,
 )
-from orange_sms_async.cli.serving import listening
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, count_rows
 from orange_sms_async.cli.stdout import console
 
@@ -56,8 +56,12 @@ def bulk(
     outbox: Annotated[
         Path | None,
         typer.Option(
+            parser=outbox_file,
+            envvar=VARIABLE,
+            show_envvar=False,
             metavar="CAMPAIGN.db",
-            help="Keep the campaign in this file, so that it goes on after any stop.",
+            help="Keep the campaign in this file, so that it goes on after any stop. Without it, "
+            "in the one that ORANGE_SMS_OUTBOX names, if any.",
         ),
     ] = None,
     results: Annotated[
@@ -84,15 +88,7 @@ def bulk(
             help="Without getting through, after which it gives up.",
         ),
     ] = 120.0,
-    receipts: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="Take delivery receipts there, on 127.0.0.1, into the outbox; 0 for a free port.",
-        ),
-    ] = None,
+    receipts: ReceiptsPort = None,
     secret: Secret = None,
     receipts_wait: Annotated[
         float,
@@ -151,7 +147,7 @@ def bulk(
     )
     if dry_run:
         _dry_run(file, defaults, rate, max_units, outbox, debug=debug)
-    kept_in = _kept_in(outbox)
+    kept_in = SqliteOutbox(outbox) if outbox else None
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
@@ -186,13 +182,6 @@ def bulk(
     if trouble:
         stop_with(trouble)
     raise typer.Exit(campaign.exit_code)
-
-
-def _kept_in(path: Path | None) -> SqliteOutbox | None:
-    try:
-        return SqliteOutbox(path) if path else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--outbox") from None
 
 
 async def send_rows(
@@ -251,9 +240,7 @@ def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: flo
         raise typer.BadParameter(
             "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
         )
-    warn_without(secret)
-    listener = listening("127.0.0.1", port, instead="--receipts 0")
-    return Deliveries(outbox, listener, secret, wait)
+    return Deliveries(outbox, listens(port, secret), secret, wait)
 
 
 def _receipts_told(outbox: Path, results: Path, tally: Tally) -> tuple[dict[str, int], str]:

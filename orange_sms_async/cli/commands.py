@@ -14,6 +14,7 @@ from orange_sms_async.cli.complaints import OneLine
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.migrate import migrate
 from orange_sms_async.cli.move import move
+from orange_sms_async.cli.outboxfile import OfOutbox
 from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox
@@ -21,6 +22,7 @@ from orange_sms_async.cli.segments import segments
 from orange_sms_async.cli.send import send
 from orange_sms_async.cli.stdout import ends, goes_on
 from orange_sms_async.cli.usage import usage
+from orange_sms_async.cli.work import work
 
 # A command says on its own screen what a queue waits for.
 logging.getLogger("orange_sms_async.sendqueue").addHandler(logging.NullHandler())
@@ -36,11 +38,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _outbox = typer.Typer(help=outbox.HELP, no_args_is_help=True, rich_markup_mode=None)
-_outbox.command()(ends()(outbox.show))
-_outbox.command()(goes_on()(outbox.resolve))
-_outbox.command()(goes_on()(outbox.export))
-_outbox.command(name="import")(goes_on()(outbox.import_))
-_outbox.command()(goes_on()(outbox.forget))
+_outbox.command(cls=OfOutbox)(ends()(outbox.show))
+_outbox.command(cls=OfOutbox)(goes_on()(outbox.resolve))
+_outbox.command(cls=OfOutbox)(goes_on()(outbox.export))
+_outbox.command(name="import", cls=OfOutbox)(goes_on()(outbox.import_))
+_outbox.command(cls=OfOutbox)(goes_on()(outbox.forget))
+_outbox.command(cls=OfOutbox)(goes_on()(outbox.backup))
+_outbox.command(cls=OfOutbox)(goes_on()(outbox.restore))
 _outbox.command()(goes_on()(migrate))
 _outbox.command()(goes_on()(move))
 
@@ -75,6 +79,7 @@ app.command()(goes_on()(send))
 app.command()(ends()(segments))
 app.command()(goes_on()(check))
 app.command()(goes_on()(bulk))
+app.command(cls=OfOutbox)(goes_on()(work))
 app.add_typer(_outbox, name="outbox")
 app.command()(goes_on()(receipts))
 app.command()(ends()(balance))

@@ -1,10 +1,17 @@
-"""`orange-sms outbox`: what is in a campaign's outbox, and what a person changes in it."""
+"""`orange-sms outbox`: what is in an outbox, and what a person changes in it."""
 
 import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -23,10 +30,13 @@ from orange_sms_async import (
     State,
 )
 from orange_sms_async.cli.exits import ExitCode, stop_with
+from orange_sms_async.cli.health import Health, messages_in
+from orange_sms_async.cli.outboxfile import OutboxFile, check_file
 from orange_sms_async.cli.results import PrivateCsv, UnwritableFileError
-from orange_sms_async.cli.resume import open_outbox
+from orange_sms_async.cli.resume import look_into_outbox, open_outbox
 from orange_sms_async.cli.stdout import console
 from orange_sms_async.messages import mask
+from orange_sms_async.outbox.sqlite import copying, turn
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 from orange_sms_async.outbox.sqlite.statements import KeptMessage
 
@@ -38,17 +48,13 @@ _Row = tuple[str, ...]
 _Received = tuple[DeliveryReceipt, float]
 
 HELP = """
-Look into a campaign's outbox, or change what is in it. Nothing is sent.
+Look into an outbox, or change what is in it. Nothing is sent.
 
-A campaign may run meanwhile. What was on the wire when the last run ended is unknown: it may have
-been sent.
+Queues and campaigns may run meanwhile. What was on the wire when the last of them ended is
+unknown: it may have been sent.
 
 All of them end with 0, or with 2 if the file is missing or no outbox, or the usage wrong.
 """
-
-OutboxFile = Annotated[
-    Path, typer.Argument(metavar="CAMPAIGN.db", help="As given to `orange-sms bulk --outbox`.")
-]
 
 
 def show(
@@ -59,12 +65,17 @@ def show(
     ] = None,
 ) -> None:
     """
-    Show how many messages are in each state, or list those in one.
+    Show who sends, what waits and for how long, and how many messages are in each state.
+
+    Or list those in one state. It changes nothing, and queues may run meanwhile: "sending" is what
+    is on the wire.
 
     A receipt settles an unknown message where it is certain whose it is. Where it is not, --state
     unknown lists the resource ids that may be its own: "perhaps".
     """
-    _do(path, _count if state is None else partial(_list, state=state))
+    check_file(path)
+    with _ending():
+        asyncio.run(_look(path, _count if state is None else partial(_list, state=state)))
 
 
 def resolve(
@@ -82,7 +93,7 @@ def resolve(
     """
     Settle one unknown message, as you found out: with --sent or with --not-sent.
 
-    One that was not sent waits again: the next campaign with this outbox sends it.
+    One that was not sent waits again: the next queue or campaign with this outbox sends it.
     """
     if sent == "" or (sent is None) is not not_sent:
         raise typer.BadParameter(
@@ -128,22 +139,57 @@ def forget(path: OutboxFile) -> None:
     _do(path, _forget)
 
 
-def _check_file(path: Path, what: str = "outbox") -> None:
-    # Opening makes an outbox of what is missing or empty, and here that is a mistyped name.
-    try:
-        empty = path.is_file() and not path.stat().st_size
-        path.lstat()
-    except OSError as error:
-        stop_with(f"{what} {path}: {error.strerror}")
-    if empty:
-        stop_with(f"{what} {path}: empty")
+def backup(
+    path: OutboxFile,
+    copy: Annotated[Path, typer.Argument(metavar="COPY.db", help="A new file.")],
+) -> None:
+    """
+    Copy it to a new file that only you can read. Queues may run meanwhile.
+
+    What waits in the copy is sent from the outbox. So the copy is opened with `orange-sms outbox
+    restore` only, and what waits in it is then unknown.
+    """
+    check_file(path)
+    with _ending():
+        copying.backup(path, copy)
+    console().print(f"{path} is copied to {copy}, with numbers and texts.")
+
+
+def restore(path: OutboxFile) -> None:
+    """
+    Open a copy or a file that lost its last changes, once: nothing of it is sent twice.
+
+    What waits in it and may have been sent since is unknown then, until you settle it. What is
+    scheduled for later still waits.
+    """
+    check_file(path)
+    with _ending():
+        if turn.taken(path):
+            raise OutboxUnusable(f"outbox {path}: a queue sends from it: end that first")
+        doubted = asyncio.run(_restored(path))
+    screen = console()
+    screen.print(f"{path} is restored. Messages that are unknown now: {doubted}.")
+    if doubted:
+        screen.print(f"`orange-sms outbox show {path} --state unknown` lists them.")
+
+
+async def _restored(path: Path) -> int:
+    async with open_outbox(path, restore=True) as (outbox, settled):
+        unknown = (outcome for outcome in settled if outcome.state is State.UNKNOWN)
+        return len(outbox.doubted) + sum(1 for _ in unknown)
 
 
 def _do(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
     """Do one thing with an outbox, or end with one line that says why it cannot be done."""
-    _check_file(path)
-    try:
+    check_file(path)
+    with _ending():
         asyncio.run(_with_outbox(path, action))
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    try:
+        yield
     except (OutboxUnusable, UnwritableFileError, InvalidMessage) as error:
         stop_with(str(error))
     except KeyboardInterrupt:
@@ -155,15 +201,25 @@ async def _with_outbox(path: Path, action: Callable[[SqliteOutbox], Awaitable[No
         await action(outbox)
 
 
+async def _look(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
+    async with look_into_outbox(path) as outbox:
+        await action(outbox)
+
+
 async def _count(outbox: SqliteOutbox) -> None:
-    counts, screen = await outbox.counts(), console()
+    health, screen = await Health.of(outbox), console()
+    if screen.is_terminal:
+        for line in health.lines():
+            screen.print(line)
     rows = [
-        (str(state), str(counts[state]))
+        (str(state), str(health.counts[state]))
         for state in State
-        if state is not State.SENDING or counts[state]  # then a queue is at work
+        if state is not State.SENDING or health.counts[state]  # then a queue is at work
     ]
     rows += [(status, str(times)) for status, times in (await outbox.deliveries()).items()]
     _show_rows(rows, screen, "state", "messages")
+    if not screen.is_terminal:
+        _show_rows(health.rows(), screen)
 
 
 async def _list(outbox: SqliteOutbox, state: State) -> None:
@@ -172,7 +228,7 @@ async def _list(outbox: SqliteOutbox, state: State) -> None:
         async for row in _listed(outbox, state):
             _show_rows([row], screen)
         return
-    total = (await outbox.counts())[state]
+    total = (await Health.of(outbox)).counts[state]
     async with contextlib.aclosing(_listed(outbox, state)) as listed:
         rows = [row async for row in _first(_MOST_ROWS, listed)]
     if rows:
@@ -207,7 +263,7 @@ async def _first(most: int, rows: AsyncIterator[_Row]) -> AsyncIterator[_Row]:
 
 
 async def _listed(outbox: SqliteOutbox, state: State) -> AsyncGenerator[_Row, None]:
-    async for message in outbox.messages(state):
+    async for message in messages_in(outbox, state):
         outcome = message.outcome
         reason = "; ".join([str(outcome.error or ""), *await _perhaps(outbox, outcome)])
         cells = outcome.reference, _number(message), _since(message), reason
@@ -228,9 +284,12 @@ def _number(message: KeptMessage) -> str:
 
 
 def _since(message: KeptMessage) -> str:
-    if message.finished_at is None:
+    since = message.finished_at
+    if since is None and message.outcome.state in (State.SENDING, State.UNKNOWN):
+        since = message.attempted_at
+    if since is None:
         return ""
-    at = dt.datetime.fromtimestamp(message.finished_at, dt.UTC).astimezone()
+    at = dt.datetime.fromtimestamp(since, dt.UTC).astimezone()
     return at.strftime("%Y-%m-%d %H:%M")
 
 
@@ -240,7 +299,7 @@ async def _resolve(outbox: SqliteOutbox, reference: str, sent: str | None) -> No
     if not resolved:
         raise OutboxUnusable(f"outbox {outbox.path}: {await _why_not(outbox, reference)}")
     if sent is None:
-        line = f"{reference} waits again: the next campaign with this outbox sends it."
+        line = f"{reference} waits again: the next queue or campaign with this outbox sends it."
     else:
         line = f"{reference} is sent."
     console().print(line)
@@ -270,7 +329,7 @@ async def _export(outbox: SqliteOutbox, to: Path) -> None:
 
 
 async def _import(outbox: SqliteOutbox, source: Path) -> None:
-    _check_file(source, "store of receipts")
+    check_file(source, "store of receipts")
     read = matched = settled = 0
     async with ReceiptFile(source) as file:
         async for batch in _in_batches(file.receipts()):

@@ -75,14 +75,23 @@ async def look_into(path: Path, results: Path) -> EarlierRuns:
 
 
 @contextlib.asynccontextmanager
-async def open_outbox(path: Path) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
+async def open_outbox(
+    path: Path, *, restore: bool = False
+) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
     """Open an outbox without a queue; yield it and what was settled by that."""
-    outbox = SqliteOutbox(path)
-    now = time.time()
-    await outbox.open(now, RETENTION)
-    try:
+    async with look_into_outbox(path, restore=restore) as outbox:
+        now = time.time()
         # While another process has the turn, that one settles.
         yield outbox, await outbox.tidy(now) if await outbox.take_turn(now) else []
+
+
+@contextlib.asynccontextmanager
+async def look_into_outbox(path: Path, *, restore: bool = False) -> AsyncIterator[SqliteOutbox]:
+    """Open an outbox, whoever has the turn, and let it be."""
+    outbox = SqliteOutbox(path, restore=restore)
+    await outbox.open(time.time(), RETENTION)
+    try:
+        yield outbox
     finally:
         await outbox.aclose()
 

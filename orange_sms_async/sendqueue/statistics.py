@@ -31,6 +31,7 @@ class QueueStatistics:
             which one it is.
         stopped: why the queue sends nothing more, in words; None while it sends, and where its
             owner closed it.
+        cause: what stopped it.
         estimated_end: when the last waiting message leaves at this pace; those for later count
             as if they could leave now. None when none waits, and while nothing leaves.
     """
@@ -49,6 +50,7 @@ class QueueStatistics:
     waiting_for: WaitingFor | None
     waiting_words: str | None
     stopped: str | None
+    cause: BaseException | None
     estimated_end: datetime | None
 
 
@@ -73,5 +75,6 @@ def look(watch: Watch, outbox: Outbox, client: Sender | None, now: float) -> Que
         waiting_for=watch.waiting_for,
         waiting_words=watch.waiting_words,
         stopped=watch.why_stopped,
+        cause=watch.cause,
         estimated_end=datetime.fromtimestamp(now + seconds, UTC) if leaving else None,
     )

@@ -223,5 +223,6 @@ async def test_since_when_the_oldest_waits(path):
     await outbox.aclose()
 
     assert alone is not_yet is None
+    assert both is not None
     assert now <= both <= time.time()
     assert late == now + 600

@@ -45,6 +45,9 @@ class SqliteOutbox:
         restore: open it although it is older than what was sent from it, as a copy is. What
             waits in it becomes unknown: it may have been sent since.
 
+    Attributes:
+        doubted: what opening it with `restore` called unknown.
+
     Raises:
         ValueError: the path is what SQLite takes for a database that is gone with the process.
     """
@@ -67,6 +70,7 @@ class SqliteOutbox:
         self._turn: Turn | None = None
         self._left: float | None = None  # when something last may have left, on the loop's clock
         self.has_turn = self.sent_lately = False
+        self.doubted: list[Outcome] = []
 
     # -- without a loop -------------------------------------------------------------------------
 
@@ -114,7 +118,8 @@ class SqliteOutbox:
         try:
             self._heard = await self._file.read(statements.latest_change)
             if self._restore:
-                await self._file.write(lambda db: statements.doubt_all(db, now))
+                doubt = partial(statements.doubt_all, now=now)
+                self.doubted = await self._file.write(doubt)
         except BaseException:
             await self._file.aclose()
             raise
@@ -288,6 +293,15 @@ class SqliteOutbox:
             page = await self._file.read(
                 partial(statements.kept_page, state=state, after=page[-1][0])
             )
+
+    async def at_work(self) -> tuple[int, float] | None:
+        """Tell which process has the turn, and since when, in seconds since 1970; None: nobody."""
+        try:
+            taken = not turn.LOCKS or turn.taken(self.path)
+        except OSError as error:
+            raise OUTBOX.unusable(self.path, str(error.strerror)) from error
+        # Of a process that was killed, the file still says that it has it.
+        return await self._file.read(openings.holder) if taken else None
 
     async def oldest(self, now: float) -> float | None:
         """Tell since when what waits longest could leave, in seconds since 1970; None: nothing."""

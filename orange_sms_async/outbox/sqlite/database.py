@@ -26,8 +26,8 @@ _PATIENCE = 5.0  # seconds to wait for another process's turn to write
 _AGAIN = 0.001
 _OLDER = (
     "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
-    "What waits in it may have been sent since. SqliteOutbox(path, restore=True) opens it all the "
-    "same, and calls that unknown"
+    "What waits in it may have been sent since. `orange-sms outbox restore` and "
+    "SqliteOutbox(path, restore=True) open it all the same, and call that unknown"
 )
 
 

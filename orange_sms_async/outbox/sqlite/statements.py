@@ -33,7 +33,7 @@ _IN_DOUBT = " OR ".join(
     )
 )
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
-_CUT = OutcomeUnknown("the process ended while this was on the wire")
+CUT = OutcomeUnknown("the process ended while this was on the wire")
 _OLDER = OutcomeUnknown("its outbox is older than what was sent from it: this may be among that")
 _LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= ?"
 
@@ -71,8 +71,8 @@ def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
     )
     late = _LATE.replace("?", "?4")
     return (
-        _finish_all(db, left, State.UNKNOWN, _CUT, now)
-        + _finish_all(db, f"{late} AND on_unknown = 'resent'", State.UNKNOWN, _CUT, now)
+        _finish_all(db, left, State.UNKNOWN, CUT, now)
+        + _finish_all(db, f"{late} AND on_unknown = 'resent'", State.UNKNOWN, CUT, now)
         + _finish_all(db, late, State.EXPIRED, _EXPIRED, now)
     )
 

@@ -49,6 +49,22 @@ def take(path: Path) -> Turn:
         return Turn(held, file)
 
 
+def taken(path: Path) -> bool:
+    """
+    Tell whether anybody has the turn of an outbox.
+
+    Whoever wants to take it in this very instant finds it taken, and looks again a little later.
+    """
+    path = path.resolve()
+    if not path.with_name(f"{path.name}.turn").exists():
+        return False  # to try would make one
+    try:
+        take(path).release()
+    except BlockingIOError:
+        return True
+    return False
+
+
 def identity(file: int | Path) -> tuple[int, int]:
     """Tell a file from any other, whatever its name."""
     status = file.stat() if isinstance(file, Path) else os.fstat(file)

@@ -1,0 +1,80 @@
+"""Whether messages leave an outbox: who sends them, what waits, and for how long."""
+
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+
+import attrs
+
+from orange_sms_async import Priority, SqliteOutbox, State
+from orange_sms_async.outbox.sqlite.statements import CUT, KeptMessage
+
+
+@attrs.frozen
+class Health:
+    """
+    An outbox at one moment, looked at and not changed.
+
+    Attributes:
+        holder: which process has the turn, and since when, in seconds since 1970.
+        waiting: messages by lane.
+        oldest: for how many seconds what waits longest could have left; None if nothing could.
+        counts: the messages in each state; what nobody carries any more is unknown.
+    """
+
+    holder: tuple[int, float] | None
+    waiting: Mapping[Priority, int]
+    oldest: float | None
+    counts: Counter[State]
+
+    @classmethod
+    async def of(cls, outbox: SqliteOutbox) -> "Health":
+        holder, counts, now = await outbox.at_work(), await outbox.counts(), time.time()
+        if holder is None:
+            counts[State.UNKNOWN] += counts.pop(State.SENDING, 0)
+        since = await outbox.oldest(now)
+        waiting = {lane: outbox.waiting(lane) for lane in Priority}
+        return cls(holder, waiting, None if since is None else max(now - since, 0.0), counts)
+
+    def lines(self) -> list[str]:
+        """Say it to a person."""
+        urgent, normal, bulk = (self.waiting[lane] for lane in Priority)
+        oldest = "" if self.oldest is None else f"; the oldest for {_duration(self.oldest)}"
+        waiting = f"Waiting: urgent {urgent}, normal {normal}, bulk {bulk}{oldest}."
+        return [self._who(), waiting]
+
+    def _who(self) -> str:
+        if self.holder is None:
+            return "No process has the turn: nothing is sent."
+        process, since = self.holder
+        return f"Process {process} has had the turn since {_date(since):%Y-%m-%d %H:%M:%S}."
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Say it to a program."""
+        rows = [(f"waiting {lane.name.lower()}", f"{many}") for lane, many in self.waiting.items()]
+        rows.append(("oldest", "none" if self.oldest is None else f"{self.oldest:.0f}"))
+        if self.holder is None:
+            return [("turn", "none"), *rows]
+        process, since = self.holder
+        return [("turn", f"{process}", _date(since).isoformat(timespec="seconds")), *rows]
+
+
+def _date(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).astimezone()
+
+
+def _duration(seconds: float) -> dt.timedelta:
+    return dt.timedelta(seconds=round(seconds))
+
+
+async def messages_in(outbox: SqliteOutbox, state: State) -> AsyncIterator[KeptMessage]:
+    """Tell of the messages in a state, as `Health` counts them."""
+    left_behind = await outbox.at_work() is None
+    if not (left_behind and state is State.SENDING):
+        async for message in outbox.messages(state):
+            yield message
+    if left_behind and state is State.UNKNOWN:
+        async for message in outbox.messages(State.SENDING):
+            outcome = attrs.evolve(message.outcome, state=state, error=CUT)
+            yield attrs.evolve(message, outcome=outcome)

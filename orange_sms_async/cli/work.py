@@ -1,0 +1,244 @@
+"""`orange-sms work`: a process that sends what waits in an outbox, and nothing else."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import socket
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import attrs
+import typer
+
+from orange_sms_async import (
+    Client,
+    OrangeSMSError,
+    OutboxUnusable,
+    Outcome,
+    QueueStatistics,
+    SendQueue,
+    SqliteOutbox,
+    State,
+)
+from orange_sms_async.cli import config
+from orange_sms_async.cli.deliveries import ReceiptsPort, listens, receipts_taken
+from orange_sms_async.cli.exits import ExitCode, end_with, interrupts_call, stop_with
+from orange_sms_async.cli.options import Debug, Rate, Secret
+from orange_sms_async.cli.outboxfile import OutboxFile
+from orange_sms_async.cli.words import echo
+
+_EVERY = 60.0  # seconds between two lines
+_LOOK = 0.25  # seconds between two looks at the queue
+_TOLD = {
+    "accepted": State.SENT,
+    "failed": State.FAILED,
+    "unknown": State.UNKNOWN,
+    "expired": State.EXPIRED,
+}
+
+
+def work(
+    path: OutboxFile,
+    *,
+    rate: Rate = 5.0,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End once nothing waits, whoever sends it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Each line is an object, for programs.")
+    ] = False,
+    receipts: ReceiptsPort = None,
+    secret: Secret = None,
+    debug: Debug = False,
+) -> None:
+    """
+    Send what waits in an outbox, and what comes to wait, until it is asked to end.
+
+    For systemd or a container, beside applications that only put messages into the file. Any
+    number of processes may have it open: one sends, the others stand by. The file is made if there
+    is none. Finished messages are forgotten after 30 days.
+
+    Once a minute a line says what became of messages here and what waits, and at once why nothing
+    leaves. A connection that is lost, or Orange away, does not end it. SIGTERM and Ctrl-C finish
+    what is on the wire and leave the rest in the file; a second one ends at once.
+
+    Exit codes; where several apply, the first of 2, 3, 130, 5 and 1:
+
+    0: it was asked to end or, with --until-empty, nothing waits any more.
+
+    1: with --until-empty, some messages were refused or expired here.
+
+    2: wrong usage, or a file that cannot be read or written.
+
+    3: wrong credentials or no access; the rest waits.
+
+    5: with --until-empty, for some it is unknown whether they were sent.
+
+    130: with --until-empty, interrupted.
+    """
+    listener = None if receipts is None else listens(receipts, secret)
+    shift = Shift(config.client(rate), SqliteOutbox(path), _as_json if as_json else _in_words)
+    try:
+        asked = asyncio.run(_work(shift, listener, secret, until_empty, quiet=as_json))
+    except OutboxUnusable as error:
+        stop_with(str(error))
+    except KeyboardInterrupt:  # before it began
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    if stopped := shift.look().stopped:
+        _end(stopped, shift.look().cause, debug=debug)
+    if until_empty:
+        raise typer.Exit(ExitCode.INTERRUPTED if asked else shift.exit_code)
+
+
+def _end(stopped: str, cause: BaseException | None, *, debug: bool) -> NoReturn:
+    if isinstance(cause, OrangeSMSError) and not isinstance(cause, OutboxUnusable):
+        end_with(cause, debug=debug)
+    stop_with(str(cause) if isinstance(cause, OutboxUnusable) else stopped)
+
+
+@attrs.frozen
+class Told:
+    """
+    What a line tells.
+
+    Attributes:
+        counts: what became of messages here since the line before.
+        now: the queue.
+        over: whether it is the last one.
+    """
+
+    counts: Counter[State]
+    now: QueueStatistics
+    over: bool
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.now.waiting.values())
+
+    def line(self) -> str:
+        accepted, failed, unknown, expired = (self.counts[state] for state in _TOLD.values())
+        return (
+            f"Accepted: {accepted}, failed: {failed}, unknown: {unknown}, expired: {expired}; "
+            f"waiting: {self.waiting}.{self._why}"
+        )
+
+    @property
+    def _why(self) -> str:
+        if self.over or not self.waiting:
+            return ""
+        if self.now.waiting_words:
+            return f" Nothing leaves: {self.now.waiting_words}."
+        return "" if self.now.has_turn else " Another process sends."
+
+    def json(self) -> str:
+        now = self.now
+        told: dict[str, object] = {"at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
+        told |= {name: self.counts[state] for name, state in _TOLD.items()}
+        told["waiting"] = {lane.name.lower(): many for lane, many in now.waiting.items()}
+        told |= {"has_turn": now.has_turn, "waiting_for": now.waiting_for}
+        return json.dumps(told | {"waiting_words": now.waiting_words}, ensure_ascii=False)
+
+
+def _in_words(told: Told) -> None:
+    echo(told.line())
+
+
+def _as_json(told: Told) -> None:
+    typer.echo(told.json())
+
+
+@attrs.define(eq=False)
+class Shift:
+    """
+    Sends what waits in an outbox, and tells of it.
+
+    Attributes:
+        tell: given what each line tells.
+    """
+
+    client: Client
+    outbox: SqliteOutbox
+    tell: Callable[[Told], object]
+    queue: SendQueue = attrs.field(init=False)
+    _counts: Counter[State] = attrs.field(factory=Counter, init=False)
+    _all: Counter[State] = attrs.field(factory=Counter, init=False)
+    _unknown: set[str] = attrs.field(factory=set, init=False)
+    _why: str | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.queue = SendQueue(self.client, outbox=self.outbox, on_outcome=self._count)
+
+    async def run(self, asked: asyncio.Event, *, until_empty: bool) -> None:
+        """Tell of it until somebody asks for the end, the queue stops or, perhaps, is empty."""
+        loop = asyncio.get_running_loop()
+        told_at = loop.time()
+        while not (asked.is_set() or self.look().stopped or (until_empty and self._is_empty())):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await asked.wait()
+            if self._begins_to_wait() or loop.time() - told_at >= _EVERY:
+                self.say()
+                told_at = loop.time()
+
+    def look(self) -> QueueStatistics:
+        return self.queue.statistics()
+
+    def say(self, *, over: bool = False) -> None:
+        """Tell what became of messages since this was called last."""
+        now, self._counts, counts = self.look(), Counter(), self._counts
+        self._why = now.waiting_words
+        self.tell(Told(counts, now, over))
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What to tell a shell that waited for all to be sent."""
+        if self._unknown:
+            return ExitCode.SOME_UNKNOWN
+        failed = self._all[State.FAILED] + self._all[State.EXPIRED]
+        return ExitCode.SOME_FAILED if failed else ExitCode.ALL_ACCEPTED
+
+    def _is_empty(self) -> bool:
+        return not self.outbox.unfinished
+
+    def _begins_to_wait(self) -> bool:
+        # Not each time it does so for the same reason, as often as Orange comes and goes.
+        return self.look().waiting_words not in (None, self._why)
+
+    def _count(self, outcome: Outcome) -> None:
+        self._counts[outcome.state] += 1
+        self._all[outcome.state] += 1
+        if outcome.state is State.UNKNOWN:
+            self._unknown.add(outcome.reference)
+        else:  # of a receipt that came
+            self._unknown.discard(outcome.reference)
+
+
+async def _work(
+    shift: Shift,
+    listener: socket.socket | None,
+    secret: str | None,
+    until_empty: bool,
+    *,
+    quiet: bool,
+) -> bool:
+    """Send until there is an end; return whether somebody asked for it."""
+    asked = asyncio.Event()
+
+    def ask() -> None:
+        echo("Stopping: what is on the wire finishes. Ctrl-C again ends at once.", err=quiet)
+        asked.set()
+
+    with interrupts_call(ask):
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(shift.client)
+            await stack.enter_async_context(shift.queue)
+            echo(f"Sends what waits in {shift.outbox.path} (Ctrl-C ends it).", err=quiet)
+            if listener:
+                taken = receipts_taken(shift.queue, listener, secret)
+                address = await stack.enter_async_context(taken)
+                echo(f"Receipts are taken on {address}", err=quiet)
+            await shift.run(asked, until_empty=until_empty)
+        shift.say(over=True)
+    return asked.is_set()
