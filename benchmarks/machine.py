@@ -16,18 +16,26 @@ from _table import check, percent, table
 from orange_sms_async import OutboundMessage, Priority, SendQueue, SqliteOutbox
 
 QUEUES, WRITERS = 4, 8
+_SECOND = 0.995  # the server is a process among others, and notes an arrival late at times
 SPAWN = multiprocessing.get_context("spawn")
 FORK = multiprocessing.get_context("fork")
 
 
 @attrs.frozen
 class Run:
-    """What one rate came to."""
+    """
+    What one rate came to.
+
+    Attributes:
+        over: how often one message more than the rate arrived within 995 ms.
+        tightest: seconds in which so many arrived, at the least.
+    """
 
     rate: float
     messages: int
     share: float
     most_in_a_second: int
+    over: int
     tightest: float
     tokens: int
     resolved: int
@@ -98,12 +106,14 @@ def measured(rate: float, submitted: int, written: int) -> Run:
 
 def judged(rate: float, seen: Evidence, heard: int, longest: float) -> Run:
     at = sorted(arrived for arrived, status in seen.arrivals if status == 201)
+    spans = [later - sooner for sooner, later in zip(at, at[int(rate) :], strict=False)]
     return Run(
         rate=rate,
         messages=len(at),
         share=(len(at) - 1) / (at[-1] - at[0]) / rate,
-        most_in_a_second=most_within(at, 0.995),
-        tightest=min(later - sooner for sooner, later in zip(at, at[int(rate) :], strict=False)),
+        most_in_a_second=most_within(at, _SECOND),
+        over=sum(span < _SECOND for span in spans),
+        tightest=min(spans),
         tokens=seen.token_requests,
         resolved=heard,
         slowest_put=longest,
@@ -128,13 +138,17 @@ def main() -> None:
         measured(100.0, 0, 1_000 // part),
     ]
     table(
-        ("rate", "messages", "share", "most in 995 ms", "tightest", "tokens", "slowest put"),
+        (
+            *("rate", "messages", "share", "most in 995 ms", "one more", "tightest", "tokens"),
+            "slowest put",
+        ),
         [
             (
                 f"{run.rate:g}/s",
                 run.messages,
                 percent(run.share),
                 run.most_in_a_second,
+                run.over,
                 f"{run.tightest * 1000:.1f} ms",
                 run.tokens,
                 f"{run.slowest_put * 1000:.0f} ms",

@@ -38,11 +38,15 @@ class Following:
 
     async def _follow(self) -> None:
         try:
+            left = self._outbox.unfinished
             while True:
                 await asyncio.sleep(self._outbox.look_every)
                 if self._outbox.changed():
                     for outcome in await self._outbox.news(self._watch.awaited):
                         self._watch.hear(outcome)
+                    left, before = self._outbox.unfinished, left
+                    if left < before:
+                        self._watch.accepted()  # who drains waits for what another sends
                     self._watch.look()
                     self._arrived()
         except Exception as error:  # noqa: BLE001 -- an outbox of somebody's may raise anything

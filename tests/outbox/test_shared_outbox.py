@@ -153,6 +153,19 @@ class TestTwoQueues:
 
             assert (await waiting).delivered
 
+    async def test_a_drain_does_not_give_up_while_another_sends(self, line, path, caplog):
+        """
+        Though nothing is accepted here for more than a minute.
+        """
+        async with two(path, line, Line()) as (sender, other):
+            for n in range(330):
+                await sender.submit(named(f"{n}"))
+            await asyncio.sleep(0.2)
+            await other.aclose(drain=True)
+
+        assert 330 == len(line.accepted)
+        assert "gave up" not in caplog.text
+
     async def test_a_queue_drains_what_another_sends(self, line, path):
         """
         Closing waits until nothing is left in the file.
