@@ -1,4 +1,4 @@
-"""Do the processes of one machine share one pace, and does each hear what became of its own?"""
+"""Do the processes of one machine share one pace, and what does one cost that stands by?"""
 
 import argparse
 import asyncio
@@ -69,6 +69,20 @@ async def _submit(  # noqa: PLR0917 -- as above
         await queue.aclose()
 
 
+def stand_by(path: str, address: str, seconds: float, spent: object) -> None:
+    asyncio.run(_stand_by(path, address, seconds, spent))
+
+
+async def _stand_by(path: str, address: str, seconds: float, spent: object) -> None:
+    server = Server()
+    server.address = address
+    async with server.client() as client, SendQueue(client, outbox=SqliteOutbox(path)):
+        await asyncio.sleep(1)
+        before = time.process_time()
+        await asyncio.sleep(seconds)
+        spent.put((time.process_time() - before) / seconds)  # type: ignore[attr-defined]
+
+
 def put(path: str, name: str, count: int, slowest: object) -> None:
     outbox, longest = SqliteOutbox(path), 0.0
     for n in range(count):
@@ -102,6 +116,20 @@ def measured(rate: float, submitted: int, written: int) -> Run:
             process.join()
             check(process.exitcode == 0, "every process came to its end")
     return judged(rate, server.evidence, heard, longest)
+
+
+def idle(seconds: float) -> float:
+    """Return what the dearest of idle processes takes of a core, with nothing to send."""
+    with tempfile.TemporaryDirectory() as folder, Server("--unlimited") as server:
+        spent = SPAWN.Queue()
+        arguments = (str(Path(folder) / "sms.db"), server.address, seconds, spent)
+        processes = [SPAWN.Process(target=stand_by, args=arguments) for _ in range(QUEUES)]
+        for process in processes:
+            process.start()
+        dearest: float = max(spent.get() for _ in processes)
+        for process in processes:
+            process.join()
+    return dearest
 
 
 def judged(rate: float, seen: Evidence, heard: int, longest: float) -> Run:
@@ -159,6 +187,9 @@ def main() -> None:
     for run, wanted in zip(runs, (50 // part * QUEUES, 0), strict=True):
         check(run.resolved == wanted, "each process heard of all that it submitted")
     keep("machine", [attrs.asdict(run) for run in runs])
+    spent = idle(20.0 / part)
+    print(f"\nAn idle process takes {spent:.2%} of a core. Wanted: less than 0.5 %.")
+    keep("idle", spent)
 
 
 if __name__ == "__main__":
