@@ -84,6 +84,13 @@ class Pacer:
         """The share by which slots are further apart now than the bare rate asks."""
         return self._guard
 
+    @guard.setter
+    def guard(self, learned: float) -> None:
+        # The limiter changes with the next slot, as with any other widening.
+        self._guard = min(max(_FLOOR, learned), _SPIKE_CAP)
+        if learned > _CAP:
+            self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL
+
     @property
     def pace(self) -> float:
         """Slots a second, as spaced now."""

@@ -87,6 +87,21 @@ class Outbox(Protocol):
     sent_lately: bool
     """Whether something may have left within the last second before the turn was had."""
 
+    rate: float | None
+    """Messages a second that whoever sends from it may send; None leaves that to the client."""
+
+    guard: float | None
+    """
+    How much wider than the rate slots are spaced: what who had the turn before had learned of it.
+
+    None if nobody told. Who has the turn says here what it learns.
+    """
+
+    @property
+    def away(self) -> bool:
+        """Whether it cannot be reached for now, and what is asked of it waits."""
+        ...
+
     @property
     def has_turn(self) -> bool:
         """Whether this opening is the one that may claim."""

@@ -53,7 +53,9 @@ class MemoryOutbox:
     durable = False
     look_every = math.inf
     has_turn = True
-    sent_lately = False
+    sent_lately = away = False
+    rate: float | None = None
+    guard: float | None = None
 
     def __init__(self) -> None:
         self._arrivals = itertools.count()

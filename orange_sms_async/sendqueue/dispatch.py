@@ -78,10 +78,18 @@ class Dispatch:
     async def begin(self) -> list[Outcome]:
         """Have the turn at once if it is free, so that what is settled by that is known first."""
         try:
+            self._check_rate()
             return await self._take_turn() or []
         except BaseException:
             await self._outbox.aclose()
             raise
+
+    def _check_rate(self) -> None:
+        theirs = self._outbox.rate
+        if self._sends and theirs is not None and theirs != (ours := self._pacer.rate):
+            raise ValueError(
+                f"rate: the client has {ours:g} a second, the account in the outbox {theirs:g}"
+            )
 
     def start(self) -> None:
         """Begin to send."""
@@ -151,11 +159,15 @@ class Dispatch:
             return None
         if self._outbox.sent_lately:
             self._pacer.hold(1.0)
+        if self._outbox.guard is not None:
+            self._pacer.guard = self._outbox.guard
         return await self._tidy()
 
     async def _wait_for_turn(self) -> None:
         while (settled := await self._take_turn()) is None:
-            if words := await self._outbox.holder(self._now()):
+            if self._outbox.away:
+                pass  # who follows the outbox says so
+            elif words := await self._outbox.holder(self._now()):
                 self._watch.waits_for(WaitingFor.TURN, words=words)
             else:
                 self._watch.goes_on()  # what waits leaves from where the turn is
@@ -311,6 +323,7 @@ class Dispatch:
         return Outcome(reference, State.FAILED, error=error)
 
     def _answered(self) -> None:
+        self._outbox.guard = self._pacer.guard
         self._refused_in_a_row = 0
         self._backoff.answered()
         self._watch.goes_on()
@@ -332,6 +345,7 @@ class Dispatch:
             before = self._pacer.guard
             self._pacer.throttled(slot)
             if self._pacer.guard != before:
+                self._outbox.guard = self._pacer.guard
                 self._tell(PaceChanged, pace=self._pacer.pace, guard=self._pacer.guard)
         elif not isinstance(error, TokenExpired):
             self._pause(error)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from orange_sms_async.events import WaitingFor
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.sendqueue.watch import Watch
 
@@ -49,5 +50,12 @@ class Following:
                         self._watch.accepted()  # who drains waits for what another sends
                     self._watch.look()
                     self._arrived()
+                self._say_whether_away()
         except Exception as error:  # noqa: BLE001 -- an outbox of somebody's may raise anything
             self._failed(error)
+
+    def _say_whether_away(self) -> None:
+        if self._outbox.away:
+            self._watch.waits_for(WaitingFor.DATABASE)
+        elif self._watch.waiting_for is WaitingFor.DATABASE:
+            self._watch.goes_on()

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from line import Line, most_in_a_second, named
+from lossy import LossyWire
 from receipt import ARRIVED, receipt
 
 from orange_sms_async import (
@@ -190,8 +191,8 @@ async def test_the_database_goes_away_and_comes_back(fleet, dsn, db):
     Its connections are cut in the midst of it: all of it is sent, once.
     """
     line = Line()
-    queue = await fleet(line.paced(50))
     await db.execute("UPDATE orange_sms.account SET rate = 50")
+    queue = await fleet(line.paced(50))
     futures = [await queue.submit(named(str(n))) for n in range(60)]
     for _ in range(5):
         await asyncio.sleep(0.15)
@@ -208,3 +209,58 @@ async def test_a_process_that_starts_meanwhile_says_so(postgres):
     queue = SendQueue(Line(), outbox=PostgresOutbox("postgresql://u:secret@127.0.0.1:1/x"))
     with pytest.raises(OutboxUnusable, match=r"^outbox postgresql://127.0.0.1:1/x, account"):
         await queue.__aenter__()
+
+
+async def test_a_rate_other_than_the_accounts_is_refused(fleet):
+    with pytest.raises(ValueError, match="the client has 50 a second, the account in the outbox 5"):
+        await fleet(Line().paced(50))
+
+
+async def test_who_only_submits_needs_no_rate(fleet, db):
+    await db.execute("UPDATE orange_sms.account SET rate = 50")
+
+    assert (await fleet(None)).statistics().waiting[Priority.NORMAL] == 0
+
+
+async def test_the_guard_goes_on_with_the_turn(fleet, db):
+    """
+    What one process had learned of the account, the next one begins with.
+    """
+    first, second = Line(), Line()
+    first.pacer.guard = 0.05
+    async with contextlib.aclosing(await fleet(first)) as queue:
+        await queue.send(named("a"))
+        learned = first.pacer.guard
+    queue = await fleet(second)
+    await queue.send(named("b"))
+
+    assert 0.05 > learned > 0.04
+    assert second.pacer.guard == pytest.approx(learned, abs=0.001)
+
+
+async def test_it_says_that_it_waits_for_the_database(postgres, dsn):
+    """
+    Whatever it asked for meanwhile comes to its end.
+    """
+    line = Line()
+    async with LossyWire(postgres.port) as wire:
+        outbox = PostgresOutbox(dsn.replace(str(postgres.port), str(wire.port)))
+        told = asyncio.Queue()
+        async with SendQueue(line, outbox=outbox, on_event=told.put_nowait) as queue:
+            wire.cut()
+            sending = asyncio.create_task(queue.send(named("a")))
+            waits = await first(events.Waiting, told)
+            shown = queue.statistics().waiting_for, queue.statistics().waiting_words
+            wire.mend()
+            await sending
+            goes_on = await first(events.GoingOn, told)
+
+    assert (events.WaitingFor.DATABASE, "the database cannot be reached") == shown
+    assert events.WaitingFor.DATABASE is waits.reason is goes_on.reason
+
+
+async def first(kind, told):
+    async with asyncio.timeout(5):
+        while not isinstance(event := await told.get(), kind):
+            pass
+        return event

@@ -66,7 +66,8 @@ class PostgresOutbox:
         self._fence, self._lease = 1.0, 10.0
         self._adding = Batch[Entry, Outcome | None](self._add_all)
         self._sending: Sending | None = None
-        self._account, self.rate = 0, math.inf
+        self._account: int = 0
+        self.rate: float | None = None
         self._waiting, self._on_the_wire = Counter[Priority](), 0
 
     def __repr__(self) -> str:
@@ -126,7 +127,7 @@ class PostgresOutbox:
         return self._opened.guard
 
     @guard.setter
-    def guard(self, guard: float) -> None:
+    def guard(self, guard: float | None) -> None:
         self._opened.guard = guard
 
     @property

@@ -54,6 +54,9 @@ class SqliteOutbox:
 
     durable = True
     look_every = _SOON
+    away = False
+    rate: float | None = None
+    guard: float | None = None
 
     def __init__(self, path: str | os.PathLike[str], *, restore: bool = False) -> None:
         if os.fspath(path) in {"", ":memory:"}:
