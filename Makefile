@@ -74,7 +74,7 @@ $(RUNS): pyproject.toml constraints.txt
 $(INSTALLED): $(RUNS)
 	@echo "Installing the tools of development into $(VENV): a minute or two, about 1 GB ..."
 	@$(PIP) install --quiet --upgrade --constraint constraints.txt pip
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2,postgres]' --group dev
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[aiohttp,cli,httpx2,otel,postgres,prometheus]' --group dev
 	@touch $@
 
 clean:

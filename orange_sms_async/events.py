@@ -7,6 +7,7 @@ import attrs
 from orange_sms_async.errors import OrangeSMSError
 from orange_sms_async.messages import OutboundMessage, SentMessage
 from orange_sms_async.outcomes import Outcome, Priority
+from orange_sms_async.receipts import DeliveryReceipt
 
 
 @attrs.frozen(kw_only=True)
@@ -17,10 +18,12 @@ class Admitted:
     Attributes:
         message: the message.
         priority: its lane.
+        not_before: from when on it may leave, in seconds since 1970; 0 for at once.
     """
 
     message: OutboundMessage
     priority: Priority
+    not_before: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -95,9 +98,25 @@ class Settled:
 
     Attributes:
         outcome: the result. A receipt or a person can settle UNKNOWN a second time, as SENT.
+        here: whether this process settled it; False where it only heard of it.
     """
 
     outcome: Outcome
+    here: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Reported:
+    """
+    A receipt was kept. Told in the process that received it.
+
+    Attributes:
+        receipt: as Orange sent it.
+        outcome: that of the message it belongs to; None if it is not known whose it is.
+    """
+
+    receipt: DeliveryReceipt
+    outcome: Outcome | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -159,5 +178,16 @@ class GoingOn:
     reason: WaitingFor
 
 
-Event = Admitted | Claimed | Left | Answered | PutBack | Settled | PaceChanged | Waiting | GoingOn
+Event = (
+    Admitted
+    | Claimed
+    | Left
+    | Answered
+    | PutBack
+    | Settled
+    | Reported
+    | PaceChanged
+    | Waiting
+    | GoingOn
+)
 """What `on_event` is called with."""

@@ -24,6 +24,7 @@ LAYERS = [
     "auth outbox",
     "client receiver",
     "sendqueue",
+    "telemetry",
     "sandbox",
     "orange_sms_async",
     "cli",
@@ -181,6 +182,8 @@ def test_no_extra_is_imported():
         "aiohttp",
         "typer",
         "rich",
+        "opentelemetry",
+        "prometheus_client",
         "sqlite3",
         "orange_sms_async.sandbox",
     }

@@ -6,9 +6,12 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from orange_sms_async.events import Reported
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Entry, Outbox
 from orange_sms_async.outcomes import Outcome, expired, withdrawn
+from orange_sms_async.receipts import DeliveryReceipt
+from orange_sms_async.sendqueue.sender import Sender
 from orange_sms_async.sendqueue.tickets import Place, Ticket
 from orange_sms_async.sendqueue.watch import STEP, Watch
 
@@ -42,6 +45,8 @@ class Admission:
         ticket = self._watch.issue(entry.message, entry.priority)
         if ticket is None:
             return
+        ticket.not_before = entry.not_before
+        entry.context = self._watch.listeners.context(entry)
         if entry.expires_at < math.inf:
             self._expire_in_time(ticket, entry.expires_at)
         ticket.written = self._outbox.add(entry)
@@ -73,6 +78,21 @@ class Admission:
             self._watch.known(known.reference, known)
         elif ticket.expiry:
             ticket.expiry.cancel()
+
+    # -- what receipts say ----------------------------------------------------------------------
+
+    async def keep(self, receipt: DeliveryReceipt, client: Sender | None) -> Outcome | None:
+        """Keep a receipt; return the outcome of its message, if it is known whose it is."""
+        if client:
+            receipt = client.pacer.account.as_kept(receipt, self._outbox.place)
+        kept = await self._outbox.keep(receipt, self._now())
+        outcome, settled = kept or (None, False)
+        if outcome and settled:
+            self._watch.settle(outcome)
+        elif outcome:
+            self._watch.inform(outcome)
+        self._watch.listeners.tell(Reported, receipt=receipt, outcome=outcome)
+        return outcome
 
     # -- and back -------------------------------------------------------------------------------
 

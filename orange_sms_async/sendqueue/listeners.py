@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from orange_sms_async.events import Event, Settled
+from orange_sms_async.outbox import Entry
 from orange_sms_async.outcomes import Outcome
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Answer = TypeVar("_Answer")
 _Fields = ParamSpec("_Fields")
 
 
@@ -34,7 +36,31 @@ class Listeners:
         for name, listener in (("on_outcome", on_outcome), ("on_event", on_event)):
             if inspect.iscoroutinefunction(listener):
                 raise TypeError(f"{name}: a plain function, as nobody awaits it")
-        self._on_outcome, self._on_event = on_outcome, on_event
+        self._on_outcome = on_outcome
+        self._on_event = [on_event] if on_event else []
+        self._context_of: Callable[[Entry], str | None] | None = None
+
+    def add(
+        self,
+        on_event: Callable[[Event], object],
+        context_of: Callable[[Entry], str | None] | None = None,
+    ) -> None:
+        """
+        Tell one more listener each event from now on.
+
+        Args:
+            on_event: told each event, as a queue's own `on_event`.
+            context_of: asked, when a message is submitted, for the traceparent that travels with
+                it; the last one that was added is asked.
+        """
+        self._on_event.append(on_event)
+        self._context_of = context_of or self._context_of
+
+    def context(self, entry: Entry) -> str | None:
+        """Ask for the traceparent that travels with a message; by default its submitter's."""
+        if self._context_of is None:
+            return entry.context
+        return self._call("context_of", self._context_of, entry) or entry.context
 
     def tell_outcome(self, outcome: Outcome) -> None:
         if self._on_outcome:
@@ -46,15 +72,18 @@ class Listeners:
     ) -> None:
         """Tell an event, which is not even made where nobody listens."""
         if self._on_event:
-            self._call("on_event", self._on_event, event(*args, **kwargs))
+            told = event(*args, **kwargs)
+            for listener in self._on_event:
+                self._call("on_event", listener, told)
 
-    def _call(self, name: str, listener: Callable[[_T], object], told: _T) -> None:
+    def _call(self, name: str, listener: Callable[[_T], _Answer], told: _T) -> _Answer | None:
         # A callback must not stop the queue, nor cut the request that it is told of.
         try:
             answer = listener(told)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             _log.error("%s raised %s", name, type(error).__name__)
-            return
+            return None
         if asyncio.iscoroutine(answer):
             answer.close()
             _log.error("%s is a coroutine, which nobody awaits", name)
+        return answer

@@ -57,6 +57,7 @@ class SendQueue:
             references; a day at least, in which their receipts may come.
 
     Attributes:
+        listeners: told each event; `listeners.add` adds one.
         recovered: what was settled by opening: messages that were on the wire when their process
             ended are UNKNOWN, or SENT where a receipt says so; EXPIRED is what ended since.
 
@@ -91,6 +92,7 @@ class SendQueue:
         self._watch = Watch(
             capacity, durable=self._outbox.durable, on_outcome=on_outcome, on_event=on_event
         )
+        self.listeners = self._watch.listeners
         self.recovered: list[Outcome] = []
 
     async def __aenter__(self) -> Self:
@@ -110,7 +112,7 @@ class SendQueue:
         self._following.start()
         self._dispatch.start()
         for outcome in self.recovered:
-            self._watch.listeners.tell_outcome(outcome)
+            self.listeners.tell_outcome(outcome)
         return self
 
     async def __aexit__(
@@ -298,17 +300,7 @@ class SendQueue:
             OutboxUnusable: it could not be kept.
         """
         self._check_durable()
-        if self._client:
-            receipt = self._client.pacer.account.as_kept(receipt, self._outbox.place)
-        kept = await self._outbox.keep(receipt, self._now())
-        if kept is None:
-            return None
-        outcome, settled = kept
-        if settled:
-            self._watch.settle(outcome)
-        else:
-            self._watch.inform(outcome)
-        return outcome
+        return await self._admission.keep(receipt, self._client)
 
     async def delivered(self, reference: str, timeout: float = REPORTED_WITHIN) -> DeliveryReceipt:
         """
@@ -353,6 +345,11 @@ class SendQueue:
     async def join(self) -> None:
         """Wait until what was submitted here is settled, or the queue is closed."""
         await self._watch.until(self._watch.all_settled)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and so has statistics; also once it is closed."""
+        return self._watch.phase is not Phase.NEW
 
     def statistics(self) -> QueueStatistics:
         """Describe the queue as it is now."""

@@ -47,6 +47,7 @@ class Ticket:
         futures: one for each time it was submitted here.
         expiry: ends it in time, if it expires.
         given_up: called when one of the futures is cancelled.
+        not_before: from when on it may leave, in seconds since 1970; 0 for at once.
     """
 
     message: OutboundMessage
@@ -57,6 +58,7 @@ class Ticket:
     futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
     expiry: asyncio.TimerHandle | None = None
     given_up: Callable[[asyncio.Future[ResourceId]], object] = attrs.field(default=id)
+    not_before: float = 0.0
 
     @property
     def unwanted(self) -> bool:

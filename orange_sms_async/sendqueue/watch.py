@@ -155,7 +155,12 @@ class Watch:
         """Note that a message is kept, and waits."""
         if ticket.place is Place.BEING_KEPT:  # else that was said when it was claimed
             ticket.place = Place.WAITING
-            self.listeners.tell(Admitted, message=ticket.message, priority=ticket.priority)
+            self.listeners.tell(
+                Admitted,
+                message=ticket.message,
+                priority=ticket.priority,
+                not_before=ticket.not_before,
+            )
 
     def claim(self, message: OutboundMessage, priority: Priority) -> Ticket:
         """Note that a message was claimed, which an earlier queue may have admitted."""
@@ -202,7 +207,7 @@ class Watch:
         if ticket and ticket.place is not Place.CLAIMED:  # else its answer is on its way here
             self.known(outcome.reference, outcome)
             self.accepted()
-            self.listeners.tell(Settled, outcome=outcome)
+            self.listeners.tell(Settled, outcome=outcome, here=False)
         self.inform(outcome)
 
     def look(self) -> None:
@@ -223,7 +228,8 @@ class Watch:
     @property
     def in_flight(self) -> int:
         """Count the messages that are claimed."""
-        return sum(ticket.place is Place.CLAIMED for ticket in self.tickets.values())
+        # Of a copy, as another thread may ask for a scrape.
+        return sum(ticket.place is Place.CLAIMED for ticket in list(self.tickets.values()))
 
     def all_settled(self) -> bool:
         """Tell whether nobody waits for a message that was submitted here."""

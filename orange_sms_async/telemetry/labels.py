@@ -1,0 +1,43 @@
+"""The closed sets that labels and attributes are taken from, so that none of them grows."""
+
+from orange_sms_async import errors
+from orange_sms_async.countries import COUNTRIES
+from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.receipts import DeliveryStatus
+
+OTHER = "other"
+"""What is in none of the sets, or not known."""
+
+ERRORS = tuple(
+    sorted(
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, OrangeSMSError)
+    )
+)
+"""The classes of errors that an attempt can end with, by name."""
+
+_COUNTRIES = {country.calling_code: country.code for country in COUNTRIES}
+_STATUSES = set(DeliveryStatus)
+_NAMES: dict[type[OrangeSMSError], str] = {}
+
+
+def country_of(number: str) -> str:
+    """Tell the country of a number, "+225…" or "tel:+225…", by its calling code."""
+    return _COUNTRIES.get(number.removeprefix("tel:")[1:4], OTHER)
+
+
+def status_of(status: str) -> str:
+    """Tell a receipt's status, if Orange documents it."""
+    return str(status) if status in _STATUSES else OTHER
+
+
+def error_name(error: OrangeSMSError) -> str:
+    """Tell the class of an error; of a class of somebody's, that of ours which it extends."""
+    kind = type(error)
+    if kind not in _NAMES:
+        ours = next(base for base in kind.__mro__ if base.__module__ == errors.__name__)
+        if kind is not ours:
+            return ours.__name__  # somebody may make classes without end
+        _NAMES[kind] = ours.__name__
+    return _NAMES[kind]
