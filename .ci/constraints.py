@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ".[aiohttp,cli,httpx2,postgres]"
+EXTRAS = ".[aiohttp,cli,httpx2,otel,postgres,prometheus]"
 
 
 def main() -> None:

@@ -1,0 +1,238 @@
+"""A queue's messages as OpenTelemetry's spans, and its numbers as metrics."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.events import Answered, Claimed, Event, PutBack, Reported, Settled
+from orange_sms_async.messages import OutboundMessage
+from orange_sms_async.outbox import Entry
+from orange_sms_async.outcomes import State
+from orange_sms_async.segments import count_segments
+from orange_sms_async.sendqueue.queue import SendQueue
+from orange_sms_async.sendqueue.statistics import QueueStatistics
+from orange_sms_async.telemetry.labels import country_of, error_name, status_of
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Meter, MeterProvider, Observation
+    from opentelemetry.trace import (
+        Link,
+        NonRecordingSpan,
+        Span,
+        SpanContext,
+        SpanKind,
+        StatusCode,
+        TraceFlags,
+        Tracer,
+        TracerProvider,
+        set_span_in_context,
+    )
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "telemetry.opentelemetry needs: pip install 'orange-sms-async[otel]'", name=error.name
+    ) from error
+
+SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+"""The version of the semantic conventions for messaging whose names are used here."""
+
+_SCOPE = "orange_sms_async"
+_MOST = 20_000  # accepted messages whose receipt is linked: more than an hour's at 5 a second
+_Attributes: TypeAlias = dict[str, str | int]
+_Numbers: TypeAlias = Callable[[QueueStatistics], Iterable[tuple[float, dict[str, str]]]]
+
+
+def instrument(
+    queue: SendQueue,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    server_address: str = "api.orange.com",
+) -> None:
+    """
+    Have OpenTelemetry see what a queue does.
+
+    A PRODUCER span when a message is submitted, whose context travels with it through any outbox; a
+    CLIENT span for each attempt, linked to it; a CONSUMER span for each receipt. The metrics
+    `messaging.client.operation.duration` and `messaging.client.sent.messages`, and gauges of the
+    queue's statistics. No number, text or reference is in any of them.
+
+    Args:
+        queue: not opened yet, as what it told before is not seen.
+        tracer_provider: makes the spans; by default the one that is set for the process.
+        meter_provider: makes the metrics; likewise.
+        server_address: the host that requests go to.
+    """
+    tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA)
+    meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider, schema_url=SCHEMA)
+    spans = _Spans(tracer, meter, server_address)
+    queue.listeners.add(spans.tell, spans.submitted)
+    _observe(queue, meter)
+
+
+class _Spans:
+    def __init__(self, tracer: Tracer, meter: Meter, server_address: str) -> None:
+        self._tracer, self._server = tracer, server_address
+        self._duration = meter.create_histogram(
+            "messaging.client.operation.duration", "s", "Seconds that a request took"
+        )
+        self._messages = meter.create_counter(
+            "messaging.client.sent.messages", "{message}", "Messages that Orange was asked to send"
+        )
+        self._attempts: dict[str, tuple[Span, float]] = {}
+        self._contexts: dict[str, str] = {}  # of what is on the wire, or was accepted lately
+        self._tellers: dict[type, Callable[[Any], None]] = {
+            Claimed: self._claimed,
+            Answered: self._answered,
+            PutBack: self._put_back,
+            Settled: self._settled,
+            Reported: self._reported,
+        }
+
+    def tell(self, event: Event) -> None:
+        if teller := self._tellers.get(type(event)):
+            teller(event)
+
+    def submitted(self, entry: Entry) -> str | None:
+        """Make the span of a submission; return the context that travels with the message."""
+        message, parent = entry.message, None
+        if entry.context:
+            parent = set_span_in_context(NonRecordingSpan(_remote(entry.context)))
+        attributes = self._of("submit", "create", message)
+        attributes["orange_sms.priority"] = entry.priority.name
+        span = self._tracer.start_span(
+            f"submit {message.sender_address}", parent, SpanKind.PRODUCER, attributes
+        )
+        span.end()
+        return _traceparent(span.get_span_context()) or entry.context
+
+    def _of(self, name: str, type_: str, message: OutboundMessage) -> _Attributes:
+        return {
+            "messaging.system": "orange_sms",
+            "messaging.operation.name": name,
+            "messaging.operation.type": type_,
+            "messaging.destination.name": message.sender_address,
+            "server.address": self._server,
+            "orange_sms.country": country_of(message.to),
+        }
+
+    def _claimed(self, event: Claimed) -> None:
+        message = event.message
+        attributes = self._of("send", "send", message)
+        attributes["orange_sms.priority"] = event.priority.name
+        attributes["orange_sms.segments"] = count_segments(message.text).segments
+        # The queue's loop runs in the context of whoever opened it, which is not the message's.
+        span = self._tracer.start_span(
+            f"send {message.sender_address}",
+            Context(),
+            SpanKind.CLIENT,
+            attributes,
+            _links(event.context),
+        )
+        self._attempts[message.reference] = span, time.perf_counter()
+        if event.context:
+            self._contexts[message.reference] = event.context
+
+    def _answered(self, event: Answered) -> None:
+        message = event.message
+        if not (attempt := self._attempts.pop(message.reference, None)):
+            return
+        span, since = attempt
+        attributes = {
+            "messaging.system": "orange_sms",
+            "messaging.operation.name": "send",
+            "messaging.destination.name": message.sender_address,
+            "server.address": self._server,
+        }
+        answer = event.sent or event.error
+        if event.sent is not None:
+            span.set_attribute("messaging.message.id", event.sent.resource_id)
+        if request_id := getattr(answer, "request_id", None):
+            span.set_attribute("orange_sms.request_id", request_id)
+        if event.error is not None:
+            attributes["error.type"] = _failed(span, event.error)
+        span.end()
+        self._duration.record(time.perf_counter() - since, attributes)
+        self._messages.add(1, attributes)
+
+    def _put_back(self, event: PutBack) -> None:
+        # Without an answer there was no request: a span that does not end is not exported.
+        self._attempts.pop(event.message.reference, None)
+
+    def _settled(self, event: Settled) -> None:
+        outcome = event.outcome
+        cut = self._attempts.pop(outcome.reference, None)
+        if cut and outcome.state is State.UNKNOWN and outcome.error:
+            _failed(cut[0], outcome.error)
+            cut[0].end()
+        if outcome.state is not State.SENT:
+            self._contexts.pop(outcome.reference, None)
+        elif len(self._contexts) > _MOST:
+            del self._contexts[next(iter(self._contexts))]
+
+    def _reported(self, event: Reported) -> None:
+        receipt, outcome = event.receipt, event.outcome
+        attributes: _Attributes = {
+            "messaging.system": "orange_sms",
+            "messaging.operation.name": "receipt",
+            "messaging.operation.type": "process",
+            "orange_sms.country": country_of(receipt.address),
+            "orange_sms.status": status_of(receipt.status),
+        }
+        if outcome and outcome.resource_id:  # else the id may be anything that anybody posted
+            attributes["messaging.message.id"] = outcome.resource_id
+        links = _links(self._contexts.get(outcome.reference) if outcome else None)
+        self._tracer.start_span("receipt", None, SpanKind.CONSUMER, attributes, links).end()
+
+
+def _failed(span: Span, error: OrangeSMSError) -> str:
+    name = error_name(error)
+    span.set_attribute("error.type", name)
+    span.set_status(StatusCode.ERROR)
+    return name
+
+
+def _links(context: str | None) -> list[Link]:
+    return [Link(_remote(context))] if context else []
+
+
+def _remote(context: str) -> SpanContext:
+    _, trace_id, span_id, flags = context.split("-")
+    return SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
+
+
+def _traceparent(context: SpanContext) -> str | None:
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def _observe(queue: SendQueue, meter: Meter) -> None:
+    def gauge(name: str, unit: str, numbers: _Numbers) -> None:
+        def observe(_: object) -> Iterable[Observation]:
+            if queue.is_open:
+                for value, attributes in numbers(queue.statistics()):
+                    yield Observation(value, attributes)
+
+        make = (
+            meter.create_observable_counter
+            if name == "throttled"
+            else meter.create_observable_gauge
+        )
+        make(f"orange_sms.queue.{name}", [observe], unit)
+
+    gauge("waiting", "{message}", _waiting)
+    gauge("in_flight", "{message}", lambda seen: [(seen.in_flight, {})])
+    gauge("throttled", "{request}", lambda seen: [(seen.throttled, {})])
+    gauge("pace", "{request}/s", lambda seen: [(seen.pace, {})])
+    gauge("guard", "1", lambda seen: [(seen.guard, {})])
+    gauge("has_turn", "1", lambda seen: [(int(seen.has_turn), {})])
+
+
+def _waiting(seen: QueueStatistics) -> Iterator[tuple[int, dict[str, str]]]:
+    for lane, count in seen.waiting.items():
+        yield count, {"orange_sms.priority": lane.name}
