@@ -30,7 +30,7 @@ _WORDS = {
     WaitingFor.ORANGE: "Orange is over capacity or gives no token",
     WaitingFor.RATE: "Orange refuses one request after the other as one too many",
     WaitingFor.CLOCK: "the clock was set back, and what is for later waits for it",
-    WaitingFor.DATABASE: "the database cannot be reached",
+    WaitingFor.DATABASE: "the outbox cannot be reached, or another program holds it",
     WaitingFor.TURN: "another process has the turn to send",
 }
 
