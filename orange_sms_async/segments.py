@@ -1,6 +1,7 @@
 """How many SMS a text costs, and which characters make it cost more."""
 
 import enum
+import re
 from collections.abc import Iterable
 
 import attrs
@@ -12,6 +13,9 @@ _GSM_7 = frozenset(
 )
 # ...and 6.2.1.1: its extension table, each character an escape and a second septet.
 _GSM_7_EXTENSION = frozenset("\f^{}\\[~]|€")
+# Most texts are of nothing else, and then their length says all: a queue that is listened to counts
+# each message.
+_PLAIN = re.compile(f"[{re.escape(''.join(sorted(_GSM_7)))}]*")
 
 
 class Encoding(enum.StrEnum):
@@ -56,6 +60,8 @@ def count_segments(text: str) -> SegmentCount:
     Args:
         text: of any length; the empty text takes one SMS.
     """
+    if _PLAIN.fullmatch(text):
+        return _plain(len(text))
     foreign = _unique(c for c in text if c not in _GSM_7 and c not in _GSM_7_EXTENSION)
     if foreign:
         # An emoji is two units of UTF-16, which handsets read where UCS-2 is meant.
@@ -63,6 +69,15 @@ def count_segments(text: str) -> SegmentCount:
         return _count(Encoding.UCS_2, widths, foreign)
     widths = [2 if c in _GSM_7_EXTENSION else 1 for c in text]
     return _count(Encoding.GSM_7, widths, _unique(c for c in text if c in _GSM_7_EXTENSION))
+
+
+def _plain(length: int) -> SegmentCount:
+    size = _ALONE[Encoding.GSM_7]
+    segments = 1
+    if length > size:
+        size = _JOINED[Encoding.GSM_7]
+        segments = -(-length // size)
+    return SegmentCount(Encoding.GSM_7, segments, segments * size - length, "")
 
 
 def _unique(characters: Iterable[str]) -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args
 
 from orange_sms_async.events import Event, Settled
 from orange_sms_async.outbox import Entry
@@ -13,7 +13,6 @@ from orange_sms_async.outcomes import Outcome
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer")
-_Fields = ParamSpec("_Fields")
 
 
 class Listeners:
@@ -37,23 +36,27 @@ class Listeners:
             if inspect.iscoroutinefunction(listener):
                 raise TypeError(f"{name}: a plain function, as nobody awaits it")
         self._on_outcome = on_outcome
-        self._on_event = [on_event] if on_event else []
+        # By class, as each event takes as long to make as to be told of.
+        self._listeners: dict[type[Event], list[Callable[[Any], object]]] = {
+            kind: [on_event] if on_event else [] for kind in get_args(Event)
+        }
         self._context_of: Callable[[Entry], str | None] | None = None
 
     def add(
         self,
-        on_event: Callable[[Event], object],
+        listeners: Mapping[type[Event], Callable[[Any], object]],
         context_of: Callable[[Entry], str | None] | None = None,
     ) -> None:
         """
-        Tell one more listener each event from now on.
+        Tell more listeners from now on, each of one kind of event.
 
         Args:
-            on_event: told each event, as a queue's own `on_event`.
+            listeners: each is told the events of its class, as a queue's own `on_event` is of all.
             context_of: asked, when a message is submitted, for the traceparent that travels with
                 it; the last one that was added is asked.
         """
-        self._on_event.append(on_event)
+        for kind, listener in listeners.items():
+            self._listeners[kind].append(listener)
         self._context_of = context_of or self._context_of
 
     def context(self, entry: Entry) -> str | None:
@@ -67,13 +70,11 @@ class Listeners:
             self._call("on_outcome", self._on_outcome, outcome)
         self.tell(Settled, outcome=outcome)
 
-    def tell(
-        self, event: Callable[_Fields, Event], *args: _Fields.args, **kwargs: _Fields.kwargs
-    ) -> None:
+    def tell(self, event: type[Event], **fields: Any) -> None:
         """Tell an event, which is not even made where nobody listens."""
-        if self._on_event:
-            told = event(*args, **kwargs)
-            for listener in self._on_event:
+        if listeners := self._listeners[event]:
+            told = event(**fields)
+            for listener in listeners:
                 self._call("on_event", listener, told)
 
     def _call(self, name: str, listener: Callable[[_T], _Answer], told: _T) -> _Answer | None:
@@ -83,7 +84,7 @@ class Listeners:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             _log.error("%s raised %s", name, type(error).__name__)
             return None
-        if asyncio.iscoroutine(answer):
+        if answer is not None and asyncio.iscoroutine(answer):
             answer.close()
             _log.error("%s is a coroutine, which nobody awaits", name)
         return answer

@@ -68,7 +68,7 @@ def instrument(
     tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA)
     meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider, schema_url=SCHEMA)
     spans = _Spans(tracer, meter, server_address)
-    queue.listeners.add(spans.tell, spans.submitted)
+    queue.listeners.add(spans.listeners, spans.submitted)
     _observe(queue, meter)
 
 
@@ -83,17 +83,13 @@ class _Spans:
         )
         self._attempts: dict[str, tuple[Span, float]] = {}
         self._contexts: dict[str, str] = {}  # of what is on the wire, or was accepted lately
-        self._tellers: dict[type, Callable[[Any], None]] = {
+        self.listeners: dict[type[Event], Callable[[Any], None]] = {
             Claimed: self._claimed,
             Answered: self._answered,
             PutBack: self._put_back,
             Settled: self._settled,
             Reported: self._reported,
         }
-
-    def tell(self, event: Event) -> None:
-        if teller := self._tellers.get(type(event)):
-            teller(event)
 
     def submitted(self, entry: Entry) -> str | None:
         """Make the span of a submission; return the context that travels with the message."""

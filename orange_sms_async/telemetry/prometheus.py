@@ -50,7 +50,7 @@ def register(queue: SendQueue, *, registry: CollectorRegistry = REGISTRY) -> "Qu
     """
     collector = QueueCollector(queue)
     registry.register(collector)
-    queue.listeners.add(collector.tally.tell)
+    queue.listeners.add(collector.tally.listeners)
     return collector
 
 

@@ -4,7 +4,9 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from orange_sms_async.events import Admitted, Answered, Claimed, Event, PutBack, Reported, Settled
 from orange_sms_async.outcomes import Priority, State
@@ -45,9 +47,27 @@ class Histogram:
         return buckets
 
 
+@attrs.define(eq=False)
+class _Held:
+    """
+    A message that is under way.
+
+    Attributes:
+        ready: since when it could leave, as this process knows, on the loop's clock.
+        submitted: whether that was here.
+        waits: whether it waits, and is not on the wire.
+    """
+
+    lane: Priority
+    country: str
+    ready: float
+    submitted: bool
+    waits: bool
+
+
 class Tally:
     """
-    Counts what a queue tells. It keeps references and numbers of nothing but what is under way.
+    Counts what a queue tells. It keeps references of what is under way, or was accepted lately.
 
     Attributes:
         settled: messages that this process settled, by country and state.
@@ -56,6 +76,7 @@ class Tally:
         receipts: by country and status.
         accepted: seconds from the submission of a message to its acceptance.
         delivered: seconds from there to the receipt that the phone has it.
+        listeners: what the queue is to tell, by the class of the event.
     """
 
     def __init__(self) -> None:
@@ -63,32 +84,26 @@ class Tally:
         self.attempts, self.units = Counter[str](), Counter[str]()
         self.accepted = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
         self.delivered = Histogram(1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
-        self._since: dict[str, float] = {}
-        self._country: dict[str, str] = {}
-        self._waiting: dict[Priority, dict[str, float]] = {lane: {} for lane in Priority}
-        self._claimed: dict[str, tuple[Priority, float]] = {}
+        self._held: dict[str, _Held] = {}
         self._sent: dict[str, float] = {}
         self._clock: Callable[[], float] | None = None
-        self._tellers: dict[type, Callable[..., None]] = {
+        self.listeners: dict[type[Event], Callable[[Any], None]] = {
             Admitted: self._admitted,
-            Claimed: self._was_claimed,
+            Claimed: self._claimed,
             Answered: self._answered,
             PutBack: self._put_back,
             Settled: self._settled,
             Reported: self._reported,
         }
 
-    def tell(self, event: Event) -> None:
-        """Count an event, in the queue's event loop."""
-        if teller := self._tellers.get(type(event)):
-            teller(event)
-
     def oldest(self) -> dict[Priority, float]:
         """Tell how many seconds ago what waits longest in each lane could have left."""
+        oldest = dict.fromkeys(Priority, 0.0)
         now = self._clock() if self._clock else 0.0
-        # Of copies, as another thread may ask.
-        since = {lane: list(waiting.values()) for lane, waiting in self._waiting.items()}
-        return {lane: max(0.0, now - min(times, default=now)) for lane, times in since.items()}
+        for held in list(self._held.values()):  # of a copy, as another thread may ask
+            if held.waits:
+                oldest[held.lane] = max(oldest[held.lane], now - held.ready)
+        return oldest
 
     def _now(self) -> float:
         if self._clock is None:
@@ -97,55 +112,46 @@ class Tally:
 
     def _admitted(self, event: Admitted) -> None:
         message, ready = event.message, self._now()
-        reference = message.reference
         if event.not_before:
             wall = getattr(asyncio.get_running_loop(), "wall_time", time.time)
             ready += max(0.0, event.not_before - wall())
-        self._since[reference] = self._waiting[event.priority][reference] = ready
-        self._country[reference] = country_of(message.to)
+        self._held[message.reference] = _Held(
+            event.priority, country_of(message.to), ready, True, True
+        )
 
-    def _was_claimed(self, event: Claimed) -> None:
-        reference = event.message.reference
-        since = self._waiting[event.priority].pop(reference, None)
-        if since is None:  # another process, or an earlier one, admitted it
-            since = self._now()
-            self._country[reference] = country_of(event.message.to)
-        self._claimed[reference] = event.priority, since
+    def _claimed(self, event: Claimed) -> None:
+        message = event.message
+        if held := self._held.get(message.reference):
+            held.waits = False
+        else:  # another process, or an earlier one, admitted it
+            country = country_of(message.to)
+            held = _Held(event.priority, country, self._now(), False, False)
+            self._held[message.reference] = held
 
     def _put_back(self, event: PutBack) -> None:
-        reference = event.message.reference
-        if claimed := self._claimed.pop(reference, None):
-            lane, since = claimed
-            self._waiting[lane][reference] = since
+        if held := self._held.get(event.message.reference):
+            held.waits = True
 
     def _answered(self, event: Answered) -> None:
         if event.error is not None:
             self.attempts[error_name(event.error)] += 1
             return
         self.attempts[ACCEPTED] += 1
-        units = count_segments(event.message.text).segments
-        self.units[country_of(event.message.to)] += units
+        message = event.message
+        self.units[country_of(message.to)] += count_segments(message.text).segments
 
     def _settled(self, event: Settled) -> None:
         outcome = event.outcome
-        reference, state = outcome.reference, outcome.state
-        country = self._country.pop(reference, OTHER)
+        state, held = outcome.state, self._held.pop(outcome.reference, None)
         if event.here:
-            self.settled[country, state] += 1
-        since = self._since.pop(reference, None)
-        if self._claimed.pop(reference, None) is None:
-            for waiting in self._waiting.values():
-                waiting.pop(reference, None)
+            self.settled[held.country if held else OTHER, state] += 1
         if state is State.SENT:
-            self._taken(reference, since)
-
-    def _taken(self, reference: str, since: float | None) -> None:
-        now = self._now()
-        if since is not None:
-            self.accepted.add(max(0.0, now - since))
-        self._sent[reference] = now
-        if len(self._sent) > _MOST:
-            del self._sent[next(iter(self._sent))]
+            now = self._now()
+            if held and held.submitted:
+                self.accepted.add(max(0.0, now - held.ready))
+            self._sent[outcome.reference] = now
+            if len(self._sent) > _MOST:
+                del self._sent[next(iter(self._sent))]
 
     def _reported(self, event: Reported) -> None:
         receipt, outcome = event.receipt, event.outcome
