@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
@@ -251,6 +252,10 @@ class Outbox(Protocol):
         Raises:
             KeyError: nothing is kept under this reference.
         """
+        ...
+
+    async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
+        """Say what receipts tell of the messages that were accepted since."""
         ...
 
     def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:

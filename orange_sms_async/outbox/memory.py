@@ -11,6 +11,7 @@ import attrs
 
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
@@ -161,6 +162,9 @@ class MemoryOutbox:
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
         return []  # what is unknown is finished, and so forgotten
+
+    async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
+        return []  # what is sent is forgotten
 
     async def find(self, reference: str) -> Outcome:
         return Outcome(reference, self._held[reference].state)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -20,6 +21,7 @@ import attrs
 
 from orange_sms_async.errors import MessageWithdrawn, OrangeSMSError
 from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.outcomes import Outcome
 from orange_sms_async.receipts import DeliveryReceipt
 
 Messages = Iterable[OutboundMessage] | AsyncIterable[OutboundMessage]
@@ -190,3 +192,27 @@ async def _each(messages: Messages) -> AsyncGenerator[OutboundMessage, None]:
     else:
         for message in messages:
             yield message
+
+
+async def delivery(
+    delivered: Callable[[str, float], Awaitable[DeliveryReceipt]],
+    outcome: Callable[[str], Awaitable[Outcome]],
+    reference: str,
+    within: float,
+) -> DeliveryReceipt | None:
+    """Wait for the final receipt of a message; after some seconds, return the furthest there is."""
+    try:
+        return await delivered(reference, within)
+    except TimeoutError:
+        return (await outcome(reference)).delivery
+
+
+def check_finite(name: str, seconds: float) -> None:
+    """
+    Refuse what is no time to wait.
+
+    Raises:
+        ValueError: names it.
+    """
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{name}: a finite number of seconds")

@@ -1,7 +1,6 @@
 """The queue as its users see it: messages are admitted, asked for, and taken back here."""
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -16,11 +15,12 @@ from orange_sms_async.events import Event
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.outbox.memory import MemoryOutbox
+from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outbox.terms import Terms, as_entry
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 from orange_sms_async.sendqueue.admission import Admission
-from orange_sms_async.sendqueue.bulk import Bulk, Messages
+from orange_sms_async.sendqueue.bulk import Bulk, Messages, check_finite, delivery
 from orange_sms_async.sendqueue.dispatch import Dispatch
 from orange_sms_async.sendqueue.follow import Following
 from orange_sms_async.sendqueue.sender import Sender, check_sender, workers_for
@@ -231,9 +231,9 @@ class SendQueue:
         if delivered_within is None:
             return Bulk(messages, window, submit, withdraw)
         self._check_durable()
-        _check_finite("delivered_within", delivered_within)
-        delivery = partial(_delivery, self, within=delivered_within)
-        return Bulk(messages, window, submit, withdraw, delivery)
+        check_finite("delivered_within", delivered_within)
+        asked = partial(delivery, self.delivered, self.outcome, within=delivered_within)
+        return Bulk(messages, window, submit, withdraw, asked)
 
     async def _withdraw_unwanted(self, reference: str) -> bool:
         return await self._admission.withdraw_unwanted(reference)
@@ -322,7 +322,7 @@ class SendQueue:
             QueueClosed: the queue ended first.
         """
         self._check_durable()
-        _check_finite("timeout", timeout)
+        check_finite("timeout", timeout)
         if self._watch.phase is Phase.ENDED:
             raise self._watch.closing_error()
         future = self._watch.delivery(reference)
@@ -334,6 +334,19 @@ class SendQueue:
         if not future.done():
             raise TimeoutError("no final receipt came in time")
         return future.result()
+
+    async def delivery_summary(self, *, since: datetime | None = None) -> list[DeliveryCount]:
+        """
+        Say how many messages arrived, by country and by the first two digits of the number.
+
+        Args:
+            since: an aware datetime; of messages accepted from then on. None: of all that are kept.
+
+        Raises:
+            RuntimeError: the outbox is in memory, and so knows of no receipts.
+        """
+        self._check_durable()
+        return await self._outbox.delivery(since.timestamp() if since else 0.0, self._now())
 
     def _check_durable(self) -> None:
         if not self._outbox.durable:
@@ -383,15 +396,3 @@ class SendQueue:
 
     def _is_idle(self) -> bool:
         return not self._watch.tickets and not self._outbox.unfinished
-
-
-async def _delivery(queue: SendQueue, reference: str, within: float) -> DeliveryReceipt | None:
-    try:
-        return await queue.delivered(reference, within)
-    except TimeoutError:
-        return (await queue.outcome(reference)).delivery
-
-
-def _check_finite(name: str, seconds: float) -> None:
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{name}: a finite number of seconds")

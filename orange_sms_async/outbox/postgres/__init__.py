@@ -24,6 +24,7 @@ from orange_sms_async.outbox.postgres.connecting import (
 from orange_sms_async.outbox.postgres.news import News
 from orange_sms_async.outbox.postgres.sending import Sending
 from orange_sms_async.outbox.postgres.submission import check_storable, submission
+from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
@@ -63,7 +64,13 @@ class PostgresOutbox:
         self._address = self.place = Address(dsn, account)
         self._db = Connections(self._address)
         self._fence, self._lease = 1.0, 10.0
-        self._adding = Batch[Entry, Outcome | None](self._add_all)
+        self._adding = Batch[Entry, Outcome | None](
+            lambda entries, begun: self._db.until_done(
+                lambda db, repeated: queries.add(db, self._account, entries, repeated=repeated),
+                _PATIENCE,
+                begun=begun,
+            )
+        )
         self._sending: Sending | None = None
         self._account: int = 0
         self.rate: float | None = None
@@ -204,13 +211,6 @@ class PostgresOutbox:
         self._news.submitted(entry.message.reference, lane)
         return known
 
-    async def _add_all(self, entries: list[Entry], begun: bool) -> list[Outcome | Exception | None]:
-        return await self._db.until_done(
-            lambda db, repeated: queries.add(db, self._account, entries, repeated=repeated),
-            _PATIENCE,
-            begun=begun,
-        )
-
     async def ready_at(self) -> float | None:
         if self._opened.has_ahead or self._opened.more:
             self._opened.more = False  # as the last claim saw it: it is asked again
@@ -320,6 +320,10 @@ class PostgresOutbox:
     async def awaited(self, now: float) -> int:
         """Count the messages of the last 24 hours of which a final receipt may still come."""
         return await self._do(partial(queries.awaited, account=self._account, now=now))
+
+    async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
+        summarise = partial(queries.delivery, account=self._account, since=since, now=now)
+        return await self._do(summarise)
 
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
         """List receipts that may be an unknown message's, where it is not certain whose."""

@@ -26,9 +26,9 @@ _MESSAGE = {
     "sender_name": "text", "sender_address": "text", "on_net": "boolean", "context": "text",
     "attempt": "integer", "attempted_at": "float8", "denied_at": "float8", "finished_at": "float8",
     "resource_id": "text", "error": "text", "reason": "text", "details": "text",
-    "settled_by": "text", "delivery": "text", "fingerprint": "bytea",
+    "settled_by": "text", "delivery": "text", "delivered_at": "float8", "fingerprint": "bytea",
 }  # fmt: skip
-_DATES = {"not_before", "expires_at", "attempted_at", "denied_at", "finished_at"}
+_DATES = {"not_before", "expires_at", "attempted_at", "denied_at", "delivered_at", "finished_at"}
 _COLUMNS = ", ".join(_MESSAGE)
 _VALUES = ", ".join(f"to_timestamp({it})" if it in _DATES else it for it in _MESSAGE)
 _ARRAYS = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(_MESSAGE.values(), start=2))

@@ -16,6 +16,7 @@ from orange_sms_async.outbox.postgres.rows import (
     Row,
     storable,
 )
+from orange_sms_async.outbox.summary import QUERY, DeliveryCount, silent_since, summary
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN
 
@@ -338,6 +339,20 @@ async def deliveries(db: Connection, account: int) -> Counter[str]:
         account,
     )
     return Counter({row["delivery"]: row["count"] for row in found})
+
+
+_SUMMARY = QUERY.format(
+    message="orange_sms.message",
+    seconds="CAST(extract(epoch FROM delivered_at - attempted_at) AS bigint)",
+    silent="to_timestamp($2)",
+    since="to_timestamp($3) AND account = $1",
+)
+
+
+async def delivery(db: Connection, account: int, since: float, now: float) -> list[DeliveryCount]:
+    """Say what receipts tell of the messages that were accepted since."""
+    found = await db.fetch(_SUMMARY, account, silent_since(now), since)
+    return summary((row["key"], row["messages"]) for row in found)
 
 
 async def awaited(db: Connection, account: int, now: float) -> int:

@@ -23,10 +23,18 @@ BEGIN
     END LOOP;
 END $$;
 
+-- When the phone had the message with an id.
+CREATE FUNCTION orange_sms.delivered_at(_account integer, _resource_id text) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT min(arrived_at) FROM orange_sms.receipt WHERE account = _account
+    AND resource_id = _resource_id AND status = 'DeliveredToTerminal'
+$$;
+
 -- Bring the message with an id as far as its receipts go, never back.
 CREATE FUNCTION orange_sms.advance(_account integer, _resource_id text) RETURNS SETOF text
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE orange_sms.message SET delivery = furthest.status
+    UPDATE orange_sms.message SET delivery = furthest.status,
+        delivered_at = orange_sms.delivered_at(_account, _resource_id)
     FROM (SELECT status FROM orange_sms.receipt
         WHERE account = _account AND resource_id = _resource_id
         ORDER BY orange_sms.rank(status) DESC, id LIMIT 1) furthest
@@ -67,7 +75,8 @@ BEGIN
         settled_by = NULL, lease_until = NULL,
         delivery = (SELECT r.status FROM orange_sms.receipt r
             WHERE r.account = _account AND r.resource_id = h.resource_id
-            ORDER BY orange_sms.rank(r.status) DESC, r.id LIMIT 1)
+            ORDER BY orange_sms.rank(r.status) DESC, r.id LIMIT 1),
+        delivered_at = orange_sms.delivered_at(_account, h.resource_id)
     FROM held h WHERE m.id = h.id
     RETURNING m.reference, h.was, m.delivery,
         EXISTS (SELECT 1 FROM orange_sms.receipt r

@@ -56,6 +56,7 @@ CREATE TABLE orange_sms.message (
     details text,
     settled_by text,
     delivery text,
+    delivered_at timestamptz,
     fingerprint bytea,
     UNIQUE (account, reference)
 ) WITH (

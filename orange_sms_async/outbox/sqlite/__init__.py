@@ -17,6 +17,7 @@ from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outbox.sqlite import damage, openings, received, settling, statements, turn
 from orange_sms_async.outbox.sqlite.door import Door
 from orange_sms_async.outbox.sqlite.schema import OUTBOX
+from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outbox.terms import Terms
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
@@ -139,15 +140,11 @@ class SqliteOutbox:
         if self.has_turn:
             ago = self._file.clock() - self._left if self._left is not None else None
             left_at = None if ago is None else self._file.wall_clock() - ago
-            ending = self._file.write(lambda db: self._end(db, left_at))
+            ending = self._file.write(partial(_end, self._file, self._owner, left_at))
             # What is damaged, or cannot be written, is no clean end: the next one sees that.
             ending.add_done_callback(type(ending).exception)
         await self._file.aclose()
         self._let_go()
-
-    def _end(self, db: sqlite3.Connection, left_at: float | None) -> None:
-        if not self._file.damaged:
-            openings.end(db, self._owner, left_at)
 
     # -- the turn -------------------------------------------------------------------------------
 
@@ -319,6 +316,9 @@ class SqliteOutbox:
         """Count the messages of the last 24 hours of which a final receipt may still come."""
         return await self._file.read(partial(settling.awaited, now=now))
 
+    async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
+        return await self._file.read(partial(settling.delivery, since=since, now=now))
+
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
         """List receipts that may be an unknown message's, where it is not certain whose."""
         return await self._file.read(partial(settling.perhaps_of, reference=reference))
@@ -345,3 +345,8 @@ class SqliteOutbox:
             unusable.add_note("Texts may still stand in the log beside the file: forget again.")
             raise
         return forgotten
+
+
+def _end(file: "Commits", owner: str, left_at: float | None, db: sqlite3.Connection) -> None:
+    if not file.damaged:
+        openings.end(db, owner, left_at)

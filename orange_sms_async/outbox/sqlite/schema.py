@@ -99,6 +99,13 @@ UPDATE lane SET
 CREATE TABLE change (id INTEGER PRIMARY KEY, reference TEXT NOT NULL);
 INSERT INTO change VALUES (0, '');
 """
+# When the phone had it, so that a summary of a million messages needs none of their receipts.
+_DELIVERED = """
+ALTER TABLE message ADD COLUMN delivered_at REAL;
+UPDATE message SET delivered_at = (SELECT min(arrived_at) FROM receipt
+    WHERE receipt.resource_id = message.resource_id AND status = 'DeliveredToTerminal')
+WHERE delivery = 'DeliveredToTerminal';
+"""
 # Not split at semicolons, as they have some inside.
 _TRIGGERS = (
     """
@@ -156,6 +163,7 @@ OUTBOX = Format(  # "OSMS"
     (
         *map(_statements, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING, _DENIED)),
         _statements(_SHARED) + _TRIGGERS,
+        _statements(_DELIVERED),
     ),
 )
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_statements(_RECEIPTS),))  # "OSMR"

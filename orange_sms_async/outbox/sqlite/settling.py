@@ -12,6 +12,7 @@ from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, whose
 from orange_sms_async.outbox.sqlite import received, statements
 from orange_sms_async.outbox.sqlite.received import storable
+from orange_sms_async.outbox.summary import QUERY, DeliveryCount, silent_since, summary
 from orange_sms_async.outbox.whose import Doubtful
 from orange_sms_async.outcomes import Outcome, State
 from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
@@ -107,6 +108,19 @@ def counts(db: sqlite3.Connection) -> Counter[str]:
         "SELECT delivery, count(*) FROM message WHERE delivery IS NOT NULL GROUP BY delivery"
     )
     return Counter(dict(found.fetchall()))
+
+
+_SUMMARY = QUERY.format(
+    message="message",
+    seconds="CAST(delivered_at - attempted_at AS INTEGER)",
+    silent=":silent",
+    since=":since",
+)
+
+
+def delivery(db: sqlite3.Connection, since: float, now: float) -> list[DeliveryCount]:
+    """Say what receipts tell of the messages that were accepted since."""
+    return summary(db.execute(_SUMMARY, {"silent": silent_since(now), "since": since}))
 
 
 def awaited(db: sqlite3.Connection, now: float) -> int:

@@ -289,7 +289,9 @@ def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
 def advance(db: sqlite3.Connection, resource_id: str, status: str) -> Outcome | None:
     """Keep how far the message with an id has come; return its outcome, if there is one."""
     updated = db.execute(
-        f"UPDATE message SET delivery = ? WHERE resource_id = ? RETURNING {_OUTCOME}",
+        "UPDATE message SET delivery = ?1, delivered_at = (SELECT min(arrived_at) FROM receipt "
+        "WHERE receipt.resource_id = ?2 AND status = 'DeliveredToTerminal') "
+        f"WHERE resource_id = ?2 RETURNING {_OUTCOME}",
         (status, resource_id),
     ).fetchall()
     return _outcome(updated[0])[1] if updated else None
