@@ -39,6 +39,7 @@ SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 """The version of the semantic conventions for messaging whose names are used here."""
 
 _SCOPE = "orange_sms_async"
+_ROOT = Context()
 _MOST = 20_000  # accepted messages whose receipt is linked: more than an hour's at 5 a second
 _Attributes: TypeAlias = dict[str, str | int]
 _Numbers: TypeAlias = Callable[[QueueStatistics], Iterable[tuple[float, dict[str, str]]]]
@@ -98,9 +99,8 @@ class _Spans:
             parent = set_span_in_context(NonRecordingSpan(_remote(entry.context)))
         attributes = self._of("submit", "create", message)
         attributes["orange_sms.priority"] = entry.priority.name
-        span = self._tracer.start_span(
-            f"submit {message.sender_address}", parent, SpanKind.PRODUCER, attributes
-        )
+        name = f"submit {attributes['messaging.destination.name']}"
+        span = self._tracer.start_span(name, parent, SpanKind.PRODUCER, attributes)
         span.end()
         return _traceparent(span.get_span_context()) or entry.context
 
@@ -121,8 +121,8 @@ class _Spans:
         attributes["orange_sms.segments"] = count_segments(message.text).segments
         # The queue's loop runs in the context of whoever opened it, which is not the message's.
         span = self._tracer.start_span(
-            f"send {message.sender_address}",
-            Context(),
+            f"send {attributes['messaging.destination.name']}",
+            _ROOT,
             SpanKind.CLIENT,
             attributes,
             _links(event.context),
@@ -143,10 +143,12 @@ class _Spans:
             "server.address": self._server,
         }
         answer = event.sent or event.error
+        told = {}
         if event.sent is not None:
-            span.set_attribute("messaging.message.id", event.sent.resource_id)
+            told["messaging.message.id"] = event.sent.resource_id
         if request_id := getattr(answer, "request_id", None):
-            span.set_attribute("orange_sms.request_id", request_id)
+            told["orange_sms.request_id"] = request_id
+        span.set_attributes(told)
         if event.error is not None:
             attributes["error.type"] = _failed(span, event.error)
         span.end()
