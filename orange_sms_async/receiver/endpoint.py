@@ -214,7 +214,8 @@ class ReceiptReceiver:
         try:
             await self._store.keep(posted)
         except Exception as error:  # noqa: BLE001 -- their store may raise anything
-            _log.error("a receipt could not be kept: %s", type(error).__name__)
+            told = {"event": "receipt_not_kept", "error": type(error).__name__}
+            _log.error("a receipt could not be kept: %s", type(error).__name__, extra=told)
             raise _Refusal("not_kept") from None
 
     async def _hand_over(self, posted: DeliveryReceipt | InboundMessage) -> None:
@@ -231,7 +232,8 @@ class ReceiptReceiver:
         except Exception as error:  # noqa: BLE001 -- their callback must not become Orange's 500
             # Its own words may hold a number, and its traceback a secret.
             self._counts["failed_callbacks"] += 1
-            _log.error("%s raised %s", name, type(error).__name__)
+            told = {"event": "callback_failed", "error": type(error).__name__}
+            _log.error("%s raised %s", name, type(error).__name__, extra=told)
 
 
 def _secrets(given: str | Iterable[str]) -> list[bytes]:

@@ -82,7 +82,8 @@ class Listeners:
         try:
             answer = listener(told)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-            _log.error("%s raised %s", name, type(error).__name__)
+            fields = {"event": "listener_failed", "error": type(error).__name__}
+            _log.error("%s raised %s", name, type(error).__name__, extra=fields)
             return None
         if answer is not None and asyncio.iscoroutine(answer):
             answer.close()

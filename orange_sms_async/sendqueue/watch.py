@@ -292,7 +292,8 @@ class Watch:
         """Admit nothing more, and end the watching of all that waits; `why` is for people."""
         self.phase, self.cause, self.why_stopped = Phase.STOPPED, cause, why
         if why:
-            _log.error("nothing more is sent: %s", why)
+            told = {"event": "stopped", "error": cause and type(cause).__name__}
+            _log.error("nothing more is sent: %s", why, extra=told)
         for reference, ticket in list(self.tickets.items()):
             if ticket.place in (Place.WAITING, Place.IN_DOUBT):
                 self.abandon(reference)
@@ -346,14 +347,19 @@ class Watch:
             self.goes_on()
             cause = f" ({in_words(error)})" if error else ""
             self.waiting_for, self.waiting_words = reason, f"{words or _WORDS[reason]}{cause}"
-            _log.warning("nothing leaves: %s; trying again", self.waiting_words)
+            told = {
+                "event": "waiting",
+                "reason": str(reason),
+                "error": error and type(error).__name__,
+            }
+            _log.warning("nothing leaves: %s; trying again", self.waiting_words, extra=told)
             self.listeners.tell(Waiting, reason=reason, error=error, words=self.waiting_words)
 
     def goes_on(self) -> None:
         """Note that something leaves again, or that nothing waits."""
         if self.waiting_for:
             reason, self.waiting_for, self.waiting_words = self.waiting_for, None, None
-            _log.info("going on")
+            _log.info("going on", extra={"event": "going_on", "reason": str(reason)})
             self.listeners.tell(GoingOn, reason=reason)
 
 

@@ -231,12 +231,17 @@ class Connections:
         if getattr(error, "sqlstate", None) in _IN_THE_WAY:
             return
         if not self.away:
-            _log.warning("%s: %s: trying again", self.name, in_words(error))
+            _log.warning(
+                "%s: %s: trying again",
+                self.name,
+                in_words(error),
+                extra={"event": "database_away", "error": type(error).__name__},
+            )
         self.away = True
 
     def _is_back(self) -> None:
         if self.away:
-            _log.warning("%s: reached again", self.name)
+            _log.warning("%s: reached again", self.name, extra={"event": "database_reached"})
             self.away, self.back_at = False, boot_time()
 
     def unusable(self, error: BaseException) -> OutboxUnusable:
