@@ -45,6 +45,7 @@ EVENTS = {
 }
 RATE = 100.0
 OF_SENDERS = 0.5  # of the kills, those of who has the turn
+HUNTS = 300  # attempts to stop a process while it writes
 SILENT = 10.0  # seconds without a message that are said for certain
 AHEAD = (-7200.0, 0.0, 7200.0, 40 * 86_400.0)
 DRAIN = 60.0  # seconds in which what waits has to leave once nothing happens any more
@@ -56,6 +57,7 @@ class Figures:
 
     events: Counter[str]
     of_senders: int
+    amid_writes: int
     admitted: int
     accepted: int
     refused: Counter[str]
@@ -69,8 +71,8 @@ class Figures:
         states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         refused = "".join(f"\n  {count} × {words}" for words, count in self.refused.items())
         return (
-            f"{events} ({self.of_senders} kills of the sender); {self.admitted} heard admitted, "
-            f"{self.accepted} accepted; {states}; "
+            f"{events} ({self.of_senders} kills of the sender, {self.amid_writes} stops "
+            f"amid a write); {self.admitted} heard admitted, {self.accepted} accepted; {states}; "
             f"{len(self.violations)} violations; seed {self.seed}, {self.seconds:.0f} s{refused}"
         )
 
@@ -88,7 +90,7 @@ class Torture:
         self._lives: list[Life] = []
         self._ended: list[tuple[int, Life]] = []
         self._events = Counter[str]()
-        self._of_senders = 0
+        self._of_senders = self._amid_writes = 0
         self._denied = Counter[str]()  # said by a person not to have been sent
         self._lied = set[str]()  # numbers of which a person or a forged receipt said what is wrong
         self._violations: list[str] = []
@@ -143,7 +145,7 @@ class Torture:
             time.sleep(0.1)
         for life in self._lives:
             life.waits.clear()
-        sender.send(signal.SIGSTOP)
+        self._stop(sender)
         began = time.monotonic()
         time.sleep(seconds)
         others = [life for life in self._lives if life is not sender]
@@ -160,9 +162,28 @@ class Torture:
 
     def _pauses(self) -> None:
         life = self._chance.choice([life for life in self._lives if life is not self._sender()])
-        life.send(signal.SIGSTOP)
+        self._stop(life)
         time.sleep(8.0)
         life.send(signal.SIGCONT)
+
+    def _stop(self, life: Life) -> None:
+        """Stop a process, one time in two in the middle of a write."""
+        for _ in range(self._chance.choice([1, HUNTS])):
+            life.send(signal.SIGCONT)
+            time.sleep(self._chance.uniform(0, 0.02))
+            life.send(signal.SIGSTOP)
+            time.sleep(0.002)
+            if self._is_being_written():
+                self._amid_writes += 1
+                return
+
+    def _is_being_written(self) -> bool:
+        with contextlib.closing(sqlite3.connect(self._path, timeout=0.05)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
 
     def _fulls(self) -> None:
         files = [file.stat().st_size for file in self._path.parent.iterdir()]
@@ -248,6 +269,7 @@ class Torture:
         return Figures(
             events=self._events,
             of_senders=self._of_senders,
+            amid_writes=self._amid_writes,
             admitted=sum(len(life.admitted) for life in lives),
             accepted=len(self._sandbox.sent),
             refused=Counter(itertools.chain(*(life.refused for life in lives))),
