@@ -1,8 +1,9 @@
 """
-One of the processes that `torture_shared.py` starts, and what is heard of it.
+One of the processes that share a file, which others start and attack, and what is heard of it.
 
 It submits and awaits, and sends whenever it has the turn. A byte on its stdin ends the submitting,
-the end of its stdin all of it. Dates may be those of a clock that is set while it lives.
+the end of its stdin all of it. Without a pace it submits nothing, and sends what is there. Dates
+may be those of a clock that is set while it lives.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ NUMBERS = 20
 
 
 async def member(  # noqa: PLR0917 -- as `Life` gives them
-    path: str, url: str, authorization: str, rate: float, name: str, pace: float
+    path: str, url: str, authorization: str, rate: float, name: str, pace: float | None
 ) -> None:
     quiet, ended = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_reader(0, heard, quiet, ended)
@@ -61,6 +62,9 @@ async def member(  # noqa: PLR0917 -- as `Life` gives them
         )
         async with queue:
             say("open")
+            if pace is None:
+                await queue.aclose()
+                return
             await produce(queue, name, pace, quiet)
             while not (ended.is_set() or queue.statistics().stopped):  # noqa: ASYNC110 -- either
                 await asyncio.sleep(0.05)
@@ -91,7 +95,8 @@ async def produce(queue: SendQueue, name: str, pace: float, quiet: asyncio.Event
     number = 0
     while not quiet.is_set():
         try:
-            await submit(queue, f"{name}-{number}", number)
+            # Twice its number: one flipped bit makes of no message another.
+            await submit(queue, f"{name}-{number}-{number}", number)
             number += 1
         except OutboxUnusable as error:  # not admitted
             say("refused", error)
