@@ -7,10 +7,12 @@ What it does not show: a bit that flips in a number or a text, which nobody can 
 """
 
 import argparse
+import contextlib
 import math
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ from orange_sms_async._served import Served
 from orange_sms_async.sandbox import Sandbox
 
 RATE = 100.0
-OF_A_LIFE = 20  # damaged files of what one process left
+OF_A_LIFE = 18  # damaged files of what one process left
 LONGEST = 3.0  # seconds that it lives
 HANGS = 30.0  # seconds after which a process that works on a damaged file is one that hangs
 
@@ -54,9 +56,9 @@ def overwritten(folder: Path, older: Path, chance: random.Random) -> None:
 
 
 def without_log(folder: Path, older: Path, chance: random.Random) -> None:
-    (folder / "outbox.db-wal").unlink()
+    (folder / "outbox.db-wal").unlink(missing_ok=True)
     if chance.random() < 0.5:
-        (folder / "outbox.db-shm").unlink()
+        (folder / "outbox.db-shm").unlink(missing_ok=True)
 
 
 def without_mark(folder: Path, older: Path, chance: random.Random) -> None:
@@ -79,7 +81,7 @@ DAMAGES: tuple[Damage, ...] = (cut, flipped, overwritten, without_log, without_m
 def one_of(folder: Path, chance: random.Random) -> Path:
     names = ["outbox.db", "outbox.db", "outbox.db-wal", "outbox.db-wal", "outbox.db.mark"]
     files = [folder / name for name in names]
-    return chance.choice([file for file in files if file.stat().st_size])
+    return chance.choice([file for file in files if file.exists() and file.stat().st_size])
 
 
 # -- the one that damages and compares -------------------------------------------------------------
@@ -148,6 +150,9 @@ class Torture:
         time.sleep(self._chance.uniform(0.1, LONGEST / 2))
         life.send(signal.SIGKILL)
         life.end(HANGS)
+        if number % 2:  # the log was just written back: all is in the file itself
+            with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as db:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return folder, older
 
     def _live(self, folder: Path, url: str, which: str, before: list[str]) -> None:

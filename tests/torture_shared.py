@@ -36,8 +36,8 @@ from orange_sms_async.sandbox import Sandbox
 
 EVENTS = {
     "kills": "any process is killed, and a new one started",
-    "stops": "who has the turn is stopped for 3 seconds",
-    "long_stops": "who has the turn is stopped for 30 seconds",
+    "stops": "who has the turn is stopped for 3 seconds, and then continued or killed",
+    "long_stops": "who has the turn is stopped for 30 seconds, and then continued or killed",
     "pauses": "one that has not the turn is stopped for 8 seconds",
     "fulls": "the disk is full for a while",
     "persons": "a person resolves what is unknown, wrongly, and receipts come, some of them forged",
@@ -151,7 +151,7 @@ class Torture:
         others = [life for life in self._lives if life is not sender]
         words = [life.waits for life in others if life.lives]
         left = [it for it in self._sandbox.requests if it.time > began + 0.3]
-        sender.send(signal.SIGCONT)
+        sender.send(signal.SIGCONT if self._chance.random() < 0.7 else signal.SIGKILL)
         if left:
             self._violations.append(f"{len(left)} requests while who had the turn was stopped")
         if seconds > SILENT and not all(f"process {sender.number} " in str(it) for it in words):
