@@ -118,7 +118,7 @@ class Torture:
                         self._events[event] += 1
                         self._replace(served.base_url)
                 self._sandbox.behave()
-                self._end()
+                self._end(served.base_url)
             return self._figures(time.monotonic() - start)
         finally:
             for life in self._lives:
@@ -240,15 +240,16 @@ class Torture:
                 self._ended.append((life.end(0), life))
                 self._lives[n] = self._life(url)
 
-    def _end(self) -> None:
+    def _end(self, url: str) -> None:
         """Submit nothing more, and send what is left."""
         # Later than all that waits for a date. Not by a day: what is past for certain is forgotten.
         self._clock.ahead = max(AHEAD) + 10 if self._clock_path else 0.0
         self._shown.append((time.monotonic(), self._clock.ahead))
         late = time.monotonic() + DRAIN
-        for life in self._lives:
-            life.say(b"q")
         while self._left() and time.monotonic() < late:
+            self._replace(url)  # who stopped for what happened last
+            for life in self._lives:
+                life.say(b"q")
             time.sleep(0.2)
         for life in self._lives:
             life.say()
