@@ -326,7 +326,10 @@ class Torture:
     def _of_pace(self) -> Iterator[str]:
         posts = [it for it in self._sandbox.requests if "/smsmessaging/" in it.path]
         sent = [(it.time, it.headers.get("authorization", "")) for it in posts]
-        together = [seen for seen in crowded(sent, self._rate) if seen[1] > 1]
+        # Tokens tell senders apart. Where they end early, one sender looks like two, and what
+        # counts is what no delay on this machine explains.
+        window = 0.9 if self._events["persons"] else 1.0
+        together = [seen for seen in crowded(sent, self._rate, window) if seen[1] > 1]
         alone = [*crowded(sent, self._rate, 0.995)]
         # At a high rate this machine may be late with what left in time.
         if self._rate <= 10 and len(alone) > 1 + len(sent) / 1_000:
