@@ -126,7 +126,7 @@ class WaitingFor(enum.StrEnum):
     CLOCK = "clock"
     """The clock was set back, and what is for later waits until it is there again."""
     DATABASE = "database"
-    """The database of the outbox cannot be reached."""
+    """The outbox cannot be reached, or another program holds it."""
     TURN = "turn"
     """Another process has the right to send for this account."""
 

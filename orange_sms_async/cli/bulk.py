@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from orange_sms_async import Client, OutboxUnusable, SqliteOutbox
+from orange_sms_async import Client, OutboxUnusable
 from orange_sms_async.cli import config
 from orange_sms_async.cli.campaign import Campaign
 from orange_sms_async.cli.check import Preflight
@@ -31,7 +31,7 @@ from orange_sms_async.cli.options import (
     defaults_of_rows,
     seconds,
 )
-from orange_sms_async.cli.outboxfile import VARIABLE, outbox_file
+from orange_sms_async.cli.place import VARIABLE, Account, DurableOutbox, Place, enter
 from orange_sms_async.cli.progress import show_end, show_progress
 from orange_sms_async.cli.results import Result, ResultsFile, Tally, UnwritableFileError, fill_in
 from orange_sms_async.cli.resume import (
@@ -54,16 +54,17 @@ def bulk(
         bool, typer.Option("--dry-run", help="Send nothing, and end as `orange-sms check` does.")
     ] = False,
     outbox: Annotated[
-        Path | None,
+        Place | None,
         typer.Option(
-            parser=outbox_file,
+            parser=Place.read,
             envvar=VARIABLE,
             show_envvar=False,
             metavar="CAMPAIGN.db",
-            help="Keep the campaign in this file, so that it goes on after any stop. Without it, "
-            "in the one that ORANGE_SMS_OUTBOX names, if any.",
+            help="Keep the campaign in this file, or at postgresql://…, so that it goes on after "
+            "any stop. Without it, where ORANGE_SMS_OUTBOX says, if it is set.",
         ),
     ] = None,
+    account: Account = "default",
     results: Annotated[
         Path | None,
         typer.Option(help="The result of each row. Default: FILE.results.csv.", metavar="FILE"),
@@ -145,9 +146,12 @@ def bulk(
         not_before=not_before,
         expires_at=expires_at,
     )
+    if outbox:
+        outbox = outbox.of(account)
+    kept_file = outbox.file if outbox else None
     if dry_run:
         _dry_run(file, defaults, rate, max_units, outbox, debug=debug)
-    kept_in = SqliteOutbox(outbox) if outbox else None
+    kept_in = outbox.outbox() if outbox else None
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
@@ -160,7 +164,7 @@ def bulk(
                 show_earlier(earlier, outbox, screen)
                 show_others(earlier.not_in(file, defaults), file, screen)
             replace = force or (earlier is not None and earlier.results)
-            with _results_file(path, {file, outbox or file}, replace=replace) as written:
+            with _results_file(path, {file, kept_file or file}, replace=replace) as written:
                 sending = send_rows(
                     client,
                     rows,
@@ -192,7 +196,7 @@ async def send_rows(
     patience: float,
     total: int | None,
     screen: Console,
-    outbox: SqliteOutbox | None = None,
+    outbox: DurableOutbox | None = None,
     deliveries: Deliveries | None = None,
     max_units: int | None = None,
 ) -> Campaign:
@@ -200,7 +204,7 @@ async def send_rows(
     campaign = Campaign(rows, client, settled, patience, outbox, max_units, deliveries)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
-        await stack.enter_async_context(campaign.queue)
+        await enter(stack, campaign.queue)
         if deliveries:
             address = await stack.enter_async_context(deliveries.served(campaign.queue))
             screen.print(f"Receipts are taken on {address}")
@@ -220,7 +224,7 @@ def _dry_run(
     defaults: Defaults,
     rate: float,
     max_units: int | None,
-    outbox: Path | None,
+    outbox: Place | None,
     *,
     debug: bool,
 ) -> NoReturn:
@@ -230,12 +234,12 @@ def _dry_run(
         rate=rate,
         max_units=max_units,
         # Opening would make one.
-        outbox=outbox if outbox and outbox.exists() else None,
+        outbox=outbox if outbox and outbox.is_there else None,
     )
     raise typer.Exit(looked_at.run(config.client(), debug=debug))
 
 
-def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:
+def _taken(outbox: DurableOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:
     if outbox is None:
         raise typer.BadParameter(
             "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
@@ -243,7 +247,7 @@ def _taken(outbox: SqliteOutbox | None, port: int, secret: str | None, wait: flo
     return Deliveries(outbox, listens(port, secret), secret, wait)
 
 
-def _receipts_told(outbox: Path, results: Path, tally: Tally) -> tuple[dict[str, int], str]:
+def _receipts_told(outbox: Place, results: Path, tally: Tally) -> tuple[dict[str, int], str]:
     """Count messages by what receipts told, enter it in the results; say why if it cannot be."""
     # A pipe stays as it is: what was written there cannot be written again. So does a link.
     path = results.resolve() if results.is_file() else None
@@ -253,8 +257,9 @@ def _receipts_told(outbox: Path, results: Path, tally: Tally) -> tuple[dict[str,
         return {}, f"no receipts in {results}: {error}"
 
 
-async def _told(outbox: Path, results: Path | None, tally: Tally) -> dict[str, int]:
-    async with open_outbox(outbox) as (kept_in, _):
+async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, int]:
+    kept_in = outbox.outbox()
+    async with open_outbox(kept_in):
         told = dict(await kept_in.deliveries())
         if told and results:
             tally.settled_by_receipts(await fill_in(results, kept_in.find))
@@ -269,5 +274,5 @@ def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFil
     return ResultsFile(path, replace=replace)
 
 
-def _earlier(outbox: Path | None, results: Path) -> EarlierRuns | None:
-    return asyncio.run(look_into(outbox, results)) if outbox else None
+def _earlier(outbox: Place | None, results: Path) -> EarlierRuns | None:
+    return asyncio.run(look_into(outbox.outbox(), results)) if outbox else None

@@ -17,12 +17,12 @@ from orange_sms_async import (
     ResourceId,
     SendQueue,
     SendReport,
-    SqliteOutbox,
 )
 from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.exits import ExitCode
+from orange_sms_async.cli.place import DurableOutbox
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.resume import RETENTION
 from orange_sms_async.events import Answered, Event, GoingOn, Waiting
@@ -50,7 +50,7 @@ class Campaign:
     client: Client
     settled: Callable[[Result], None]
     patience: float
-    outbox: SqliteOutbox | None = None
+    outbox: DurableOutbox | None = None
     max_units: int | None = None
     deliveries: Deliveries | None = None
     queue: SendQueue = attrs.field(init=False)

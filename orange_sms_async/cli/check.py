@@ -17,7 +17,6 @@ from orange_sms_async import (
     Contract,
     Country,
     OutboxUnusable,
-    SqliteOutbox,
     State,
     count_segments,
 )
@@ -37,6 +36,7 @@ from orange_sms_async.cli.options import (
     TextOfRows,
     defaults_of_rows,
 )
+from orange_sms_async.cli.place import DurableOutbox, Place
 from orange_sms_async.cli.results import rule
 from orange_sms_async.cli.resume import open_outbox
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, encoding_of
@@ -170,14 +170,15 @@ class Survey:
         return counted.segments
 
 
-async def surveyed(rows: Rows, outbox: Path | None) -> Survey:
+async def surveyed(rows: Rows, outbox: Place | None) -> Survey:
     """Count rows; those that were settled in an outbox, which must exist, cost nothing more."""
     survey = Survey()
     if outbox is None:
         for row in rows:
             survey.add(row)
         return survey
-    async with open_outbox(outbox) as (kept_in, _):
+    kept_in = outbox.outbox()
+    async with open_outbox(kept_in):
         rows.key = await kept_in.key()
         for row in rows:
             if row.message and await _is_settled(kept_in, row.reference):
@@ -187,7 +188,7 @@ async def surveyed(rows: Rows, outbox: Path | None) -> Survey:
     return survey
 
 
-async def _is_settled(outbox: SqliteOutbox, reference: str) -> bool:
+async def _is_settled(outbox: DurableOutbox, reference: str) -> bool:
     try:
         return (await outbox.find(reference)).state not in _WAITING
     except KeyError:
@@ -218,7 +219,7 @@ class Preflight:
     defaults: Defaults
     rate: float
     max_units: int | None = None
-    outbox: Path | None = None
+    outbox: Place | None = None
 
     def run(self, client: Client, *, debug: bool) -> ExitCode:
         """Show every finding as soon as there is one; say whether it is go or no-go."""

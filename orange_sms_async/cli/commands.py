@@ -14,7 +14,7 @@ from orange_sms_async.cli.complaints import OneLine
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.migrate import migrate
 from orange_sms_async.cli.move import move
-from orange_sms_async.cli.outboxfile import OfOutbox
+from orange_sms_async.cli.place import OfOutbox
 from orange_sms_async.cli.purchases import purchases
 from orange_sms_async.cli.receipts import receipts
 from orange_sms_async.cli.sandbox import sandbox

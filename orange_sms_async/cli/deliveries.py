@@ -16,9 +16,9 @@ from orange_sms_async import (
     OutboxUnusable,
     ReceiptReceiver,
     SendQueue,
-    SqliteOutbox,
 )
 from orange_sms_async.cli.options import warn_without
+from orange_sms_async.cli.place import DurableOutbox
 from orange_sms_async.cli.serving import listening, serving
 
 _EVERY = 1.0  # seconds between two counts of the outbox
@@ -64,7 +64,7 @@ class Deliveries:
         wait: seconds for receipts after the last message of the campaign.
     """
 
-    outbox: SqliteOutbox
+    outbox: DurableOutbox
     listener: socket.socket
     secret: str | None = attrs.field(repr=False)
     wait: float

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 
 import attrs
 
-from orange_sms_async import Priority, SqliteOutbox, State
-from orange_sms_async.outbox.sqlite.statements import CUT, KeptMessage
+from orange_sms_async import Priority, State
+from orange_sms_async.cli.place import DurableOutbox
+from orange_sms_async.outbox import KeptMessage
+from orange_sms_async.outbox.sqlite.statements import CUT
 
 
 @attrs.frozen
@@ -17,19 +19,19 @@ class Health:
     An outbox at one moment, looked at and not changed.
 
     Attributes:
-        holder: which process has the turn, and since when, in seconds since 1970.
+        holder: who has the turn, and since when, in seconds since 1970.
         waiting: messages by lane.
         oldest: for how many seconds what waits longest could have left; None if nothing could.
         counts: the messages in each state; what nobody carries any more is unknown.
     """
 
-    holder: tuple[int, float] | None
+    holder: tuple[str, float] | None
     waiting: Mapping[Priority, int]
     oldest: float | None
     counts: Counter[State]
 
     @classmethod
-    async def of(cls, outbox: SqliteOutbox) -> "Health":
+    async def of(cls, outbox: DurableOutbox) -> "Health":
         holder, counts, now = await outbox.at_work(), await outbox.counts(), time.time()
         if holder is None:
             counts[State.UNKNOWN] += counts.pop(State.SENDING, 0)
@@ -47,8 +49,10 @@ class Health:
     def _who(self) -> str:
         if self.holder is None:
             return "No process has the turn: nothing is sent."
-        process, since = self.holder
-        return f"Process {process} has had the turn since {_date(since):%Y-%m-%d %H:%M:%S}."
+        who, since = self.holder
+        return (
+            f"{who[:1].upper()}{who[1:]} has had the turn since {_date(since):%Y-%m-%d %H:%M:%S}."
+        )
 
     def rows(self) -> list[tuple[str, ...]]:
         """Say it to a program."""
@@ -56,8 +60,8 @@ class Health:
         rows.append(("oldest", "none" if self.oldest is None else f"{self.oldest:.0f}"))
         if self.holder is None:
             return [("turn", "none"), *rows]
-        process, since = self.holder
-        return [("turn", f"{process}", _date(since).isoformat(timespec="seconds")), *rows]
+        who, since = self.holder
+        return [("turn", who, _date(since).isoformat(timespec="seconds")), *rows]
 
 
 def _date(seconds: float) -> dt.datetime:
@@ -68,7 +72,7 @@ def _duration(seconds: float) -> dt.timedelta:
     return dt.timedelta(seconds=round(seconds))
 
 
-async def messages_in(outbox: SqliteOutbox, state: State) -> AsyncIterator[KeptMessage]:
+async def messages_in(outbox: DurableOutbox, state: State) -> AsyncIterator[KeptMessage]:
     """Tell of the messages in a state, as `Health` counts them."""
     left_behind = await outbox.at_work() is None
     if not (left_behind and state is State.SENDING):

@@ -31,14 +31,14 @@ from orange_sms_async import (
 )
 from orange_sms_async.cli.exits import ExitCode, stop_with
 from orange_sms_async.cli.health import Health, messages_in
-from orange_sms_async.cli.outboxfile import OutboxFile, check_file
+from orange_sms_async.cli.place import Account, DurableOutbox, OutboxPlace, Place, check_file
 from orange_sms_async.cli.results import PrivateCsv, UnwritableFileError
 from orange_sms_async.cli.resume import look_into_outbox, open_outbox
 from orange_sms_async.cli.stdout import console
 from orange_sms_async.messages import mask
+from orange_sms_async.outbox import KeptMessage
 from orange_sms_async.outbox.sqlite import copying, turn
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
-from orange_sms_async.outbox.sqlite.statements import KeptMessage
 
 _MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
 _SHORT = 24  # characters
@@ -58,8 +58,9 @@ All of them end with 0, or with 2 if the file is missing or no outbox, or the us
 
 
 def show(
-    path: OutboxFile,
+    place: OutboxPlace,
     *,
+    account: Account = "default",
     state: Annotated[
         State | None, typer.Option(help="List the messages in this state, numbers masked.")
     ] = None,
@@ -73,15 +74,17 @@ def show(
     A receipt settles an unknown message where it is certain whose it is. Where it is not, --state
     unknown lists the resource ids that may be its own: "perhaps".
     """
-    check_file(path)
+    of_account = place.of(account)
+    of_account.check_exists()
     with _ending():
-        asyncio.run(_look(path, _count if state is None else partial(_list, state=state)))
+        asyncio.run(_look(of_account, _count if state is None else partial(_list, state=state)))
 
 
 def resolve(
-    path: OutboxFile,
+    place: OutboxPlace,
     reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="Of an unknown message.")],
     *,
+    account: Account = "default",
     sent: Annotated[
         str | None,
         typer.Option(metavar="RESOURCE_ID", help="It was sent, and Orange calls it this."),
@@ -103,44 +106,49 @@ def resolve(
         raise typer.BadParameter(
             "contains an unprintable character", param_hint="REFERENCE, --sent"
         )
-    _do(path, partial(_resolve, reference=reference, sent=sent))
+    found = place.of(account)
+    _do(found, partial(_resolve, place=found, reference=reference, sent=sent))
 
 
 def export(
-    path: OutboxFile,
+    place: OutboxPlace,
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A new file.")],
+    *,
+    account: Account = "default",
 ) -> None:
     """Write all messages, with their numbers, to a CSV file that only you can read."""
-    _do(path, partial(_export, to=file))
+    _do(place.of(account), partial(_export, to=file))
 
 
 def import_(
-    path: OutboxFile,
+    place: OutboxPlace,
     source: Annotated[
         Path,
         typer.Argument(metavar="RECEIPTS.db", help="As given to `orange-sms receipts --store`."),
     ],
+    *,
+    account: Account = "default",
 ) -> None:
     """
     Take over the receipts that `orange-sms receipts` kept.
 
     It may go on meanwhile, and a receipt that is imported twice changes nothing.
     """
-    _do(path, partial(_import, source=source))
+    _do(place.of(account), partial(_import, source=source))
 
 
-def forget(path: OutboxFile) -> None:
+def forget(place: OutboxPlace, *, account: Account = "default") -> None:
     """
     Take numbers and texts of finished messages out of it.
 
     What is left is a keyed hash of number and text, so that a campaign run again still recognises
     its rows. Unknown messages keep theirs until they are settled.
     """
-    _do(path, _forget)
+    _do(place.of(account), _forget)
 
 
 def backup(
-    path: OutboxFile,
+    place: OutboxPlace,
     copy: Annotated[Path, typer.Argument(metavar="COPY.db", help="A new file.")],
 ) -> None:
     """
@@ -149,19 +157,21 @@ def backup(
     What waits in the copy is sent from the outbox. So the copy is opened with `orange-sms outbox
     restore` only, and what waits in it is then unknown.
     """
+    path = place.check_is_file()
     check_file(path)
     with _ending():
         copying.backup(path, copy)
     console().print(f"{path} is copied to {copy}, with numbers and texts.")
 
 
-def restore(path: OutboxFile) -> None:
+def restore(place: OutboxPlace) -> None:
     """
     Open a copy or a file that lost its last changes, once: nothing of it is sent twice.
 
     What waits in it and may have been sent since is unknown then, until you settle it. What is
     scheduled for later still waits.
     """
+    path = place.check_is_file()
     check_file(path)
     with _ending():
         if turn.taken(path):
@@ -174,16 +184,17 @@ def restore(path: OutboxFile) -> None:
 
 
 async def _restored(path: Path) -> int:
-    async with open_outbox(path, restore=True) as (outbox, settled):
+    outbox = SqliteOutbox(path, restore=True)
+    async with open_outbox(outbox) as settled:
         unknown = (outcome for outcome in settled if outcome.state is State.UNKNOWN)
         return len(outbox.doubted) + sum(1 for _ in unknown)
 
 
-def _do(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
+def _do(place: Place, action: Callable[[DurableOutbox], Awaitable[None]]) -> None:
     """Do one thing with an outbox, or end with one line that says why it cannot be done."""
-    check_file(path)
+    place.check_exists()
     with _ending():
-        asyncio.run(_with_outbox(path, action))
+        asyncio.run(_with_outbox(place, action))
 
 
 @contextlib.contextmanager
@@ -196,17 +207,19 @@ def _ending() -> Iterator[None]:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-async def _with_outbox(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
-    async with open_outbox(path) as (outbox, _):
+async def _with_outbox(place: Place, action: Callable[[DurableOutbox], Awaitable[None]]) -> None:
+    outbox = place.outbox()
+    async with open_outbox(outbox):
         await action(outbox)
 
 
-async def _look(path: Path, action: Callable[[SqliteOutbox], Awaitable[None]]) -> None:
-    async with look_into_outbox(path) as outbox:
+async def _look(place: Place, action: Callable[[DurableOutbox], Awaitable[None]]) -> None:
+    outbox = place.outbox()
+    async with look_into_outbox(outbox):
         await action(outbox)
 
 
-async def _count(outbox: SqliteOutbox) -> None:
+async def _count(outbox: DurableOutbox) -> None:
     health, screen = await Health.of(outbox), console()
     if screen.is_terminal:
         for line in health.lines():
@@ -222,7 +235,7 @@ async def _count(outbox: SqliteOutbox) -> None:
         _show_rows(health.rows(), screen)
 
 
-async def _list(outbox: SqliteOutbox, state: State) -> None:
+async def _list(outbox: DurableOutbox, state: State) -> None:
     screen = console()
     if not screen.is_terminal:
         async for row in _listed(outbox, state):
@@ -262,7 +275,7 @@ async def _first(most: int, rows: AsyncIterator[_Row]) -> AsyncIterator[_Row]:
             return
 
 
-async def _listed(outbox: SqliteOutbox, state: State) -> AsyncGenerator[_Row, None]:
+async def _listed(outbox: DurableOutbox, state: State) -> AsyncGenerator[_Row, None]:
     async for message in messages_in(outbox, state):
         outcome = message.outcome
         reason = "; ".join([str(outcome.error or ""), *await _perhaps(outbox, outcome)])
@@ -271,7 +284,7 @@ async def _listed(outbox: SqliteOutbox, state: State) -> AsyncGenerator[_Row, No
         yield tuple(" ".join(cell.split()) for cell in cells)
 
 
-async def _perhaps(outbox: SqliteOutbox, outcome: Outcome) -> list[str]:
+async def _perhaps(outbox: DurableOutbox, outcome: Outcome) -> list[str]:
     """Say which receipts may be an unknown message's, for the person who settles it."""
     if outcome.state is not State.UNKNOWN:
         return []
@@ -293,11 +306,11 @@ def _since(message: KeptMessage) -> str:
     return at.strftime("%Y-%m-%d %H:%M")
 
 
-async def _resolve(outbox: SqliteOutbox, reference: str, sent: str | None) -> None:
+async def _resolve(outbox: DurableOutbox, place: Place, reference: str, sent: str | None) -> None:
     found = None if sent is None else ResourceId(sent)
     resolved = await outbox.resolve(reference, found, time.time())
     if not resolved:
-        raise OutboxUnusable(f"outbox {outbox.path}: {await _why_not(outbox, reference)}")
+        raise OutboxUnusable(f"outbox {place}: {await _why_not(outbox, reference)}")
     if sent is None:
         line = f"{reference} waits again: the next queue or campaign with this outbox sends it."
     else:
@@ -308,7 +321,7 @@ async def _resolve(outbox: SqliteOutbox, reference: str, sent: str | None) -> No
         console().print(line)
 
 
-async def _why_not(outbox: SqliteOutbox, reference: str) -> str:
+async def _why_not(outbox: DurableOutbox, reference: str) -> str:
     try:
         outcome = await outbox.find(reference)
     except KeyError:
@@ -316,7 +329,7 @@ async def _why_not(outbox: SqliteOutbox, reference: str) -> str:
     return f"{reference} is {outcome.state}, not unknown"
 
 
-async def _export(outbox: SqliteOutbox, to: Path) -> None:
+async def _export(outbox: DurableOutbox, to: Path) -> None:
     with PrivateCsv(to, _EXPORTED, instead="name another") as file:
         rows = 0
         async for message in outbox.messages():
@@ -328,7 +341,7 @@ async def _export(outbox: SqliteOutbox, to: Path) -> None:
     console().print(f"Messages written to {to}, with their numbers: {rows}.")
 
 
-async def _import(outbox: SqliteOutbox, source: Path) -> None:
+async def _import(outbox: DurableOutbox, source: Path) -> None:
     check_file(source, "store of receipts")
     read = matched = settled = 0
     async with ReceiptFile(source) as file:
@@ -353,7 +366,7 @@ async def _in_batches(received: AsyncIterator[_Received]) -> AsyncIterator[list[
     yield batch
 
 
-async def _forget(outbox: SqliteOutbox) -> None:
+async def _forget(outbox: DurableOutbox) -> None:
     forgotten = await outbox.forget()
     console().print(
         f"Number and text of finished messages forgotten: {forgotten}. Their outcomes stay."

@@ -23,6 +23,7 @@ from orange_sms_async.cli.exits import (
     way_out,
     way_out_of_reasons,
 )
+from orange_sms_async.cli.place import Place
 from orange_sms_async.cli.results import RowState
 from orange_sms_async.cli.words import echo, said
 
@@ -146,7 +147,7 @@ async def _show(course: _Course, display: Display, every: float, screen: Console
 def show_end(
     campaign: Campaign,
     path: Path,
-    outbox: Path | None,
+    outbox: Place | None,
     told: dict[str, int],
     screen: Console,
     *,

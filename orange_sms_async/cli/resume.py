@@ -10,8 +10,9 @@ from pathlib import Path
 import attrs
 from rich.console import Console
 
-from orange_sms_async import Outcome, SqliteOutbox, State
+from orange_sms_async import Outcome, State
 from orange_sms_async.cli.csv_rows import Defaults, open_rows
+from orange_sms_async.cli.place import DurableOutbox, Place
 from orange_sms_async.cli.results import first_outcome
 
 # A row whose outcome was forgotten would be sent again: the file of a campaign is kept or deleted.
@@ -52,14 +53,14 @@ class EarlierRuns:
         return len(others)
 
 
-async def look_into(path: Path, results: Path) -> EarlierRuns:
+async def look_into(outbox: DurableOutbox, results: Path) -> EarlierRuns:
     """
     Look into an outbox, created where there is none; nothing is sent.
 
     Raises:
         OutboxUnusable: names the file and the cause.
     """
-    async with open_outbox(path) as (outbox, recovered):
+    async with open_outbox(outbox) as recovered:
         waiting = [
             outcome.reference
             for state in (State.QUEUED, State.SCHEDULED)
@@ -75,28 +76,25 @@ async def look_into(path: Path, results: Path) -> EarlierRuns:
 
 
 @contextlib.asynccontextmanager
-async def open_outbox(
-    path: Path, *, restore: bool = False
-) -> AsyncIterator[tuple[SqliteOutbox, list[Outcome]]]:
-    """Open an outbox without a queue; yield it and what was settled by that."""
-    async with look_into_outbox(path, restore=restore) as outbox:
+async def open_outbox(outbox: DurableOutbox) -> AsyncIterator[list[Outcome]]:
+    """Open an outbox without a queue; yield what was settled by that."""
+    async with look_into_outbox(outbox):
         now = time.time()
         # While another process has the turn, that one settles.
-        yield outbox, await outbox.tidy(now) if await outbox.take_turn(now) else []
+        yield await outbox.tidy(now) if await outbox.take_turn(now) else []
 
 
 @contextlib.asynccontextmanager
-async def look_into_outbox(path: Path, *, restore: bool = False) -> AsyncIterator[SqliteOutbox]:
+async def look_into_outbox(outbox: DurableOutbox) -> AsyncIterator[None]:
     """Open an outbox, whoever has the turn, and let it be."""
-    outbox = SqliteOutbox(path, restore=restore)
     await outbox.open(time.time(), RETENTION)
     try:
-        yield outbox
+        yield
     finally:
         await outbox.aclose()
 
 
-async def _tells_of(results: Path, outbox: SqliteOutbox) -> bool:
+async def _tells_of(results: Path, outbox: DurableOutbox) -> bool:
     """Say whether nothing is lost with a results file, as the outbox knows what it tells."""
     try:
         first = first_outcome(results)
@@ -107,7 +105,7 @@ async def _tells_of(results: Path, outbox: SqliteOutbox) -> bool:
     return first is None or not first[1] or (kept is not None and kept.resource_id == first[1])
 
 
-def show_earlier(earlier: EarlierRuns, outbox: Path, screen: Console) -> None:
+def show_earlier(earlier: EarlierRuns, outbox: Place, screen: Console) -> None:
     """Say what an outbox holds as the campaign goes on with it."""
     counts = earlier.counts
     if not counts:

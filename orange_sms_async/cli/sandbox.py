@@ -19,6 +19,7 @@ import typer
 from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import messages_a_second, seconds
 from orange_sms_async.cli.serving import listening
+from orange_sms_async.cli.words import echo
 from orange_sms_async.sandbox import Sandbox
 from orange_sms_async.sandbox.seed_file import SeedFileError, read_seed
 from orange_sms_async.sandbox.server import serving, tls_context
@@ -210,14 +211,17 @@ async def _serve(
 
 
 def _announce(address: str, authorization: str) -> None:
-    typer.echo(f"The sandbox listens on {address} (Ctrl-C ends it): look at it in a browser.")
-    typer.echo("Your program finds it with:\n")
+    echo(f"The sandbox listens on {address} (Ctrl-C ends it): look at it in a browser.")
+    echo("Your program finds it with:")
+    echo()
     typer.echo(f"export ORANGE_SMS_BASE_URL={address}")
     typer.echo(f'export ORANGE_SMS_AUTHORIZATION="{authorization}"')
 
 
 def _announce_authority(path: Path) -> None:
-    typer.echo("\nIts certificate is trusted with:\n")
+    echo()
+    echo("Its certificate is trusted with:")
+    echo()
     for name, who in (
         ("SSL_CERT_FILE", "Python, OpenSSL"),
         ("REQUESTS_CA_BUNDLE", "Python's requests"),
@@ -259,7 +263,7 @@ def _warn_if_open_to_others(host: str) -> None:
     except ValueError:
         private = host == "localhost"
     if not private:
-        typer.echo(
+        echo(
             f"Warning: on {host} everyone who reaches this machine can use the sandbox and read "
             "the numbers and texts sent to it.",
             err=True,

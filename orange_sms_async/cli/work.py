@@ -19,14 +19,13 @@ from orange_sms_async import (
     Outcome,
     QueueStatistics,
     SendQueue,
-    SqliteOutbox,
     State,
 )
 from orange_sms_async.cli import config
 from orange_sms_async.cli.deliveries import ReceiptsPort, listens, receipts_taken
 from orange_sms_async.cli.exits import ExitCode, end_with, interrupts_call, stop_with
 from orange_sms_async.cli.options import Debug, Rate, Secret
-from orange_sms_async.cli.outboxfile import OutboxFile
+from orange_sms_async.cli.place import Account, DurableOutbox, OutboxPlace, Place, enter
 from orange_sms_async.cli.words import echo
 
 _EVERY = 60.0  # seconds between two lines
@@ -40,8 +39,9 @@ _TOLD = {
 
 
 def work(
-    path: OutboxFile,
+    place: OutboxPlace,
     *,
+    account: Account = "default",
     rate: Rate = 5.0,
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="End once nothing waits, whoever sends it.")
@@ -79,7 +79,7 @@ def work(
     130: with --until-empty, interrupted.
     """
     listener = None if receipts is None else listens(receipts, secret)
-    shift = Shift(config.client(rate), SqliteOutbox(path), _as_json if as_json else _in_words)
+    shift = Shift(config.client(rate), place.of(account), _as_json if as_json else _in_words)
     try:
         asked = asyncio.run(_work(shift, listener, secret, until_empty, quiet=as_json))
     except OutboxUnusable as error:
@@ -159,8 +159,9 @@ class Shift:
     """
 
     client: Client
-    outbox: SqliteOutbox
+    place: Place
     tell: Callable[[Told], object]
+    outbox: DurableOutbox = attrs.field(init=False)
     queue: SendQueue = attrs.field(init=False)
     _counts: Counter[State] = attrs.field(factory=Counter, init=False)
     _all: Counter[State] = attrs.field(factory=Counter, init=False)
@@ -168,6 +169,7 @@ class Shift:
     _why: str | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.outbox = self.place.outbox()
         self.queue = SendQueue(self.client, outbox=self.outbox, on_outcome=self._count)
 
     async def run(self, asked: asyncio.Event, *, until_empty: bool) -> None:
@@ -233,8 +235,8 @@ async def _work(
     with interrupts_call(ask):
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(shift.client)
-            await stack.enter_async_context(shift.queue)
-            echo(f"Sends what waits in {shift.outbox.path} (Ctrl-C ends it).", err=quiet)
+            await enter(stack, shift.queue)
+            echo(f"Sends what waits in {shift.place} (Ctrl-C ends it).", err=quiet)
             if listener:
                 taken = receipts_taken(shift.queue, listener, secret)
                 address = await stack.enter_async_context(taken)

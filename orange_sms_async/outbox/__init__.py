@@ -68,6 +68,23 @@ class Claim:
         return self.entry.message.reference
 
 
+@attrs.frozen
+class KeptMessage:
+    """
+    A message as a durable outbox holds it.
+
+    Attributes:
+        to: the recipient; None once forgotten.
+        attempted_at: seconds since 1970; None if it never left.
+        finished_at: seconds since 1970; None while it waits.
+    """
+
+    outcome: Outcome
+    to: str | None = attrs.field(repr=False)
+    attempted_at: float | None
+    finished_at: float | None
+
+
 class Outbox(Protocol):
     """
     What `SendQueue` needs of the place where its messages wait.
@@ -90,12 +107,17 @@ class Outbox(Protocol):
     rate: float | None
     """Messages a second that whoever sends from it may send; None leaves that to the client."""
 
-    guard: float | None
-    """
-    How much wider than the rate slots are spaced: what who had the turn before had learned of it.
+    @property
+    def guard(self) -> float | None:
+        """
+        How much wider than the rate slots are spaced, as far as others learned; None if nobody did.
 
-    None if nobody told. Who has the turn says here what it learns.
-    """
+        Read once the turn is had. Who has it says here what it learns.
+        """
+        ...
+
+    @guard.setter
+    def guard(self, guard: float | None) -> None: ...
 
     @property
     def away(self) -> bool:

@@ -153,7 +153,7 @@ class SendQueue:
         self._watch.check_admits()
         entry = as_entry(message, **terms)
         if message.reference not in self._watch.tickets:
-            await self._watch.room(entry.priority).acquire()
+            await self._watch.enter(entry.priority)
             self._admission.admit(entry)
         future = self._watch.future(message)
         if written := self._watch.tickets[message.reference].written:
@@ -179,7 +179,7 @@ class SendQueue:
         entry = as_entry(message, **terms)
         if message.reference not in self._watch.tickets:
             try:
-                self._watch.room(entry.priority).acquire_nowait()
+                self._watch.enter_nowait(entry.priority)
             except anyio.WouldBlock:
                 raise QueueFull(f"the {entry.priority.name} lane is full") from None
             self._admission.admit(entry)

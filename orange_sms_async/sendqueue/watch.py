@@ -30,7 +30,7 @@ _WORDS = {
     WaitingFor.ORANGE: "Orange is over capacity or gives no token",
     WaitingFor.RATE: "Orange refuses one request after the other as one too many",
     WaitingFor.CLOCK: "the clock was set back, and what is for later waits for it",
-    WaitingFor.DATABASE: "the database cannot be reached",
+    WaitingFor.DATABASE: "the outbox cannot be reached, or another program holds it",
     WaitingFor.TURN: "another process has the turn to send",
 }
 
@@ -87,6 +87,7 @@ class Watch:
         """
         self.phase, self._unwanted = Phase.OPEN, unwanted
         self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
+        self._changed.set()
         self._rooms = {
             priority: anyio.Semaphore(self._capacity, fast_acquire=True) for priority in Priority
         }
@@ -114,9 +115,21 @@ class Watch:
 
     # -- messages in ----------------------------------------------------------------------------
 
-    def room(self, priority: Priority) -> anyio.Semaphore:
-        """Return what holds a place for each message that may wait in a lane."""
-        return self._rooms[priority]
+    async def enter(self, priority: Priority) -> None:
+        """Wait for a place in a lane."""
+        try:
+            self.enter_nowait(priority)  # to wait where nothing is to be waited for costs
+        except anyio.WouldBlock:
+            await self._rooms[priority].acquire()
+
+    def enter_nowait(self, priority: Priority) -> None:
+        """
+        Have a place in a lane.
+
+        Raises:
+            anyio.WouldBlock: there is none.
+        """
+        self._rooms[priority].acquire_nowait()
 
     def issue(self, message: OutboundMessage, priority: Priority) -> Ticket | None:
         """Use a place in the lane for a message, or give it back if it needs none."""
@@ -230,7 +243,8 @@ class Watch:
         return not any(ticket.futures for ticket in self.tickets.values())
 
     def _look_whether_all_settled(self) -> None:
-        if self.all_settled():
+        # Cleared only while somebody waits for it, and each message would look.
+        if not self._changed.is_set() and self.all_settled():
             self._changed.set()
 
     # -- waiting and ending ---------------------------------------------------------------------

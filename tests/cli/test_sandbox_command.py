@@ -23,6 +23,18 @@ def test_it_ends_cleanly_when_asked_to(how):
     assert ("", "") == said
 
 
+def test_it_says_so_in_french():
+    """
+    What a shell takes over stays as it is.
+    """
+    with served_sandbox("--lang", "fr", "--host", "0.0.0.0") as sandbox:
+        sandbox.process.send_signal(signal.SIGTERM)
+        _, warned = sandbox.process.communicate(timeout=10)
+
+    assert sandbox.url.startswith("http://")
+    assert "quiconque atteint cette machine peut utiliser le simulateur" in warned
+
+
 def test_it_says_what_to_set_and_that_works(run, rows_file):
     """
     The two lines it prints are all that another command needs; its options reach the sandbox.

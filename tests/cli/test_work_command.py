@@ -11,6 +11,7 @@ import pytest
 from times import pass_at_once
 
 from orange_sms_async import Client, ClientCredentials, OutboundMessage, SqliteOutbox, State
+from orange_sms_async.cli.place import Place
 from orange_sms_async.cli.work import Shift
 
 real_time = pytest.mark.real_time  # the command is another process
@@ -240,7 +241,8 @@ async def test_a_line_a_minute(orange, outbox):
     """Two, with what became of messages since the one before, in two minutes."""
     told = []
     credentials = ClientCredentials.from_header(orange.authorization)
-    shift = Shift(Client(credentials, transport=orange.transport), outbox, told.append)
+    client = Client(credentials, transport=orange.transport)
+    shift = Shift(client, Place(outbox.path), told.append)
     async with shift.client, shift.queue as queue:
         asked = asyncio.Event()
         running = asyncio.create_task(shift.run(asked, until_empty=False))

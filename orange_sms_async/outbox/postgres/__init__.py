@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import ResourceId
-from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outbox.postgres import forgetting, matching, opening, queries
 from orange_sms_async.outbox.postgres.address import Address
 from orange_sms_async.outbox.postgres.batch import Batch
@@ -22,7 +22,6 @@ from orange_sms_async.outbox.postgres.connecting import (
     boot_time,
 )
 from orange_sms_async.outbox.postgres.news import News
-from orange_sms_async.outbox.postgres.rows import KeptMessage
 from orange_sms_async.outbox.postgres.sending import Sending
 from orange_sms_async.outbox.postgres.submission import check_storable, submission
 from orange_sms_async.outcomes import Outcome, Priority, State
@@ -78,7 +77,7 @@ class PostgresOutbox:
     async def open(self, now: float, retention: timedelta) -> None:
         # Forgotten before its receipts have come, a message could not tell them from another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
-        self._news, self._forget_at = News(), -math.inf
+        self._news, self._forget_at, self._count_at = News(), -math.inf, -math.inf
         await self._db.open()
         try:
             found = await opening.look(self._db, self._address.account)
@@ -112,7 +111,12 @@ class PostgresOutbox:
         try:
             changed = await self._opened.tidy(now)
             settled = await self._changed(changed, now) if changed else []
-            await self._now_and_then(now)
+            await self._count()
+            if boot_time() >= self._forget_at:
+                self._forget_at = boot_time() + _FORGET_EVERY
+                before = max(now - self._retention, 0.0)  # of one without end, no date
+                forget = partial(forgetting.forget_old, account=self._account, before=before)
+                await self._db.once(forget)
         except AwayError:
             return []
         return settled
@@ -141,25 +145,18 @@ class PostgresOutbox:
         find = partial(queries.find_all, account=self._account, references=references)
         found = {each.reference: each for each in await self._do(find) if each.state.finished}
         for reference in [each.reference for each in found.values() if each.state is State.UNKNOWN]:
-            adopted = await self._in_transaction(
-                partial(matching.adopt_for, account=self._account, reference=reference, now=now)
+            adopted = await self._do(
+                opening.in_transaction(
+                    partial(matching.adopt_for, account=self._account, reference=reference, now=now)
+                )
             )
             found |= {each.reference: each for each in adopted}
         self._count_at = -math.inf
         return list(found.values())
 
-    async def _now_and_then(self, now: float) -> None:
-        if boot_time() >= self._count_at:
-            await self._count()
-        if boot_time() >= self._forget_at:
-            self._forget_at = boot_time() + _FORGET_EVERY
-            before = now - self._retention
-            await self._db.once(
-                partial(forgetting.forget_old, account=self._account, before=before)
-            )
-
     async def _count(self) -> None:
-        began = boot_time()
+        if (began := boot_time()) < self._count_at:
+            return
         count = partial(queries.count_unfinished, account=self._account)
         self._waiting, self._on_the_wire = await self._db.once(count)
         # A million rows take a while to count.
@@ -172,11 +169,10 @@ class PostgresOutbox:
 
     async def news(self, awaited: Collection[str]) -> list[Outcome]:
         asked = self._news.to_ask(awaited)
-        if not asked:
-            return []
         find = partial(queries.find_all, account=self._account, references=asked)
         try:
-            return self._news.new(await self._db.once(find))
+            await self._count()
+            return self._news.new(await self._db.once(find)) if asked else []
         except AwayError:
             return []
 
@@ -243,15 +239,19 @@ class PostgresOutbox:
             self._waiting[claim.entry.priority] -= 1
         if not look:
             return settled
-        adopted = await self._in_transaction(
-            partial(matching.adopt, account=self._account, number=claim.message.to, now=now)
+        adopted = await self._do(
+            opening.in_transaction(
+                partial(matching.adopt, account=self._account, number=claim.message.to, now=now)
+            )
         )
         others = {changed.reference: changed for changed in adopted}
         return [others.pop(outcome.reference, *settled), *others.values()]
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
-        return await self._in_transaction(
-            partial(matching.keep, account=self._account, receipt=receipt, now=now)
+        return await self._do(
+            opening.in_transaction(
+                partial(matching.keep, account=self._account, receipt=receipt, now=now)
+            )
         )
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
@@ -267,12 +267,15 @@ class PostgresOutbox:
         return withdrawn
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
-        outcomes = await self._in_transaction(
-            partial(
-                matching.resolve, account=self._account, reference=reference, sent=sent, now=now
+        outcomes = await self._do(
+            opening.in_transaction(
+                partial(
+                    matching.resolve, account=self._account, reference=reference, sent=sent, now=now
+                )
             )
         )
         self._opened.begin_anew()
+        self._count_at = -math.inf
         await self._do(lambda _: self._count())
         return outcomes
 
@@ -301,6 +304,14 @@ class PostgresOutbox:
         ):
             for after, message in page:  # noqa: B007 -- the last one is where the next page begins
                 yield message
+
+    async def at_work(self) -> tuple[str, float] | None:
+        """Tell who has the turn, and since when, in seconds since 1970; None: nobody has it."""
+        return await self._do(partial(opening.at_work, account=self._account))
+
+    async def oldest(self, now: float) -> float | None:
+        """Tell since when what waits longest could leave, in seconds since 1970; None: nothing."""
+        return await self._do(partial(queries.oldest, account=self._account, now=now))
 
     async def deliveries(self) -> Counter[str]:
         """Count the messages by how far receipts have brought them."""
@@ -333,6 +344,3 @@ class PostgresOutbox:
     async def _do(self, operation: Callable[[Connection], Awaitable[_T]]) -> _T:
         """Do something for somebody who waits for it."""
         return await self._db.until_done(lambda db, _: operation(db), _PATIENCE)
-
-    async def _in_transaction(self, operation: Callable[[Connection], Awaitable[_T]]) -> _T:
-        return await self._do(partial(opening.in_transaction, operation=operation))

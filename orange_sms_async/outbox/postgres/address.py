@@ -21,17 +21,20 @@ class Address:
     Attributes:
         dsn: of the database, with its parameters; no repr shows it.
         account: whose messages.
-        name: for a person: hosts, database and account.
+        shown: for a person: hosts and database.
+        name: the same, and the account.
     """
 
     dsn: str = attrs.field(repr=False)
     account: str
+    shown: str = attrs.field(init=False)
     name: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.dsn, str) or not is_dsn(self.dsn):
             raise ValueError("dsn: begins with postgresql://")
-        object.__setattr__(self, "name", f"outbox {_shown(self.dsn)}, account {self.account}")
+        object.__setattr__(self, "shown", _shown(self.dsn))
+        object.__setattr__(self, "name", f"outbox {self.shown}, account {self.account}")
 
 
 def _shown(dsn: str) -> str:

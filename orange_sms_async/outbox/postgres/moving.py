@@ -106,13 +106,13 @@ async def _move(path: Path, moved: Path, connections: Connections, account: int)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as file:
         copy = partial(_copied, file=file, account=account, name=connections.name)
         with _written_by_nobody(file):
-            await connections.once(partial(opening.in_transaction, operation=copy))
+            await connections.once(opening.in_transaction(copy))
             for beside in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     path.with_name(f"{path.name}{beside}").rename(f"{moved}{beside}")
         await asyncio.sleep(_LAST_WORDS)
         with _written_by_nobody(file):
-            return await connections.once(partial(opening.in_transaction, operation=copy))
+            return await connections.once(opening.in_transaction(copy))
 
 
 @contextlib.contextmanager

@@ -100,6 +100,17 @@ async def take_turn(db: Connection, turn: Turn, now: float) -> Answer:
     return Answer(row["had"], wait, row["guard"], silent)
 
 
+async def at_work(db: Connection, account: int) -> tuple[str, float] | None:
+    """Tell who has the turn and since when; one that is dead leaves what waits to be neglected."""
+    row = await db.fetchrow(
+        "SELECT holder, extract(epoch FROM since)::float8 AS since FROM orange_sms.account "
+        "WHERE id = $1 AND sender IS NOT NULL AND (sender_until > clock_timestamp() "
+        "OR NOT orange_sms.neglected(id, clock_timestamp(), clock_timestamp()))",
+        account,
+    )
+    return None if row is None else (row["holder"], row["since"])
+
+
 async def end_turn(db: Connection, turn: Turn, left: float) -> None:
     query = "SELECT orange_sms.end_turn($1, $2, $3, $4)"
     await db.execute(query, turn.account, turn.me, left, turn.guard)
@@ -110,6 +121,13 @@ async def ready_at(db: Connection, account: int) -> float | None:
     return None if at is None else max(at, 0.0)
 
 
-async def in_transaction(db: Connection, operation: Callable[[Connection], Awaitable[_T]]) -> _T:
-    async with db.transaction(isolation="read_committed"):
-        return await operation(db)
+def in_transaction(
+    operation: Callable[[Connection], Awaitable[_T]],
+) -> Callable[[Connection], Awaitable[_T]]:
+    """Do all of it, or nothing."""
+
+    async def do(db: Connection) -> _T:
+        async with db.transaction(isolation="read_committed"):
+            return await operation(db)
+
+    return do

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 import attrs
 
 from orange_sms_async.errors import InvalidMessage
-from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outbox.postgres import matching, rows
 from orange_sms_async.outbox.postgres.connecting import Connection
 from orange_sms_async.outbox.postgres.rows import (
     ENTRY,
     OUTCOME,
     SECONDS,
-    KeptMessage,
     Row,
     storable,
 )
@@ -311,6 +310,18 @@ async def count_unfinished(db: Connection, account: int) -> tuple[Counter[Priori
         if row["priority"] >= 0:
             waiting[Priority(row["priority"])] += row["many"]
     return waiting, next(row["many"] for row in found if row["priority"] < 0)
+
+
+async def oldest(db: Connection, account: int, now: float) -> float | None:
+    """Tell since when what waits longest could leave; None if nothing could."""
+    at: float | None = await db.fetchval(
+        "SELECT extract(epoch FROM min(greatest(submitted_at, not_before)))::float8 "
+        "FROM orange_sms.message WHERE account = $1 AND state IN ('queued', 'scheduled') "
+        "AND not_before <= to_timestamp($2)",
+        account,
+        now,
+    )
+    return at
 
 
 async def counts(db: Connection, account: int) -> Counter[State]:

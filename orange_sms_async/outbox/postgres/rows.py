@@ -3,12 +3,10 @@
 import json
 from typing import Any, Protocol
 
-import attrs
-
 from orange_sms_async import errors
 from orange_sms_async.errors import OrangeSMSError
 from orange_sms_async.messages import ResourceId, kept
-from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
@@ -23,23 +21,6 @@ OUTCOME = (
     "id, reference, state, resource_id, error, reason, details, settled_by, delivery, recipient"
 )
 SECONDS = "extract(epoch FROM {0})::float8 AS {0}"  # of a date, infinite ones included
-
-
-@attrs.frozen
-class KeptMessage:
-    """
-    A message as its database holds it.
-
-    Attributes:
-        to: the recipient; None once forgotten.
-        attempted_at: seconds since 1970; None if it never left.
-        finished_at: seconds since 1970; None while it waits.
-    """
-
-    outcome: Outcome
-    to: str | None = attrs.field(repr=False)
-    attempted_at: float | None
-    finished_at: float | None
 
 
 def kept_message(row: Row) -> KeptMessage:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Unpack
 
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.messages import OutboundMessage, ResourceId
-from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outbox.sqlite import damage, openings, received, settling, statements, turn
 from orange_sms_async.outbox.sqlite.door import Door
 from orange_sms_async.outbox.sqlite.schema import OUTBOX
-from orange_sms_async.outbox.sqlite.statements import KeptMessage
 from orange_sms_async.outbox.terms import Terms
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
@@ -300,14 +299,15 @@ class SqliteOutbox:
                 partial(statements.kept_page, state=state, after=page[-1][0])
             )
 
-    async def at_work(self) -> tuple[int, float] | None:
-        """Tell which process has the turn, and since when, in seconds since 1970; None: nobody."""
+    async def at_work(self) -> tuple[str, float] | None:
+        """Tell who has the turn, and since when, in seconds since 1970; None: nobody has it."""
         try:
             taken = not turn.LOCKS or turn.taken(self.path)
         except OSError as error:
             raise OUTBOX.unusable(self.path, str(error.strerror)) from error
         # Of a process that was killed, the file still says that it has it.
-        return await self._file.read(openings.holder) if taken else None
+        found = await self._file.read(openings.holder) if taken else None
+        return found and (f"process {found[0]}", found[1])
 
     async def oldest(self, now: float) -> float | None:
         """Tell since when what waits longest could leave, in seconds since 1970; None: nothing."""

@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
-
 from orange_sms_async import errors
 from orange_sms_async.errors import InvalidMessage, MessageExpired, OrangeSMSError, OutcomeUnknown
 from orange_sms_async.messages import OutboundMessage, ResourceId, kept
-from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outbox.sqlite.damage import MISFIT, DamagedError
 from orange_sms_async.outbox.sqlite.received import SURE_AFTER, storable
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
@@ -36,23 +34,6 @@ _EXPIRED = MessageExpired("its time ran out before it could be sent")
 CUT = OutcomeUnknown("the process ended while this was on the wire")
 _OLDER = OutcomeUnknown("its outbox is older than what was sent from it: this may be among that")
 _LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= ?"
-
-
-@attrs.frozen
-class KeptMessage:
-    """
-    A message as its file holds it.
-
-    Attributes:
-        to: the recipient; None once forgotten.
-        attempted_at: seconds since 1970; None if it never left.
-        finished_at: seconds since 1970; None while it waits.
-    """
-
-    outcome: Outcome
-    to: str | None = attrs.field(repr=False)
-    attempted_at: float | None
-    finished_at: float | None
 
 
 def anything_left(db: sqlite3.Connection, owner: str, now: float) -> bool:
