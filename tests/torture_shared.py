@@ -46,6 +46,7 @@ EVENTS = {
 RATE = 100.0
 OF_SENDERS = 0.5  # of the kills, those of who has the turn
 HUNTS = 300  # attempts to stop a process while it writes
+LATE = 0.1  # seconds by which a busy machine delays what left in time
 SILENT = 10.0  # seconds without a message that are said for certain
 AHEAD = (-7200.0, 0.0, 7200.0, 40 * 86_400.0)
 DRAIN = 60.0  # seconds in which what waits has to leave once nothing happens any more
@@ -60,6 +61,7 @@ class Figures:
     amid_writes: int
     admitted: int
     accepted: int
+    tight: int
     refused: Counter[str]
     states: Counter[State]
     seconds: float
@@ -73,6 +75,7 @@ class Figures:
         return (
             f"{events} ({self.of_senders} kills of the sender, {self.amid_writes} stops "
             f"amid a write); {self.admitted} heard admitted, {self.accepted} accepted; {states}; "
+            f"{self.tight} times more than the rate within 995 ms; "
             f"{len(self.violations)} violations; seed {self.seed}, {self.seconds:.0f} s{refused}"
         )
 
@@ -274,6 +277,7 @@ class Torture:
             amid_writes=self._amid_writes,
             admitted=sum(len(life.admitted) for life in lives),
             accepted=len(self._sandbox.sent),
+            tight=sum(1 for _ in crowded(self._posts(), self._rate, 0.995)),
             refused=Counter(itertools.chain(*(life.refused for life in lives))),
             states=Counter(outcome.state for outcome in outcomes.values()),
             seconds=seconds,
@@ -323,18 +327,17 @@ class Torture:
             elif outcome.state not in (State.SENT, State.UNKNOWN):
                 yield f"{it}: {outcome.state} in the end"
 
-    def _of_pace(self) -> Iterator[str]:
+    def _posts(self) -> list[tuple[float, str]]:
         posts = [it for it in self._sandbox.requests if "/smsmessaging/" in it.path]
-        sent = [(it.time, it.headers.get("authorization", "")) for it in posts]
-        # Tokens tell senders apart. Where they end early, one sender looks like two, and what
-        # counts is what no delay on this machine explains.
-        window = 0.9 if self._events["persons"] else 1.0
-        together = [seen for seen in crowded(sent, self._rate, window) if seen[1] > 1]
-        alone = [*crowded(sent, self._rate, 0.995)]
-        # At a high rate this machine may be late with what left in time.
-        if self._rate <= 10 and len(alone) > 1 + len(sent) / 1_000:
-            together += alone
-        for number, senders, at in together:
+        return [(it.time, it.headers.get("authorization", "")) for it in posts]
+
+    def _of_pace(self) -> Iterator[str]:
+        # Tokens tell senders apart. Where they end early, one sender looks like two.
+        exact = 1.0 if not self._events["persons"] else 1.0 - LATE
+        together = [it for it in crowded(self._posts(), self._rate, exact) if it[1] > 1]
+        # At a high rate, this machine is late by more than lies between two messages.
+        alone = crowded(self._posts(), self._rate, 1.0 - LATE) if self._rate <= 10 else ()
+        for number, senders, at in (*together, *alone):
             yield f"{number} of {senders} senders in the second before {at:.3f}"
 
     def _of_dates(self) -> Iterator[str]:
