@@ -1,7 +1,7 @@
 """The page for everyone: axe finds nothing to complain of, and the keyboard reaches all of it."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.real_time  # the page and its server have clocks of their own
