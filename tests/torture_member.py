@@ -36,7 +36,7 @@ from orange_sms_async import (
     ResourceId,
     SendQueue,
 )
-from orange_sms_async.events import Event, Waiting, WaitingFor
+from orange_sms_async.events import Event, Left, Waiting, WaitingFor
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outcomes import Outcome, State
 
@@ -87,7 +87,9 @@ def tell(outcome: Outcome) -> None:
 
 
 def notice(event: Event) -> None:
-    if isinstance(event, Waiting) and event.reason is WaitingFor.TURN:
+    if isinstance(event, Left):
+        say("left", time.monotonic())
+    elif isinstance(event, Waiting) and event.reason is WaitingFor.TURN:
         say("waits", event.words)
 
 
@@ -172,12 +174,15 @@ class Life:
         told: what its queue settled.
         waits: why it waited for its turn, in words.
         refused: what could not be done, in words.
+        left: when a message left it, on the clock that all processes of a machine share.
+        opened: whether it had the file open.
     """
 
     def __init__(self, *arguments: object, clock: Path | None = None) -> None:
         self.admitted = dict[str, float]()
         self.resolved, self.told = dict[str, list[str]](), dict[str, list[str]]()
         self.waits, self.refused = list[str](), list[str]()
+        self.left, self.opened = list[float](), False
         command = [sys.executable, __file__, json.dumps(arguments)]
         env = surroundings() | ({"CLOCK": str(clock)} if clock else {})
         self._process = subprocess.Popen(
@@ -194,12 +199,16 @@ class Life:
 
     def _heard(self, line: str) -> None:
         match line.split():
+            case ["open"]:
+                self.opened = True
             case ["admitted", reference, ends]:
                 self.admitted[reference] = float("inf" if ends == "None" else ends)
             case ["resolved", reference, *what]:
                 self.resolved[reference] = what
             case ["told", reference, *what]:
                 self.told[reference] = what
+            case ["left", at]:
+                self.left.append(float(at))
             case ["waits", *words]:
                 self.waits.append(" ".join(words))
             case ["refused", *words]:
