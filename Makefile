@@ -49,6 +49,11 @@ ifdef FLEET
 else
 	$(BIN)/python tests/torture.py --kills 100
 	$(BIN)/python tests/torture.py --kills 100 --faults
+	$(BIN)/python tests/torture_shared.py --processes 4 --kills 100
+	$(BIN)/python tests/torture_shared.py --rate 10 --stops 10 --long-stops 3 --pauses 5
+	$(BIN)/python tests/torture_shared.py --kills 25 --fulls 25
+	$(BIN)/python tests/torture_shared.py --kills 25 --persons 50 --clocks 25
+	$(BIN)/python tests/torture_damage.py --files 220
 endif
 
 # What is published: built, its metadata checked, and the README's program run from it.

@@ -198,4 +198,8 @@ class OutboxUnusable(OrangeSMSError, OSError):
     The outbox cannot be opened, read or written: what could not be kept was not admitted.
 
     The error names the file and the cause.
+
+    Attributes:
+        errno: `errno.EBUSY` where another program held the file for too long: it may be tried
+            again. Else None.
     """

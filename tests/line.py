@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from orange_sms_async import (
@@ -103,3 +103,16 @@ def most_in_a_second(times: list[float]) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
+
+
+def crowded(
+    posts: Sequence[tuple[float, str]], rate: float, window: float = 1.0
+) -> Iterator[tuple[int, int, float]]:
+    """Find the seconds that hold more than the rate: how many, of how many senders, their end."""
+    posts, first = sorted(posts), 0
+    for last, (now, _) in enumerate(posts):
+        while posts[first][0] <= now - window:
+            first += 1
+        if last + 1 - first > rate:
+            senders = {sender for _, sender in posts[first : last + 1]}
+            yield last + 1 - first, len(senders), now

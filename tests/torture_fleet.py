@@ -27,7 +27,7 @@ from pathlib import Path
 import asyncpg
 import attrs
 from fleet_store import apart
-from line import most_in_a_second
+from line import crowded, most_in_a_second
 from postgres_server import PostgresServer
 from torture import surroundings
 
@@ -319,7 +319,7 @@ class Torture:
             seed=self._seed,
             violations=[
                 *self._violations(outcomes),
-                *crowded([(it.time, it.headers.get("authorization", "")) for it in posts]),
+                *together([(it.time, it.headers.get("authorization", "")) for it in posts]),
             ],
         )
 
@@ -339,15 +339,11 @@ class Torture:
                 yield f"{it}: told to be sent, and {outcome.state} in the end"
 
 
-def crowded(posts: Sequence[tuple[float, str]]) -> Iterator[str]:
-    """Find the seconds that hold more than the rate, and requests of two senders."""
-    posts, first = sorted(posts), 0
-    for last, (now, _) in enumerate(posts):
-        while posts[first][0] <= now - 1:
-            first += 1
-        senders = {sender for _, sender in posts[first : last + 1]}
-        if last + 1 - first > RATE and len(senders) > 1:
-            yield f"{last + 1 - first} of {len(senders)} senders in the second before {now:.3f}"
+def together(posts: Sequence[tuple[float, str]]) -> Iterator[str]:
+    """Find the seconds in which several processes together sent more than the rate."""
+    for number, senders, at in crowded(posts, RATE):
+        if senders > 1:
+            yield f"{number} of {senders} senders in the second before {at:.3f}"
 
 
 def main() -> None:

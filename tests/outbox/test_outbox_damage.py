@@ -10,9 +10,10 @@ from disk import MONTH, begin, crash, leave, on_disk
 from line import named
 from times import emptied
 
-from orange_sms_async import Priority, QueueClosed, SqliteOutbox
+from orange_sms_async import Priority, QueueClosed, ResourceId, SqliteOutbox
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox import Entry
+from orange_sms_async.outcomes import Outcome, State
 
 TEN = [Entry(named(f"{n}"), Priority.BULK) for n in range(10)]
 
@@ -95,3 +96,35 @@ async def test_after_a_kill_a_table_that_is_damaged_is_refused(path):
         await begin(SqliteOutbox(left), 0.0, MONTH)
 
     assert dict.fromkeys("0123456789", "queued") == on_disk(left)
+
+
+@pytest.mark.parametrize("restore", [False, True])
+async def test_a_file_of_another_time_beside_its_log_is_refused(path, restore):
+    """
+    By its log nothing is missing, and what was sent since would be sent again.
+    """
+    outbox = SqliteOutbox(path)
+    await begin(outbox, 0.0, MONTH)
+    for n in range(200):
+        await outbox.add(Entry(named(f"{n}"), Priority.NORMAL))
+    await outbox._file.write_back()
+    older = path.read_bytes()
+    for n in range(20):
+        claim = await outbox.claim(1.0)
+        assert claim is not None
+        await outbox.settle(claim, Outcome(f"{n}", State.SENT, ResourceId(f"{n}")), 1.0)
+    await outbox._file.write_back()
+    await outbox.add(Entry(named("200"), Priority.NORMAL))
+    left = crash(path)
+    left.write_bytes(older)
+    await outbox.aclose()
+
+    for _ in range(2):
+        with pytest.raises(OutboxUnusable, match="of another time than the log beside it"):
+            await begin(SqliteOutbox(left, restore=restore), 2.0, MONTH)
+    left.with_name("outbox.db-wal").unlink()
+    await begin(restored := SqliteOutbox(left, restore=True), 2.0, MONTH)
+    assert await restored.claim(2.0) is None
+    await restored.aclose()
+    await begin(again := SqliteOutbox(left), 3.0, MONTH)
+    await again.aclose()

@@ -101,7 +101,7 @@ def test_french(visit, program, path, settings):
     page.get_by_role("link", name="Compte").click()
 
     assert "fr" == page.evaluate("document.documentElement.lang")
-    expect(page).to_have_title("Bac à sable SMS")
+    expect(page).to_have_title("Simulateur SMS")
     expect(page.locator(".contracts")).to_contain_text("Côte d’Ivoire")
     expect(page.locator(".contracts")).to_contain_text("10\u202f000\u202f000 unités")
     page.get_by_role("link", name="Pannes").click()

@@ -20,13 +20,15 @@ def listed(instruction):
 
 
 @pytest.mark.real_time
-def test_its_command_serves_and_its_check_is_content():
+@pytest.mark.parametrize("tls", [False, True])
+def test_its_command_serves_and_its_check_is_content(tls, tmp_path):
     """
     The entry point listens for others, and the health check finds it healthy.
     """
     command, check = listed("ENTRYPOINT"), listed("HEALTHCHECK")
     assert ["orange-sms", "sandbox"] == command[:2]
-    with served_sandbox(*command[2:]) as served:
+    options = ["--tls", "--tls-ca", tmp_path / "ca.pem"] if tls else []
+    with served_sandbox(*command[2:], *options) as served:
         port = served.url.rpartition(":")[2]
         code = check[2].replace("8025", port)
         healthy = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)

@@ -54,7 +54,6 @@ class SqliteOutbox:
 
     durable = True
     look_every = _SOON
-    away = False
     rate: float | None = None
     guard: float | None = None
 
@@ -160,7 +159,7 @@ class SqliteOutbox:
         try:
             await self._look_for_damage()
             self.sent_lately = await self._file.write(
-                lambda db: openings.begin(db, self._owner, now)
+                lambda db: openings.begin(db, self._owner, now), persists=True
             )
             # A copy of the file alone then says that it is of a time when it was in use.
             await self._file.write_back()
@@ -179,8 +178,8 @@ class SqliteOutbox:
         if await self._file.read(openings.ended):
             return
         if not await self._file.read(damage.looks_sound):
-            await self._file.write(lambda db: damage.repair(db, self.path))
-        await self._file.write(statements.recount)
+            await self._file.write(lambda db: damage.repair(db, self.path), persists=True)
+        await self._file.write(statements.recount, persists=True)
 
     async def holder(self, now: float) -> str | None:
         # Idle processes ask often, and a read costs ten times what the last glance does.
@@ -192,7 +191,9 @@ class SqliteOutbox:
         left = partial(statements.anything_left, owner=self._owner, now=now)
         if not await self._file.read(left):
             return []
-        return await self._file.write(lambda db: settling.recover(db, self._owner, now))
+        return await self._file.write(
+            lambda db: settling.recover(db, self._owner, now), persists=True
+        )
 
     # -- what others do -------------------------------------------------------------------------
 
@@ -211,6 +212,10 @@ class SqliteOutbox:
         return outcomes
 
     # -- what SendQueue asks --------------------------------------------------------------------
+
+    @property
+    def away(self) -> bool:
+        return self._opened is not None and self._opened.held
 
     @property
     def unfinished(self) -> int:
@@ -237,11 +242,11 @@ class SqliteOutbox:
                 raise OUTBOX.unusable(self.path, "another process took the turn from this one")
             return statements.claim(db, self._owner, now)
 
-        return await self._file.write(claim)
+        return await self._file.write(claim, persists=True)
 
     async def put_back(self, claim: Claim, *, again: bool) -> None:
         self._left = self._file.clock()
-        await self._file.write(lambda db: statements.put_back(db, claim, again))
+        await self._file.write(lambda db: statements.put_back(db, claim, again), persists=True)
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         def settle(db: sqlite3.Connection) -> list[Outcome]:
@@ -250,13 +255,10 @@ class SqliteOutbox:
             return settled
 
         self._left = self._file.clock()
-        return await self._file.write(settle)
+        return await self._file.write(settle, persists=True)
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
-        def keep(db: sqlite3.Connection) -> tuple[Outcome, bool] | None:
-            received.forget_old(db, now, self._retention)
-            return settling.keep(db, receipt, now)
-
+        keep = partial(_keep, receipt=receipt, now=now, retention=self._retention)
         return await self._file.write(keep)
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
@@ -350,3 +352,10 @@ class SqliteOutbox:
 def _end(file: "Commits", owner: str, left_at: float | None, db: sqlite3.Connection) -> None:
     if not file.damaged:
         openings.end(db, owner, left_at)
+
+
+def _keep(
+    db: sqlite3.Connection, receipt: DeliveryReceipt, now: float, retention: float
+) -> tuple[Outcome, bool] | None:
+    received.forget_old(db, now, retention)
+    return settling.keep(db, receipt, now)

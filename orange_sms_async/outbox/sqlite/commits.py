@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox.sqlite import damage, database
 from orange_sms_async.outbox.sqlite.damage import DamagedError
 from orange_sms_async.outbox.sqlite.database import Opened, Operation
@@ -22,11 +24,18 @@ _T = TypeVar("_T")
 
 @attrs.frozen
 class _Asked:
-    """Something to be done in the file, and whether it writes."""
+    """
+    Something to be done in the file.
+
+    Attributes:
+        writes: whether it changes the file.
+        persists: whether it is tried again for as long as another program holds the file.
+    """
 
     operation: Operation[Any]
     future: asyncio.Future[Any]
     writes: bool
+    persists: bool
 
 
 class Commits:
@@ -39,6 +48,10 @@ class Commits:
         path: of the file.
         kind: what it is to be.
         glance: read after each of its transactions, so that `glanced` is what the file then says.
+
+    Attributes:
+        damaged: whether damage has shown since it was opened.
+        held: whether another program holds it, and something is tried again for that.
     """
 
     def __init__(self, path: Path, kind: Format, glance: Operation[Any] = lambda _: None) -> None:
@@ -46,7 +59,7 @@ class Commits:
         self._pending: list[_Asked] = []
         self._committing: asyncio.Future[list[Any]] | None = None
         self._thread: ThreadPoolExecutor | None = None
-        self.damaged = False  # whether damage has shown since it was opened
+        self.damaged = self.held = self._ending = False
 
     async def open(self, *, restore: bool = False) -> None:
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"orange-sms {self._kind.name}")
@@ -56,7 +69,8 @@ class Commits:
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        self._thread, self._version, self.damaged = thread, -1, False
+        self._thread, self._version = thread, -1
+        self.damaged = self.held = self._ending = False
         try:
             self.glanced = await self.read(self._glance)
         except BaseException:
@@ -82,6 +96,7 @@ class Commits:
         return changed
 
     async def aclose(self) -> None:
+        self._ending = True
         while self._committing or self._pending:
             await (asyncio.wait({self._committing}) if self._committing else asyncio.sleep(0))
         thread, self._thread = self._thread, None
@@ -89,23 +104,26 @@ class Commits:
             await asyncio.get_running_loop().run_in_executor(thread, self._opened.close)
             thread.shutdown(wait=False)
 
-    def write(self, operation: Operation[_T]) -> asyncio.Future[_T]:
+    def write(self, operation: Operation[_T], *, persists: bool = False) -> asyncio.Future[_T]:
         """
         Do something within a transaction; what it returns is there once that is on disk.
 
-        Asked for before `aclose`, it is done before that ends.
+        Asked for before `aclose`, it is done before that ends. Another program that holds the file
+        is waited for some seconds, or if it `persists` until `aclose`.
         """
-        return self._ask(operation, writes=True)
+        return self._ask(operation, writes=True, persists=persists)
 
     def read(self, operation: Operation[_T]) -> asyncio.Future[_T]:
         """Look at the file as what was asked for before has left it; nobody is kept waiting."""
         return self._ask(operation, writes=False)
 
-    def _ask(self, operation: Operation[_T], *, writes: bool) -> asyncio.Future[_T]:
+    def _ask(
+        self, operation: Operation[_T], *, writes: bool, persists: bool = False
+    ) -> asyncio.Future[_T]:
         if self._thread is None:
             raise self._kind.unusable(self._path, "not open")
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Asked(operation, future, writes))
+        self._pending.append(_Asked(operation, future, writes, persists))
         if self._committing is None and len(self._pending) == 1:
             # Not at once: those who are woken together come back together, and share a commit.
             asyncio.get_running_loop().call_soon(self._commit_pending, self._thread)
@@ -145,14 +163,18 @@ class Commits:
         *results, glanced = committing.result()
         if not isinstance(glanced, Exception):
             self.glanced = glanced
+        again = list[_Asked]()
         for asked, result in zip(batch, results, strict=True):
             if asked.future.done():
                 continue  # whoever asked went away; it is on disk all the same
-            if isinstance(result, Exception):
+            if asked.persists and _is_held(result) and not self._ending:
+                again.append(asked)
+            elif isinstance(result, Exception):
                 asked.future.set_exception(result)
             else:
                 asked.future.set_result(result)
-        self._committing = None
+        self._committing, self.held = None, bool(again)
+        self._pending[:0] = again
         if self._pending:
             self._commit_pending(thread)
 
@@ -167,8 +189,9 @@ class Commits:
         try:
             return self._opened.write(operations) if operations else []
         except Exception as error:  # noqa: BLE001 -- each goes to whom it concerns
-            if len(operations) == 1:
-                return [self._shown(error)]
+            # Who waited once for another process need not wait again for each of them.
+            if len(operations) == 1 or _is_busy(error):
+                return [self._shown(error) for _ in operations]
             # On a full disk a new message may find no room where an outcome still does.
             return [self._commit([operation])[0] for operation in operations]
 
@@ -182,4 +205,14 @@ class Commits:
         self.damaged = self.damaged or damage.is_damage(error)
         if not isinstance(error, sqlite3.Error | DamagedError):
             return error
-        return self._kind.unusable(self._path, damage.explained(error, self._kind))
+        unusable = self._kind.unusable(self._path, damage.explained(error, self._kind))
+        unusable.errno = errno.EBUSY if _is_busy(error) else None
+        return unusable
+
+
+def _is_held(result: object) -> bool:
+    return isinstance(result, OutboxUnusable) and result.errno == errno.EBUSY
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and damage.is_busy(error)

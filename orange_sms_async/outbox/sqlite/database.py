@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import os
 import sqlite3
 import time
@@ -28,6 +29,11 @@ _OLDER = (
     "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
     "What waits in it may have been sent since. `orange-sms outbox restore` and "
     "SqliteOutbox(path, restore=True) open it all the same, and call that unknown"
+)
+_WITHOUT_LOG = "mode=ro&immutable=1"
+_OF_TWO_TIMES = (
+    "of another time than the log beside it (-wal), so that together they say what never was: "
+    "put the file back that the log is of, or move the log away and restore what is here"
 )
 
 
@@ -157,6 +163,8 @@ def connect(path: Path, kind: Format, *, restore: bool = False) -> Opened:
             raise kind.unusable(path, f"on a network ({network}), where locks cannot be relied on")
         _create(path)
         _check_kind(path, kind)
+        if kind is OUTBOX:
+            _check_log(path, kind)
         with contextlib.ExitStack() as opening:
             opened = _open(there, path, kind, opening, restore=restore)
             opening.pop_all()
@@ -188,7 +196,9 @@ def _open(
             raise kind.unusable(path, _OLDER)
     db.execute("PRAGMA busy_timeout = 0")
     looking = opened() if turn.LOCKS else None
-    return Opened(db, path, kind, there, turn.identity(there), Log(there.resolve()), mark, looking)
+    return Opened(
+        db, path, kind, there, turn.identity(there), Log(there.resolve(), mark), mark, looking
+    )
 
 
 def _agree(db: sqlite3.Connection, mark: Watermark, path: Path, *, restore: bool) -> bool:
@@ -197,9 +207,11 @@ def _agree(db: sqlite3.Connection, mark: Watermark, path: Path, *, restore: bool
     try:
         commits, ended = db.execute("SELECT commits, ended FROM opening").fetchone()
         seen = mark.read()
-        lost = seen > commits if seen is not None else commits and not ended
+        lost = seen[0] > commits if seen else commits and not ended
         if restore or not lost:
             mark.open(path, commits, fresh=seen is None)
+        if restore and lost:
+            mark.note_written_back(0)
     finally:
         db.execute("ROLLBACK")
     return restore or not lost
@@ -231,14 +243,35 @@ def _check_kind(path: Path, kind: Format) -> None:
     """Look at the file without writing a byte of it: it may be somebody else's."""
     if not path.stat().st_size:
         return
-    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-        # A kill or a full disk in the middle of a checkpoint leaves the file shorter than its
-        # first page says, and the rest in the log, which is not read here: no damage.
-        db.execute("PRAGMA writable_schema = ON")
+    with contextlib.closing(_look(path, _WITHOUT_LOG)) as db:
         (application,) = db.execute("PRAGMA application_id").fetchone()
     if application != kind.application_id:
         raise kind.unusable(path, f"not {kind.name} but a file of another program or kind")
+
+
+def _check_log(path: Path, kind: Format) -> None:
+    """Look whether a file and its log are of one time; opened to write, they would be one file."""
+    seen = Watermark(path.resolve()).read()
+    if seen is None or seen[1] <= _commits(path, _WITHOUT_LOG):
+        return
+    if seen[0] <= _commits(path, "mode=ro") < math.inf:
+        raise kind.unusable(path, _OF_TWO_TIMES)
+
+
+def _commits(path: Path, how: str) -> float:
+    """Tell how far a file has come; infinite where that cannot be told."""
+    # A power cut in the middle of a checkpoint leaves a file that only its log makes whole.
+    with contextlib.closing(_look(path, how)) as db, contextlib.suppress(sqlite3.DatabaseError):
+        return db.execute("SELECT commits FROM opening").fetchone()[0]  # type: ignore[no-any-return]
+    return math.inf
+
+
+def _look(path: Path, how: str) -> sqlite3.Connection:
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
+    # A kill or a full disk in the middle of a checkpoint leaves the file shorter than its first
+    # page says, and the rest in the log, which may not be read here: no damage.
+    db.execute("PRAGMA writable_schema = ON")
+    return db
 
 
 def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from orange_sms_async.outbox.sqlite import damage
+from orange_sms_async.outbox.sqlite.watermark import Watermark
 
 _LONG = 4 * 2**20  # bytes
 
@@ -36,10 +37,11 @@ def begin(db: sqlite3.Connection, patience: float) -> None:
 
 
 class Log:
-    """The log of one connection's file."""
+    """The log of one connection's file, and where is noted how far it was written back."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mark: Watermark | None) -> None:
         self._path, self._beside = path, path.with_name(f"{path.name}-wal")
+        self._mark = mark
         self._next = _LONG
 
     def keep_short(self, db: sqlite3.Connection) -> None:
@@ -60,7 +62,10 @@ class Log:
         db.execute("BEGIN IMMEDIATE")
         try:
             with contextlib.closing(sqlite3.connect(self._path)) as other:
-                other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                [(_, there, done)] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            if self._mark and there == done:  # else somebody still reads an older state
+                (number,) = db.execute("SELECT commits FROM opening").fetchone()
+                self._mark.note_written_back(number)
         finally:
             db.execute("ROLLBACK")
 

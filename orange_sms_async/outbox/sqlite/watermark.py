@@ -3,25 +3,27 @@
 import os
 from pathlib import Path
 
-_DIGITS = 20  # one sector, so that a power cut leaves the old number or the new one
+_DIGITS = 20  # two in one sector, so that a power cut leaves the old number or the new one
 
 
 class Watermark:
     """
-    The number of the last transaction of a file, in `NAME.mark`.
+    The number of the last transaction of a file, in `NAME.mark`, and of the last one written back.
 
-    It is written after the transaction and never before. A file behind its mark has lost
-    transactions: its log is gone or was cut, or a copy was put in its place.
+    Each is written after what it tells and never before. A file behind its mark has lost
+    transactions: its log is gone or was cut, or a copy was put in its place. So has one that, its
+    log left aside, is behind what was written back: with that log, the copy is of two times.
     """
 
     def __init__(self, path: Path) -> None:
         self._beside = path.with_name(f"{path.name}.mark")
         self._file = -1
 
-    def read(self) -> int | None:
-        """Return the number; None where there is none."""
+    def read(self) -> tuple[int, int] | None:
+        """Return the two numbers; None where there is none."""
         try:
-            return int(self._beside.read_bytes())
+            numbers = self._beside.read_bytes()
+            return int(numbers[:_DIGITS]), int(numbers[_DIGITS:] or b"0")
         except (FileNotFoundError, ValueError):
             return None
 
@@ -29,6 +31,7 @@ class Watermark:
         """Make ready to note numbers, beginning with one where there is none."""
         self._file = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
         if fresh:
+            os.ftruncate(self._file, 0)
             own_as(self._file, like=of)
             self.note(number)
             # A mark that a power cut takes away would have the file taken for a copy.
@@ -37,6 +40,9 @@ class Watermark:
 
     def note(self, number: int) -> None:
         os.pwrite(self._file, b"%0*d" % (_DIGITS, number), 0)
+
+    def note_written_back(self, number: int) -> None:
+        os.pwrite(self._file, b"%0*d" % (_DIGITS, number), _DIGITS)
 
     def close(self) -> None:
         if self._file >= 0:
