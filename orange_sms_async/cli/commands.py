@@ -11,6 +11,7 @@ from orange_sms_async.cli.balance import balance
 from orange_sms_async.cli.bulk import bulk
 from orange_sms_async.cli.check import check
 from orange_sms_async.cli.complaints import OneLine
+from orange_sms_async.cli.delivery import delivery
 from orange_sms_async.cli.demo import demo
 from orange_sms_async.cli.migrate import migrate
 from orange_sms_async.cli.move import move
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 _outbox = typer.Typer(help=outbox.HELP, no_args_is_help=True, rich_markup_mode=None)
 _outbox.command(cls=OfOutbox)(ends()(outbox.show))
+_outbox.command(cls=OfOutbox)(ends()(delivery))
 _outbox.command(cls=OfOutbox)(goes_on()(outbox.resolve))
 _outbox.command(cls=OfOutbox)(goes_on()(outbox.export))
 _outbox.command(name="import", cls=OfOutbox)(goes_on()(outbox.import_))

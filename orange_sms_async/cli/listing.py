@@ -43,10 +43,27 @@ def answer(
     debug: bool,
 ) -> None:
     """Ask Orange, and show what it says: as a table, unless a program asked."""
-    if as_json and as_csv:
-        raise typer.BadParameter("one at a time", param_hint="--json, --csv")
+    check_one(as_json=as_json, as_csv=as_csv)
     with errors_end(debug=debug):
         values = asyncio.run(_asked(config.client(), question))
+    listed(values, class_, table, as_json=as_json, as_csv=as_csv)
+
+
+def check_one(*, as_json: bool, as_csv: bool) -> None:
+    """Refuse to show values in two ways at once."""
+    if as_json and as_csv:
+        raise typer.BadParameter("one at a time", param_hint="--json, --csv")
+
+
+def listed(
+    values: list[_T],
+    class_: type[_T],
+    table: Callable[[list[_T]], None],
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show values as a table, unless a program asked."""
     if as_json:
         typer.echo(json.dumps([_plain(value) for value in values], indent=2))
     elif as_csv:

@@ -1,0 +1,56 @@
+"""`orange-sms outbox delivery`: what arrived, by country and by the start of a number."""
+
+import asyncio
+import time
+from typing import Annotated
+
+import typer
+
+from orange_sms_async import OutboxUnusable
+from orange_sms_async.cli.exits import stop_with
+from orange_sms_async.cli.listing import check_one, listed
+from orange_sms_async.cli.place import Account, OutboxPlace, Place
+from orange_sms_async.cli.resume import look_into_outbox
+from orange_sms_async.cli.stdout import console, show, table
+from orange_sms_async.outbox.summary import DeliveryCount
+
+_NUMBERS = ("accepted", "delivered", "impossible", "uncertain", "silent", "median")
+
+
+def delivery(
+    place: OutboxPlace,
+    *,
+    account: Account = "default",
+    json: Annotated[bool, typer.Option("--json", help="The same, as JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="The same, as CSV.")] = False,
+) -> None:
+    """
+    Show what arrived, by country and by the two digits after the calling code.
+
+    Silent is what Orange took over an hour ago and has not reported on. The median is of the
+    seconds to the phone.
+    """
+    check_one(as_json=json, as_csv=csv)
+    of_account = place.of(account)
+    of_account.check_exists()
+    try:
+        counts = asyncio.run(_counted(of_account))
+    except OutboxUnusable as error:
+        stop_with(str(error))
+    listed(counts, DeliveryCount, _show, as_json=json, as_csv=csv)
+
+
+async def _counted(place: Place) -> list[DeliveryCount]:
+    outbox = place.outbox()
+    async with look_into_outbox(outbox):
+        return await outbox.delivery(0.0, time.time())
+
+
+def _show(counts: list[DeliveryCount]) -> None:
+    made = table("country", "prefix", *_NUMBERS, numbers=_NUMBERS, whole=("country", "prefix"))
+    for count in counts:
+        median = "" if count.median_seconds is None else f"{count.median_seconds:,} s"
+        numbers = (getattr(count, name) for name in _NUMBERS[:-1])
+        made.add_row(count.country, count.prefix or "", *(f"{n:,}" for n in numbers), median)
+    show(made)
+    console().print("Prefixes are not operators where numbers are ported.")
