@@ -24,6 +24,7 @@ from orange_sms_async import (
 from orange_sms_async.cli import config
 from orange_sms_async.cli.deliveries import ReceiptsPort, listens, receipts_taken
 from orange_sms_async.cli.exits import ExitCode, end_with, interrupts_call, stop_with
+from orange_sms_async.cli.metrics import MetricsPort, serve_metrics
 from orange_sms_async.cli.options import Debug, Rate, Secret
 from orange_sms_async.cli.place import Account, DurableOutbox, OutboxPlace, Place, enter
 from orange_sms_async.cli.words import echo
@@ -51,6 +52,7 @@ def work(
     ] = False,
     receipts: ReceiptsPort = None,
     secret: Secret = None,
+    metrics: MetricsPort = None,
     debug: Debug = False,
 ) -> None:
     """
@@ -80,6 +82,8 @@ def work(
     """
     listener = None if receipts is None else listens(receipts, secret)
     shift = Shift(config.client(rate), place.of(account), _as_json if as_json else _in_words)
+    if metrics is not None:
+        serve_metrics(shift.queue, metrics)
     try:
         asked = asyncio.run(_work(shift, listener, secret, until_empty, quiet=as_json))
     except OutboxUnusable as error:

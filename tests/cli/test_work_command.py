@@ -80,6 +80,20 @@ class TestSends:
         assert {State.SENT, State.QUEUED} == set(states)
         assert states[State.SENT] == len(orange.sent)
 
+    async def test_prometheus_is_served(self, begin, outbox):
+        """
+        From a thread, on a port of the machine's own.
+        """
+        process = await begin("work", "sms.db", "--metrics", "0")
+        url = (await said(process, "Metrics at")).split()[-1]
+        await become(outbox, put(outbox), State.SENT)
+
+        told = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
+
+        assert 'orange_sms_settled_total{country="CIV",state="sent"}' in told
+        process.send_signal(signal.SIGTERM)
+        assert 0 == (await ended(process))[0]
+
     async def test_until_nothing_waits(self, ask, outbox, orange):
         put(outbox, 2)
         put(outbox, not_before=datetime.now(UTC) + timedelta(seconds=2))
