@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from _server import Evidence, Server
 from _table import check, percent, table
 from _virtual import most_in_a_second, sms
 from celery import Celery
+from celery.platforms import SecurityWarning
 
 from orange_sms_async import (
     Client,
@@ -164,10 +166,11 @@ async def framework(member: Member) -> Account:
 
 
 def _work(member: Member) -> None:
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # here, to run as root is no risk
     app = Celery(broker=member.dsn.replace("postgresql://", "sqla+postgresql+psycopg://"))
     app.conf.update(worker_hijack_root_logger=False, worker_prefetch_multiplier=8)
     with asyncio.Runner() as runner:
-        client = _client(member, member.rate)
+        client = runner.run(_client(member, member.rate).__aenter__())
 
         # A limit is a worker's own in Celery, and no framework knows one for all workers of all
         # hosts and evenly spaced.

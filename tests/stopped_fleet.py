@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Literal
 
 import asyncpg
 import attrs
@@ -28,7 +29,8 @@ from orange_sms_async.events import Claimed, Event, Left
 from orange_sms_async.outbox.postgres import migrating
 from orange_sms_async.sandbox import Sandbox
 
-ENGINES = ("httpx", "httpx2", "aiohttp")
+Engine = Literal["httpx", "httpx2", "aiohttp"]
+ENGINES: tuple[Engine, ...] = ("httpx", "httpx2", "aiohttp")
 MESSAGES, RATE = 10, 5.0
 _PATIENCE = 30.0  # seconds for what waits to be sent
 
@@ -45,7 +47,7 @@ class Member:
     dsn: str
     url: str
     authorization: str
-    engine: str
+    engine: Engine
     fence: float
     lease: float
     stops: bool = False
@@ -94,7 +96,7 @@ class Process:
 
 
 def stopped(
-    dsn: str, *, engine: str, seconds: float, fence: float, lease: float
+    dsn: str, *, engine: Engine, seconds: float, fence: float, lease: float
 ) -> tuple[Counter[str], list[str]]:
     """Stop a sender for so long; return the states in the end, and what was wrong."""
     sandbox = Sandbox(rate=None)
@@ -145,7 +147,8 @@ async def _settled(dsn: str, states: dict[str, str]) -> None:
     db = await asyncpg.connect(dsn)
     late = time.monotonic() + _PATIENCE
     while time.monotonic() < late:
-        states |= dict(await db.fetch("SELECT reference, state FROM orange_sms.message"))
+        for row in await db.fetch("SELECT reference, state FROM orange_sms.message"):
+            states[row["reference"]] = row["state"]
         if not {"queued", "sending"} & set(states.values()):
             break
         await asyncio.sleep(0.1)
