@@ -168,7 +168,11 @@ async def framework(member: Member) -> Account:
 def _work(member: Member) -> None:
     warnings.filterwarnings("ignore", category=SecurityWarning)  # here, to run as root is no risk
     app = Celery(broker=member.dsn.replace("postgresql://", "sqla+postgresql+psycopg://"))
-    app.conf.update(worker_hijack_root_logger=False, worker_prefetch_multiplier=8)
+    app.conf.update(
+        worker_redirect_stdouts=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=8,  # else it asks for the next ones too late
+    )
     with asyncio.Runner() as runner:
         client = runner.run(_client(member, member.rate).__aenter__())
 
@@ -187,11 +191,11 @@ def _work(member: Member) -> None:
                 pool="solo", without_mingle=True, without_gossip=True, without_heartbeat=True,
                 hostname=f"worker-{member.number}@here", loglevel="ERROR", quiet=True,
             ).start()  # fmt: skip
-        runner.run(client.aclose())
+        runner.run(client.__aexit__(None, None, None))
 
 
 def _end_work() -> None:
-    celery.worker.state.should_terminate = 0
+    celery.worker.state.should_stop = 0
 
 
 SENDS: dict[str, Callable[[Member], Awaitable[Account]]] = {
