@@ -46,6 +46,7 @@ soak: $(INSTALLED)
 torture: $(INSTALLED)
 ifdef FLEET
 	$(BIN)/python tests/torture_fleet.py --kills 50 --stops 20 --restarts 10 --away 12
+	$(BIN)/python tests/stopped_fleet.py --seconds 60
 else
 	$(BIN)/python tests/torture.py --kills 100
 	$(BIN)/python tests/torture.py --kills 100 --faults

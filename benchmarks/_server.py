@@ -104,12 +104,13 @@ def main() -> None:
     options.add_argument("--token-latency", type=float, default=0.0)
     options.add_argument("--token-dies", type=float)
     options.add_argument("--unlimited", action="store_true")
+    options.add_argument("--rate", type=float, default=5.0)
     options.add_argument("--trouble", action="store_true")
     options.add_argument("--throttle", default="rolling")
     chosen = options.parse_args()
     orange = Sandbox(
         token_latency=chosen.token_latency,
-        rate=None if chosen.unlimited else 5.0,
+        rate=None if chosen.unlimited else chosen.rate,
         throttle=chosen.throttle,
     )
     asyncio.run(_serve(orange, chosen.token_dies, chosen.trouble))

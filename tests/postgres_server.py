@@ -75,7 +75,8 @@ class PostgresServer:
             raise RuntimeError(f"PostgreSQL did not start: {self.log.read_text()[-2000:]}")
         with contextlib.suppress(FileNotFoundError):
             lines = file.read_text().splitlines()
-            return lines[0] == str(self._postgres.pid) and lines[-1].strip() == "ready"
+            # At first it is empty.
+            return lines[:1] == [str(self._postgres.pid)] and lines[-1].strip() == "ready"
         return False
 
     def stop(self, *, immediate: bool = False) -> None:

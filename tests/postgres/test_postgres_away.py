@@ -248,6 +248,14 @@ class TestOpening:
             "no connection (ConnectionRefusedError)"
         )
 
+    @pytest.mark.parametrize("word", ["pg_is_in_recovery", "SELECT id, rate, guard", "count(*)"])
+    async def test_a_server_that_goes_away_meanwhile(self, postgres, dsn, wire, word):
+        wire.lose(word)
+        away = await self.refused(dsn.replace(str(postgres.port), str(wire.port)))
+
+        assert away.endswith("account default: it cannot be reached")
+        assert 0 == wire._lose
+
     async def test_no_database(self, postgres):
         assert (await self.refused(postgres.dsn("nothing"))).endswith("there is no such database")
 

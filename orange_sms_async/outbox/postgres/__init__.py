@@ -90,8 +90,10 @@ class PostgresOutbox:
             found = await opening.look(self._db, self._address.account)
             self._account, self.rate = found.account, found.rate
             await self._count()
-        except BaseException:
+        except BaseException as error:
             await self._db.aclose()
+            if isinstance(error, AwayError):  # since it was reached a moment ago
+                raise OutboxUnusable(f"{self._address.name}: it cannot be reached") from None
             raise
         self._sending = Sending(self._db, found, self._fence, self._lease)
 

@@ -157,7 +157,12 @@ BEGIN
     END IF;
     id := NULL;
     promoted := _promoted;
-    more := EXISTS (SELECT 1 FROM orange_sms.message WHERE account = _account AND state = 'queued');
+    more := EXISTS (
+        SELECT 1 FROM generate_series(0, 2) lane, LATERAL (
+            SELECT 1 FROM orange_sms.message
+            WHERE account = _account AND state = 'queued' AND priority = lane
+            AND id >= CASE WHEN _promoted THEN 0 ELSE _floor[lane + 1] END
+            ORDER BY id LIMIT 1) first);
     RETURN NEXT;
 END $$;
 

@@ -161,7 +161,7 @@ class Sending:
             return
         self._unheard, self.more = False, bool(end["more"])
         self._note(had=end["had"])
-        if end["promoted"]:
+        if end["promoted"] or not claimed:  # what waits then is in front
             self._floor.forget()
         self._floor.claimed(claimed, boot_time() - asked_at)
         for row in claimed:

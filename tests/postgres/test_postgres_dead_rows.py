@@ -1,0 +1,82 @@
+"""Somebody's transaction stays open for the day, and PostgreSQL keeps what was sent since."""
+
+import itertools
+import time
+
+import asyncpg
+import pytest
+from disk import MONTH
+
+from orange_sms_async import PostgresOutbox
+
+pytestmark = pytest.mark.real_time
+
+DEAD = 5_000
+INSERT = """
+INSERT INTO orange_sms.message (account, reference, state, priority, not_before, expires_at,
+    on_unknown, recipient, text, on_net)
+SELECT (SELECT id FROM orange_sms.account), $1 || n, 'queued', 2, to_timestamp(0), 'infinity',
+    'report', '+2250701020304', 'Bonjour', false
+FROM generate_series(1, $2) n
+"""
+
+
+async def entries_read(outbox):
+    """How much of the index of what waits was walked over, in all."""
+    async with outbox._db._connection() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        await connection.execute("SELECT pg_stat_clear_snapshot()")
+        return await connection.fetchval(
+            "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ready'"
+        )
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """All claims count as slow, as they are with very many dead rows."""
+    monkeypatch.setattr("orange_sms_async.outbox.postgres.hand._SLOW", 0.0)
+
+
+@pytest.fixture
+async def outbox(dsn, db):
+    """One with the turn, behind many rows that were sent and may not be cleared away."""
+    left_open = await asyncpg.connect(dsn)
+    async with left_open.transaction(isolation="repeatable_read"):
+        await left_open.fetch("SELECT count(*) FROM orange_sms.message")
+        await db.execute(INSERT, "dead ", DEAD)
+        await db.execute("UPDATE orange_sms.message SET state = 'sent', finished_at = now()")
+        await db.execute(INSERT, "waits ", 10)
+        await db.execute("ANALYZE orange_sms.message")
+        outbox = PostgresOutbox(dsn)
+        await outbox.open(time.time(), MONTH)
+        assert await outbox.take_turn(time.time())
+        yield outbox
+        await outbox.aclose()
+    await left_open.close()
+
+
+async def test_only_the_first_claim_walks_over_dead_rows(outbox, slow):
+    """
+    It was slow, so the next ones begin where it found something.
+    """
+    read = [await entries_read(outbox)]
+    for _ in range(3):
+        assert await outbox.claim(time.time())
+        read.append(await entries_read(outbox))
+    first, second, third = (after - before for before, after in itertools.pairwise(read))
+
+    assert first > DEAD
+    assert 50 > max(second, third)
+
+
+async def test_what_was_committed_late_is_claimed_once_the_rest_is(outbox, slow, db):
+    """
+    It has a number from before those that were claimed.
+    """
+    assert "waits 1" == (await outbox.claim(time.time())).reference
+    await db.execute("UPDATE orange_sms.message SET state = 'queued' WHERE reference = 'dead 7'")
+    found = [await outbox.claim(time.time()) for _ in range(11)]
+
+    assert [f"waits {n}" for n in range(2, 11)] == [claim.reference for claim in found[:9]]
+    assert found[9] is None
+    assert "dead 7" == found[10].reference
