@@ -101,7 +101,8 @@ def arrived():
 
 @pytest.fixture
 async def begin(tmp_path, orange, arrived):
-    """Start a command against it, in another process."""
+    """Start a command against it, in another process; ended when the test ends, if not before."""
+    started = []
 
     async def noticed(scope, receive, send):
         if "path" in scope:
@@ -112,15 +113,21 @@ async def begin(tmp_path, orange, arrived):
         found = {"ORANGE_SMS_BASE_URL": url, "ORANGE_SMS_AUTHORIZATION": orange.authorization}
 
         async def begin(*arguments, **settings):
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *(*COMMAND, *map(str, arguments)),
                 cwd=tmp_path,
                 env=environment(**(found | settings)),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
+            started.append(process)
+            return process
 
         yield begin
+        for process in started:
+            if process.returncode is None:
+                process.terminate()
+            await process.communicate()
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""Commands that other tests run as processes, run here: what they say, by what they find."""
+
+import socket
+
+import pytest
+
+from orange_sms_async import OutboundMessage, SqliteOutbox
+
+pytestmark = pytest.mark.real_time
+
+TO = "+2250700000001"
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    outbox = SqliteOutbox(tmp_path / "sms.db")
+    outbox.put(OutboundMessage(TO, "Bonjour", reference="first"))
+    return outbox
+
+
+@pytest.mark.parametrize("option", ["--debug", "--json"])
+def test_work_until_empty(invoke, outbox, option):
+    ended = invoke("work", "--until-empty", option, outbox.path)
+
+    assert 0 == ended.exit_code
+    assert "sent" == outbox.outcome("first").state
+    assert "ccepted" in ended.stdout
+
+
+def test_work_with_wrong_credentials(invoke, sandbox, outbox):
+    wrong = sandbox.environment | {"ORANGE_SMS_AUTHORIZATION": "Basic YTpi"}
+
+    ended = invoke("work", "--until-empty", outbox.path, settings=wrong)
+
+    assert 3 == ended.exit_code
+    assert "queued" == outbox.outcome("first").state
+
+
+def test_work_on_a_port_that_is_taken(invoke, outbox):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        metrics = invoke("work", "--metrics", port, outbox.path)
+        receipts = invoke("work", "--receipts", port, outbox.path)
+
+    assert (2, 2) == (metrics.exit_code, receipts.exit_code)
+    assert f"port {port} is taken" in metrics.stderr
+    assert f"cannot listen on 127.0.0.1:{port}" in receipts.stderr
+
+
+def test_a_person_is_shown_who_sends_and_what_waits(invoke, outbox):
+    shown = invoke("outbox", "show", outbox.path, locale="FORCE_COLOR=1")
+    listed = invoke("outbox", "show", outbox.path, "--state", "failed", locale="FORCE_COLOR=1")
+
+    assert "No process has the turn: nothing is sent." in shown.stdout
+    assert "Waiting: urgent 0, normal 1, bulk 0; the oldest for 0:00:" in shown.stdout
+    assert "No message is failed." in listed.stdout
+
+
+def test_nothing_is_summed_up_of_no_outbox(invoke, tmp_path):
+    ended = invoke("outbox", "delivery", tmp_path / "sms.db")
+
+    assert 2 == ended.exit_code
+    assert "No such file" in ended.stderr
+
+
+def test_a_demo_of_one_row(invoke, rows_file):
+    ended = invoke("demo", rows_file(f"to,text\n{TO},Bonjour\n"))
+
+    assert 0 == ended.exit_code
+    assert "1 accepted" in ended.stdout
+
+
+def test_a_demo_of_no_file(invoke, tmp_path):
+    ended = invoke("demo", tmp_path / "rows.csv")
+
+    assert 2 == ended.exit_code
+    assert "rows.csv" in ended.stderr
