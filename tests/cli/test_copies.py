@@ -1,5 +1,6 @@
 """`orange-sms outbox backup` and `restore`: nothing is sent from two files."""
 
+import resource
 import signal
 import stat
 from datetime import UTC, datetime, timedelta
@@ -122,3 +123,19 @@ def test_who_sends_and_what_waits_for_how_long(start, run, outbox):
     assert f"\nturn\tprocess {queue.pid}\t{datetime.now(UTC).astimezone():%Y-%m-%d}" in during
     assert {"waiting normal\t1", "oldest\tnone"} <= set(during.splitlines())
     assert "turn\tnone" in after.splitlines()
+
+
+def test_what_is_left_of_a_copy_is_taken_away(invoke, outbox, tmp_path):
+    """
+    The disk is full in the midst of it.
+    """
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, unlimited[1]))
+    try:
+        ended = invoke("outbox", "backup", outbox.path, tmp_path / "copy.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+    assert 2 == ended.exit_code
+    assert "not copied" in ended.stderr
+    assert [] == list(tmp_path.glob("copy.db*"))

@@ -75,3 +75,37 @@ def test_a_demo_of_no_file(invoke, tmp_path):
 
     assert 2 == ended.exit_code
     assert "rows.csv" in ended.stderr
+
+
+def test_a_dry_run_of_a_campaign_that_has_begun(invoke, outbox, rows_file):
+    """
+    What was sent is not counted again, and what the outbox does not know is.
+    """
+    path = rows_file(f"to,text,reference\n{TO},Bonjour,first\n{TO},Bonsoir,second\n")
+    invoke("work", "--until-empty", outbox.path)
+
+    ended = invoke("bulk", path, "--dry-run", "--outbox", outbox.path)
+
+    assert 0 == ended.exit_code
+    assert "settled already, and not sent again: 1 rows" in ended.stdout
+    assert "1 messages, 1 SMS" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("sandbox --receipts ftp://host", "an http:// or https:// address"),
+        ("sandbox --seed nowhere.json", "nowhere.json"),
+        ("outbox move {} postgresql://127.0.0.1:1/app", "no connection"),
+        ("outbox migrate postgresql://127.0.0.1:1/app", "no connection"),
+        ("outbox migrate sms.db", "begins with postgresql://"),
+        ("outbox show nowhere.db", "No such file"),
+        ("receipts --store / --port 0", "Is a directory"),
+    ],
+)
+def test_a_mistake_is_one_line(invoke, outbox, words, said):
+    ended = invoke(*words.format(outbox.path).split())
+
+    assert 2 == ended.exit_code
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 import time
 
 import asyncpg
@@ -398,3 +399,10 @@ def test_a_loop_that_ends_still_tells_its_outcomes(dsn):
     kept = []
     asyncio.run(settle())
     assert State.SENT is asyncio.run(state())
+
+
+async def test_the_driver_is_not_installed(monkeypatch, dsn):
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+
+    with pytest.raises(OutboxUnusable, match=r"pip install 'orange-sms-async\[postgres\]'"):
+        await PostgresOutbox(dsn).open(time.time(), MONTH)

@@ -8,6 +8,7 @@ from line import named
 from receipt import ARRIVED, receipt
 
 from orange_sms_async import (
+    InvalidMessage,
     Outcome,
     OutcomeUnknown,
     PostgresOutbox,
@@ -107,3 +108,45 @@ async def test_forgetting_takes_addresses_of_receipts_too(outbox, db):
     assert 1 == await outbox.forget()
     assert 0 == await db.fetchval("SELECT count(number) + count(address) FROM orange_sms.receipt")
     assert "" == (await outbox.find("sent")).delivery.address
+
+
+class TestReceipts:
+    async def test_one_settles_the_only_unknown_message_it_can_be_of(self, outbox):
+        await settled(outbox, "a", State.UNKNOWN, NOW, error=OutcomeUnknown())
+
+        outcome, settles = await outbox.keep(receipt("id"), NOW + 1)
+
+        assert settles
+        assert (State.SENT, "id", ARRIVED) == (
+            outcome.state,
+            outcome.resource_id,
+            outcome.delivery.status,
+        )
+
+    async def test_one_that_came_before_the_answer_was_lost(self, outbox):
+        await outbox.add(Entry(named("a", "+2250701020304"), Priority.NORMAL))
+        claim = await outbox.claim(NOW)
+        await outbox.keep(receipt("id"), NOW + 1)
+
+        unknown = Outcome("a", State.UNKNOWN, error=OutcomeUnknown())
+        (outcome,) = await outbox.settle(claim, unknown, NOW + 2)
+
+        assert (State.SENT, "id") == (outcome.state, outcome.resource_id)
+
+    async def test_one_that_came_before_the_answer(self, outbox):
+        await outbox.add(Entry(named("a", "+2250701020304"), Priority.NORMAL))
+        claim = await outbox.claim(NOW)
+        await outbox.keep(receipt("id-a"), NOW + 1)
+
+        sent = Outcome("a", State.SENT, ResourceId("id-a"))
+        (outcome,) = await outbox.settle(claim, sent, NOW + 2)
+
+        assert ARRIVED == outcome.delivery.status
+
+    @pytest.mark.parametrize(("sent", "wrong"), [("", "empty"), ("id-b", "of another message")])
+    async def test_a_person_names_an_id_that_cannot_be(self, outbox, sent, wrong):
+        await settled(outbox, "a", State.UNKNOWN, NOW, error=OutcomeUnknown())
+        await settled(outbox, "b", State.SENT, NOW + 1)
+
+        with pytest.raises(InvalidMessage, match=wrong):
+            await outbox.resolve("a", ResourceId(sent), NOW + 2)
