@@ -1,10 +1,12 @@
 """Commands that other tests run as processes, run here: what they say, by what they find."""
 
 import socket
+from collections import Counter
 
 import pytest
 
-from orange_sms_async import OutboundMessage, SqliteOutbox
+from orange_sms_async import OutboundMessage, Priority, SqliteOutbox
+from orange_sms_async.cli.health import Health
 
 pytestmark = pytest.mark.real_time
 
@@ -109,3 +111,14 @@ def test_a_mistake_is_one_line(invoke, outbox, words, said):
     assert 2 == ended.exit_code
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_who_has_the_turn_is_named():
+    waiting = dict.fromkeys(Priority, 0)
+    health = Health(("process 7 of web", 0.0), waiting, None, Counter())
+
+    who, what = health.lines()
+
+    assert who.startswith("Process 7 of web has had the turn since 19")
+    assert "Waiting: urgent 0, normal 0, bulk 0." == what
+    assert ("turn", "process 7 of web") == health.rows()[0][:2]
