@@ -402,3 +402,11 @@ def test_a_rate_is_above_zero(rate):
     """
     with pytest.raises(ValueError, match="rate"):
         Pacer(rate)
+
+
+@pytest.mark.parametrize(("told", "taken"), [(0.05, 0.05), (0.0, 0.003), (9.0, 0.6)])
+def test_a_guard_that_others_learned_is_taken_over_within_bounds(told, taken):
+    pacer = Pacer(5)
+    pacer.guard = told
+
+    assert taken == pacer.guard

@@ -9,6 +9,7 @@ from receipt import ARRIVED, receipt
 
 from orange_sms_async import (
     InvalidMessage,
+    OutboxUnusable,
     Outcome,
     OutcomeUnknown,
     PostgresOutbox,
@@ -150,3 +151,16 @@ class TestReceipts:
 
         with pytest.raises(InvalidMessage, match=wrong):
             await outbox.resolve("a", ResourceId(sent), NOW + 2)
+
+
+async def test_what_is_not_there_is_said(outbox, dsn):
+    """
+    A message nobody knows; and an outbox that is not open, which may be closed all the same.
+    """
+    closed = PostgresOutbox(dsn)
+    await closed.aclose()
+
+    with pytest.raises(KeyError, match="nobody"):
+        await outbox.find("nobody")
+    with pytest.raises(OutboxUnusable, match="not open"):
+        await closed.take_turn(NOW)
