@@ -55,5 +55,5 @@ async def plain():
 
 @pytest.fixture
 async def client(engine, server):
-    async with Client(CREDENTIALS, base_url=server.base_url, timeout=0.5, engine=engine) as client:
+    async with Client(CREDENTIALS, base_url=server.base_url, timeout=1.5, engine=engine) as client:
         yield client
