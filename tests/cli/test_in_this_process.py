@@ -1,11 +1,14 @@
 """Commands that other tests run as processes, run here: what they say, by what they find."""
 
+import asyncio
 import socket
 from collections import Counter
 
 import pytest
+import typer
 
-from orange_sms_async import OutboundMessage, Priority, SqliteOutbox
+from orange_sms_async import OutboundMessage, OutcomeUnknown, Priority, SqliteOutbox
+from orange_sms_async.cli.exits import errors_end, show_behind
 from orange_sms_async.cli.health import Health
 
 pytestmark = pytest.mark.real_time
@@ -122,3 +125,29 @@ def test_who_has_the_turn_is_named():
     assert who.startswith("Process 7 of web has had the turn since 19")
     assert "Waiting: urgent 0, normal 0, bulk 0." == what
     assert ("turn", "process 7 of web") == health.rows()[0][:2]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["work {}", "outbox show {}", "outbox backup {}", "demo", "bulk {rows}", "balance", "usage"],
+)
+def test_ctrl_c_before_anything_began(invoke, outbox, rows_file, monkeypatch, words):
+    def interrupted(coroutine):
+        coroutine.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio, "run", interrupted)
+    rows = rows_file(f"to,text\n{TO},Un\n")
+
+    ended = invoke(*words.format(outbox.path, rows=rows).split())
+
+    assert (2 if "backup" in words else 130) == ended.exit_code
+
+
+def test_an_error_with_nothing_behind_it(capsys):
+    show_behind(OutcomeUnknown("no answer"))
+    with pytest.raises(typer.Exit) as ended, errors_end(debug=False):
+        raise KeyboardInterrupt
+
+    assert "OutcomeUnknown: no answer\n" in capsys.readouterr().err
+    assert 130 == ended.value.exit_code

@@ -115,8 +115,10 @@ class TestReceipts:
     async def test_one_settles_the_only_unknown_message_it_can_be_of(self, outbox):
         await settled(outbox, "a", State.UNKNOWN, NOW, error=OutcomeUnknown())
 
+        of_nobody = await outbox.keep(receipt(""), NOW)
         outcome, settles = await outbox.keep(receipt("id"), NOW + 1)
 
+        assert of_nobody is None
         assert settles
         assert (State.SENT, "id", ARRIVED) == (
             outcome.state,
