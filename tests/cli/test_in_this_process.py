@@ -2,14 +2,22 @@
 
 import asyncio
 import socket
+import sys
 from collections import Counter
 
 import pytest
 import typer
 
-from orange_sms_async import OutboundMessage, OutcomeUnknown, Priority, SqliteOutbox
+from orange_sms_async import (
+    OutboundMessage,
+    OutboxUnusable,
+    OutcomeUnknown,
+    Priority,
+    SqliteOutbox,
+)
 from orange_sms_async.cli.exits import errors_end, show_behind
 from orange_sms_async.cli.health import Health
+from orange_sms_async.cli.work import _end
 
 pytestmark = pytest.mark.real_time
 
@@ -151,3 +159,20 @@ def test_an_error_with_nothing_behind_it(capsys):
 
     assert "OutcomeUnknown: no answer\n" in capsys.readouterr().err
     assert 130 == ended.value.exit_code
+
+
+def test_tls_without_what_makes_certificates(invoke, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trustme", None)
+
+    ended = invoke("sandbox", "--tls", "--port", "0")
+
+    assert 2 == ended.exit_code
+    assert "--tls needs: pip install 'orange-sms-async[sandbox]'" in ended.stderr
+
+
+def test_work_ends_with_what_stopped_it(capsys):
+    with pytest.raises(typer.Exit) as ended:
+        _end("the queue stopped", OutboxUnusable("outbox sms.db: gone"), debug=False)
+
+    assert "Error: outbox sms.db: gone\n" == capsys.readouterr().err
+    assert 2 == ended.value.exit_code
