@@ -7,6 +7,7 @@ import typer
 
 from orange_sms_async import OutboxUnusable
 from orange_sms_async.cli.exits import stop_with
+from orange_sms_async.cli.place import VARIABLE, Account
 from orange_sms_async.cli.stdout import console
 from orange_sms_async.outbox.postgres import migrating
 
@@ -14,13 +15,10 @@ Dsn = Annotated[
     str,
     typer.Argument(
         metavar="DSN",
-        envvar="ORANGE_SMS_OUTBOX",
+        envvar=VARIABLE,
         show_default=False,
         help="postgresql://user@host/database; in ORANGE_SMS_OUTBOX no list of processes shows it.",
     ),
-]
-Account = Annotated[
-    str, typer.Option(metavar="NAME", help="Whose messages: each has its own turn and rate.")
 ]
 
 

@@ -8,7 +8,8 @@ import typer
 
 from orange_sms_async import OutboxUnusable
 from orange_sms_async.cli.exits import stop_with
-from orange_sms_async.cli.migrate import Account, Dsn
+from orange_sms_async.cli.migrate import Dsn
+from orange_sms_async.cli.place import Account
 from orange_sms_async.cli.stdout import console
 from orange_sms_async.outbox.postgres import moving
 

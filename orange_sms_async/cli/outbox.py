@@ -46,6 +46,8 @@ _AT_ONCE = 500  # receipts that are taken over together
 _EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
 _Row = tuple[str, ...]
 _Received = tuple[DeliveryReceipt, float]
+_Action = Callable[[DurableOutbox], Awaitable[None]]
+_Opened = Callable[[DurableOutbox], contextlib.AbstractAsyncContextManager[object]]
 
 HELP = """
 Look into an outbox, or change what is in it. Nothing is sent.
@@ -74,10 +76,8 @@ def show(
     A receipt settles an unknown message where it is certain whose it is. Where it is not, --state
     unknown lists the resource ids that may be its own: "perhaps".
     """
-    of_account = place.of(account)
-    of_account.check_exists()
-    with _ending():
-        asyncio.run(_look(of_account, _count if state is None else partial(_list, state=state)))
+    action = _count if state is None else partial(_list, state=state)
+    _do(place.of(account), action, opened=look_into_outbox)
 
 
 def resolve(
@@ -157,7 +157,7 @@ def backup(
     What waits in the copy is sent from the outbox. So the copy is opened with `orange-sms outbox
     restore` only, and what waits in it is then unknown.
     """
-    path = place.check_is_file()
+    path = place.file_alone()
     check_file(path)
     with _ending():
         copying.backup(path, copy)
@@ -171,7 +171,7 @@ def restore(place: OutboxPlace) -> None:
     What waits in it and may have been sent since is unknown then, until you settle it. What is
     scheduled for later still waits.
     """
-    path = place.check_is_file()
+    path = place.file_alone()
     check_file(path)
     with _ending():
         if turn.taken(path):
@@ -190,11 +190,11 @@ async def _restored(path: Path) -> int:
         return len(outbox.doubted) + sum(1 for _ in unknown)
 
 
-def _do(place: Place, action: Callable[[DurableOutbox], Awaitable[None]]) -> None:
+def _do(place: Place, action: _Action, opened: _Opened = open_outbox) -> None:
     """Do one thing with an outbox, or end with one line that says why it cannot be done."""
     place.check_exists()
     with _ending():
-        asyncio.run(_with_outbox(place, action))
+        asyncio.run(_within(place.outbox(), action, opened))
 
 
 @contextlib.contextmanager
@@ -207,15 +207,8 @@ def _ending() -> Iterator[None]:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-async def _with_outbox(place: Place, action: Callable[[DurableOutbox], Awaitable[None]]) -> None:
-    outbox = place.outbox()
-    async with open_outbox(outbox):
-        await action(outbox)
-
-
-async def _look(place: Place, action: Callable[[DurableOutbox], Awaitable[None]]) -> None:
-    outbox = place.outbox()
-    async with look_into_outbox(outbox):
+async def _within(outbox: DurableOutbox, action: _Action, opened: _Opened) -> None:
+    async with opened(outbox):
         await action(outbox)
 
 

@@ -29,12 +29,10 @@ class Place:
     Where an outbox is; as a string, without what a DSN may hold of secrets.
 
     Attributes:
-        file: None where it is in a database.
-        address: of the database; None where it is in a file.
+        where: a file, or an account in a database.
     """
 
-    file: Path | None = None
-    address: Address | None = None
+    where: Path | Address
 
     @classmethod
     def read(cls, given: str) -> "Place":
@@ -45,7 +43,7 @@ class Place:
             typer.BadParameter: it names no place.
         """
         if is_dsn(given):
-            return cls(address=Address(given, _ONE))
+            return cls(Address(given, _ONE))
         if given in ("", ":memory:"):
             raise typer.BadParameter("an outbox is kept on disk, so it must name a file")
         return cls(Path(given))
@@ -57,27 +55,32 @@ class Place:
         Raises:
             typer.BadParameter: it is a file, which has one account.
         """
-        if self.address:
-            return Place(address=Address(self.address.dsn, account))
+        if isinstance(self.where, Address):
+            return Place(Address(self.where.dsn, account))
         if account != _ONE:
             raise typer.BadParameter("goes with postgresql://…", param_hint="--account")
         return self
 
     def __str__(self) -> str:
-        if not self.address:
-            return str(self.file)
-        account = "" if self.address.account == _ONE else f" --account {self.address.account}"
-        return f"{self.address.shown}{account}"
+        if isinstance(self.where, Path):
+            return str(self.where)
+        account = "" if self.where.account == _ONE else f" --account {self.where.account}"
+        return f"{self.where.shown}{account}"
 
     def outbox(self) -> DurableOutbox:
         """Make what opens it."""
-        if self.address:
-            return PostgresOutbox(self.address.dsn, account=self.address.account)
-        return SqliteOutbox(self.check_is_file())
+        if isinstance(self.where, Path):
+            return SqliteOutbox(self.where)
+        return PostgresOutbox(self.where.dsn, account=self.where.account)
 
-    def check_is_file(self) -> Path:
+    @property
+    def file(self) -> Path | None:
+        """The file; None of a database."""
+        return self.where if isinstance(self.where, Path) else None
+
+    def file_alone(self) -> Path:
         """
-        Return the file.
+        Return the file, for what only a file can have done to it.
 
         Raises:
             typer.BadParameter: it is a database.
@@ -88,7 +91,7 @@ class Place:
 
     @property
     def is_there(self) -> bool:
-        """Whether opening it would make none."""
+        """Whether there is anything to look into, as far as that can be told before opening it."""
         return self.file is None or self.file.exists()
 
     def check_exists(self) -> None:
