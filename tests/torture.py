@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 import anyio
 import attrs
@@ -275,6 +276,21 @@ async def read(path: Path) -> list[Outcome]:
         await outbox.aclose()
 
 
+class Judged(Protocol):
+    """What a torture came to: `str` says it, and `violations` is empty when all is well."""
+
+    @property
+    def violations(self) -> list[str]: ...
+
+
+def end_with(figures: Judged) -> NoReturn:
+    """End the program, and say what came of it."""
+    print(figures)  # noqa: T201 -- a program
+    for violation in figures.violations:
+        print(violation, file=sys.stderr)  # noqa: T201
+    sys.exit(bool(figures.violations))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
@@ -287,10 +303,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = Torture(Path(folder), wanted.seed).run(wanted.kills, faults=wanted.faults)
-    print(figures)  # noqa: T201 -- a program, too
-    for violation in figures.violations:
-        print(violation, file=sys.stderr)  # noqa: T201
-    sys.exit(bool(figures.violations))
+    end_with(figures)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import attrs
-from torture_member import REFUSED, Life
+from torture import end_with
+from torture_member import REFUSED, Member
 
 from orange_sms_async._served import Served
 from orange_sms_async.sandbox import Sandbox
@@ -142,7 +142,7 @@ class Torture:
         folder.mkdir()
         server = url, self._sandbox.authorization, RATE
         # More than can leave: some wait in the end.
-        life = Life(str(folder / "outbox.db"), *server, f"m{number}", 0.5 / RATE)
+        life = Member(str(folder / "outbox.db"), *server, f"m{number}", 0.5 / RATE)
         while not life.admitted:
             time.sleep(0.01)
         time.sleep(self._chance.uniform(0.5, LONGEST / 2))
@@ -158,7 +158,7 @@ class Torture:
     def _live(self, folder: Path, url: str, which: str, before: list[str]) -> None:
         first = len(self._sandbox.sent)
         server = url, self._sandbox.authorization, math.inf
-        life = Life(str(folder / "outbox.db"), *server, "", None)
+        life = Member(str(folder / "outbox.db"), *server, "", None)
         code = life.end(HANGS)
         words = life.refused[-1].rpartition("outbox.db: ")[2] if life.refused else ""
         end = words.partition(":")[0] or "works"
@@ -180,10 +180,7 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = Torture(Path(folder), wanted.seed).run(wanted.files)
-    print(figures)  # noqa: T201 -- a program, too
-    for violation in figures.violations:
-        print(violation, file=sys.stderr)  # noqa: T201
-    sys.exit(bool(figures.violations))
+    end_with(figures)
 
 
 if __name__ == "__main__":

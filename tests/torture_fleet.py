@@ -13,10 +13,8 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,9 +25,10 @@ from pathlib import Path
 import asyncpg
 import attrs
 from fleet_store import apart
+from life import Life
 from line import crowded, most_in_a_second
 from postgres_server import PostgresServer
-from torture import surroundings
+from torture import end_with, surroundings
 
 from orange_sms_async import (
     Client,
@@ -118,52 +117,10 @@ class Heard:
                 self.sent[reference] = resource_id
 
 
-class Life:
-    """One process of the fleet, and what is heard of it."""
-
-    def __init__(self, heard: Heard, *arguments: object) -> None:
-        self._heard = heard
-        command = [sys.executable, __file__, "--member", json.dumps(arguments)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surroundings()
-        )
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        with self._process.stdout or contextlib.nullcontext(()) as lines:
-            for line in lines:
-                if line.endswith(b"\n"):  # the last one may be cut
-                    self._heard.line(line.decode())
-
-    @property
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    @property
-    def number(self) -> int:
-        return self._process.pid
-
-    def say(self, word: bytes = b"") -> None:
-        """Ask it to submit nothing more, or to end."""
-        with contextlib.suppress(BrokenPipeError):
-            if self._process.stdin and word:
-                self._process.stdin.write(word)
-                self._process.stdin.flush()
-            elif self._process.stdin:
-                self._process.stdin.close()
-
-    def end(self, seconds: float) -> int:
-        """Give it so long to end by itself; return its exit code."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-        self._process.kill()
-        self._listener.join()
-        self.say()
-        return self._process.wait()
+def begin(heard: Heard, *arguments: object) -> Life:
+    """Begin a process of the fleet."""
+    command = [sys.executable, __file__, "--member", json.dumps(arguments)]
+    return Life(command, surroundings(), heard.line)
 
 
 @attrs.frozen(kw_only=True)
@@ -227,7 +184,7 @@ class Torture:
     def _life(self, url: str) -> Life:
         name = f"m{self._events.total()}-{self._chance.getrandbits(32):x}"
         server = self._postgres.dsn(), url, self._sandbox.authorization
-        return Life(self._heard, *server, name, MEMBERS / RATE * 1.2)
+        return begin(self._heard, *server, name, MEMBERS / RATE * 1.2)
 
     def _happen(self, event: str, url: str, away: float) -> None:
         time.sleep(self._chance.uniform(0.2, 1.2))
@@ -365,10 +322,7 @@ def main() -> None:
         figures = Torture(Path(folder), wanted.seed).run(
             kills=wanted.kills, stops=wanted.stops, restarts=wanted.restarts, away=wanted.away
         )
-    print(figures)  # noqa: T201 -- a program, too
-    for violation in figures.violations:
-        print(violation, file=sys.stderr)  # noqa: T201
-    sys.exit(bool(figures.violations))
+    end_with(figures)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,14 @@ import json
 import mmap
 import os
 import resource
-import signal
 import struct
-import subprocess
 import sys
-import threading
 import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from life import Life
 from torture import say, surroundings
 
 from orange_sms_async import (
@@ -164,7 +162,7 @@ class SetClock:
 # -- what is heard of it ---------------------------------------------------------------------------
 
 
-class Life:
+class Member(Life):
     """
     Such a process.
 
@@ -185,17 +183,7 @@ class Life:
         self.left, self.opened = list[float](), False
         command = [sys.executable, __file__, json.dumps(arguments)]
         env = surroundings() | ({"CLOCK": str(clock)} if clock else {})
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
-        )
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        with self._process.stdout or contextlib.nullcontext(()) as lines:
-            for line in lines:
-                if line.endswith(b"\n"):  # the last one may be cut
-                    self._heard(line.decode())
+        super().__init__(command, env, self._heard)
 
     def _heard(self, line: str) -> None:
         match line.split():
@@ -214,39 +202,10 @@ class Life:
             case ["refused", *words]:
                 self.refused.append(" ".join(words))
 
-    @property
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def number(self) -> int:
-        return self._process.pid
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
     def may_write(self, size: int) -> None:
         """Let none of its files grow beyond a size, as on a disk that is full."""
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self.number, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-    def say(self, word: bytes = b"") -> None:
-        """Ask it to submit nothing more, or to end."""
-        with contextlib.suppress(BrokenPipeError):
-            if self._process.stdin and word:
-                self._process.stdin.write(word)
-                self._process.stdin.flush()
-            elif self._process.stdin:
-                self._process.stdin.close()
-
-    def end(self, seconds: float) -> int:
-        """Give it so long to end by itself; return its exit code."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-        self._process.kill()
-        self._listener.join()
-        self.say()
-        return self._process.wait()
 
 
 def main() -> None:

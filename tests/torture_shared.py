@@ -16,7 +16,6 @@ import math
 import random
 import signal
 import sqlite3
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,8 +24,8 @@ from pathlib import Path
 
 import attrs
 from line import crowded, most_in_a_second
-from torture import Trouble, read
-from torture_member import REFUSED, WORKERS, Life, SetClock, number_of
+from torture import Trouble, end_with, read
+from torture_member import REFUSED, WORKERS, Member, SetClock, number_of
 
 from orange_sms_async import DeliveryReceipt, ResourceId, SendQueue
 from orange_sms_async._served import Served
@@ -90,8 +89,8 @@ class Torture:
         self._clock = SetClock(folder / "clock")
         self._shown = [(-math.inf, 0.0)]  # on the server's clock, and how far ahead from then on
         self._clock_path: Path | None = None
-        self._lives: list[Life] = []
-        self._ended: list[tuple[int, Life]] = []
+        self._lives: list[Member] = []
+        self._ended: list[tuple[int, Member]] = []
         self._events = Counter[str]()
         self._of_senders = self._amid_writes = 0
         self._denied = Counter[str]()  # said by a person not to have been sent
@@ -127,11 +126,11 @@ class Torture:
             for life in self._lives:
                 life.end(0)
 
-    def _life(self, url: str) -> Life:
+    def _life(self, url: str) -> Member:
         name = f"m{self._events.total()}-{self._chance.getrandbits(32):x}"
         server = url, self._sandbox.authorization, self._rate
         pace = self._processes / self._rate * 1.2
-        return Life(str(self._path), *server, name, pace, clock=self._clock_path)
+        return Member(str(self._path), *server, name, pace, clock=self._clock_path)
 
     # -- what happens to them -------------------------------------------------------------------
 
@@ -169,7 +168,7 @@ class Torture:
         time.sleep(8.0)
         life.send(signal.SIGCONT)
 
-    def _stop(self, life: Life) -> None:
+    def _stop(self, life: Member) -> None:
         """Stop a process, one time in two in the middle of a write."""
         for _ in range(self._chance.choice([1, HUNTS])):
             life.send(signal.SIGCONT)
@@ -230,7 +229,7 @@ class Torture:
         )
         await queue.keep(receipt)
 
-    def _sender(self) -> Life | None:
+    def _sender(self) -> Member | None:
         """Return the process that has the turn, as far as the file says."""
         number = 0
         with contextlib.suppress(sqlite3.Error), contextlib.closing(looking(self._path)) as db:
@@ -285,7 +284,7 @@ class Torture:
             violations=self._violations,
         )
 
-    def _of_life(self, code: int, life: Life, outcomes: dict[str, Outcome]) -> Iterator[str]:
+    def _of_life(self, code: int, life: Member, outcomes: dict[str, Outcome]) -> Iterator[str]:
         """Compare what a process said with what the file says in the end."""
         # A new one is refused while another one is stopped amid a write.
         may_be_refused = self._events["fulls"] or (self._amid_writes and not life.opened)
@@ -364,10 +363,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         torture = Torture(Path(folder), wanted.seed, processes=wanted.processes, rate=wanted.rate)
         figures = torture.run(**{event: getattr(wanted, event) for event in EVENTS})
-    print(figures)  # noqa: T201 -- a program, too
-    for violation in figures.violations:
-        print(violation, file=sys.stderr)  # noqa: T201
-    sys.exit(bool(figures.violations))
+    end_with(figures)
 
 
 if __name__ == "__main__":

@@ -210,25 +210,21 @@ def _traceparent(context: SpanContext) -> str | None:
 
 
 def _observe(queue: SendQueue, meter: Meter) -> None:
-    def gauge(name: str, unit: str, numbers: _Numbers) -> None:
+    def shown(name: str, unit: str, numbers: _Numbers, make: Any) -> None:
         def observe(_: object) -> Iterable[Observation]:
             if queue.is_open:
                 for value, attributes in numbers(queue.statistics()):
                     yield Observation(value, attributes)
 
-        make = (
-            meter.create_observable_counter
-            if name == "throttled"
-            else meter.create_observable_gauge
-        )
         make(f"orange_sms.queue.{name}", [observe], unit)
 
-    gauge("waiting", "{message}", _waiting)
-    gauge("in_flight", "{message}", lambda seen: [(seen.in_flight, {})])
-    gauge("throttled", "{request}", lambda seen: [(seen.throttled, {})])
-    gauge("pace", "{request}/s", lambda seen: [(seen.pace, {})])
-    gauge("guard", "1", lambda seen: [(seen.guard, {})])
-    gauge("has_turn", "1", lambda seen: [(int(seen.has_turn), {})])
+    gauge, counter = meter.create_observable_gauge, meter.create_observable_counter
+    shown("waiting", "{message}", _waiting, gauge)
+    shown("in_flight", "{message}", lambda seen: [(seen.in_flight, {})], gauge)
+    shown("throttled", "{request}", lambda seen: [(seen.throttled, {})], counter)
+    shown("pace", "{request}/s", lambda seen: [(seen.pace, {})], gauge)
+    shown("guard", "1", lambda seen: [(seen.guard, {})], gauge)
+    shown("has_turn", "1", lambda seen: [(int(seen.has_turn), {})], gauge)
 
 
 def _waiting(seen: QueueStatistics) -> Iterator[tuple[int, dict[str, str]]]:

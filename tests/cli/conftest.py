@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli.served import COMMAND, environment, served_sandbox
+from cli.served import COMMAND, environment, run_command, served_sandbox
 from typer.testing import CliRunner
 
 from orange_sms_async.cli.commands import app
@@ -28,16 +28,7 @@ def run(tmp_path, sandbox):
 
     def run(*arguments, settings=None, **options):
         settings = sandbox.environment if settings is None else settings
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment(**settings),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            **options,
-        )
+        return run_command(*arguments, cwd=tmp_path, settings=settings, **options)
 
     return run
 

@@ -49,6 +49,20 @@ def served_sandbox(*options):
             process.terminate()
 
 
+def run_command(*arguments, cwd, settings, **options):
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
 def environment(**settings):
     """Ours without anybody's account in it and without a proxy to this machine."""
     ours = {name: value for name, value in os.environ.items() if "ORANGE_SMS" not in name}

@@ -1,10 +1,9 @@
 """The commands on an outbox in PostgreSQL: what is said of a file may be said of a DSN."""
 
 import os
-import subprocess
 
 import pytest
-from cli.served import COMMAND, environment, served_sandbox
+from cli.served import run_command, served_sandbox
 
 pytestmark = pytest.mark.real_time
 
@@ -23,15 +22,7 @@ def run(tmp_path, sandbox, dsn):
 
     def run(*arguments, **settings):
         place = sandbox.environment | {"ORANGE_SMS_OUTBOX": dsn} | settings
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=tmp_path,
-            env=environment(**place),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_command(*arguments, cwd=tmp_path, settings=place)
 
     return run
 
