@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import ChainMap, Counter
 from collections.abc import Callable, Collection
-from functools import partial
+from contextvars import copy_context
 
 import anyio
 
@@ -86,6 +86,7 @@ class Watch:
             unwanted: told the reference of a message that nobody waits for any more.
         """
         self.phase, self._unwanted = Phase.OPEN, unwanted
+        self._on_given_up, self._context = self._given_up, copy_context()
         self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
         self._changed.set()
         self._rooms = {
@@ -138,7 +139,7 @@ class Watch:
             room.release()
             return None
         ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
-        ticket.given_up = partial(self._given_up, reference)
+        ticket.on_given_up = self._on_given_up
         return ticket
 
     def future(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
@@ -155,10 +156,11 @@ class Watch:
             raise InvalidMessage("reference: waits already, with another number or text")
         future: asyncio.Future[ResourceId] = self._loop.create_future()
         ticket.futures.append(future)
-        future.add_done_callback(ticket.given_up)
+        # Without a context of its own: each would be one object more for all that waits.
+        future.add_done_callback(ticket.given_up, context=self._context)
         return future
 
-    def _given_up(self, reference: str, _: asyncio.Future[ResourceId]) -> None:
+    def _given_up(self, reference: str) -> None:
         if not (self.stopped or self._durable):
             self._unwanted(reference)
 
