@@ -76,6 +76,8 @@ class Sending:
         take = partial(opening.take_turn, turn=self._turn, now=now)
         try:
             answer = await self._db.once(take)
+            if answer.had:
+                self._floor.begin(*await self._heads())
         except AwayError:
             return False
         if answer.had:
@@ -97,10 +99,14 @@ class Sending:
         if changed:
             self.begin_anew()
         elif self._floor.is_doubtful:
-            began = boot_time()
-            heads = await self._db.once(partial(queries.heads, account=self._found.account))
-            self._floor.looked(heads, boot_time() - began)
+            self._floor.looked(*await self._heads())
         return changed
+
+    async def _heads(self) -> tuple[dict[int, int], float]:
+        """Look what waits in front in each lane, and for how many seconds that takes."""
+        began = boot_time()
+        heads = await self._db.once(partial(queries.heads, account=self._found.account))
+        return heads, boot_time() - began
 
     def _note(self, *, had: bool) -> None:
         if self.has_turn and not had:
