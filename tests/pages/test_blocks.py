@@ -33,6 +33,7 @@ NOT_RUN = (
     "unset ORANGE_SMS_BASE_URL",
     "python first.py +225…",  # a real SMS, to a real phone
     "uvicorn ",
+    "orange-sms demo ",  # `make demo` runs it
     "orange-sms outbox move ",
 )
 # Settings of other programs, which nothing here can run.
