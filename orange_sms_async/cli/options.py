@@ -136,8 +136,9 @@ NumbersOf = Annotated[
 def _template(given: str) -> Template:
     try:
         return Template.of(given)
-    except ValueError as error:
-        raise typer.BadParameter(f'{error}: "Bonjour {{prenom}}"; {{{{ is a brace') from None
+    except ValueError:
+        rule = "only the name of a column goes between braces"
+        raise typer.BadParameter(f'{rule}: "Bonjour {{prenom}}"; {{{{ is a brace') from None
 
 
 TextOfRows = Annotated[

@@ -200,7 +200,7 @@ def _tls(tls_ca: Path, host: str) -> ssl.SSLContext:
     except ModuleNotFoundError:
         stop_with("--tls needs: pip install 'orange-sms-async[sandbox]'")
     except OSError as error:
-        stop_with(f"{tls_ca}: {error.strerror}")
+        stop_with(f"cannot write {tls_ca}: {error.strerror}")
 
 
 async def _serve(

@@ -147,14 +147,14 @@ def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
 
 
 _TITLES = re.compile(
-    r"^(Usage|Options|Arguments|Commands):|\[(?:default: (?=.*\])|required\])", re.MULTILINE
+    r"^(Usage|Options|Arguments|Commands):|\[(?:default:|required\])", re.MULTILINE
 )
 _IN_FRENCH = {
     "Usage:": "Utilisation\u00a0:",
     "Options:": "Options\u00a0:",
     "Arguments:": "Arguments\u00a0:",
     "Commands:": "Commandes\u00a0:",
-    "[default: ": "[par défaut\u00a0: ",
+    "[default:": "[par défaut\u00a0:",
     "[required]": "[obligatoire]",
 }
 
