@@ -37,13 +37,13 @@ class Campaign:
     Sends the messages of rows through a queue.
 
     Attributes:
-        settled: told what became of each row, once a row.
-        patience: seconds without a row settled, though there are some, after which it gives up.
-        outbox: keeps what waits, so that the campaign can be run again; None where nothing does.
-        max_units: what it may spend; None without a limit.
-        deliveries: where receipts are taken; None where they are not.
-        trouble: why nothing gets through just now or, once it has ended, did not then.
-        ended: how it was ended before its rows did, and why; None if it was not.
+        settled: called once for each row, with its result.
+        patience: seconds without any row settled, after which the campaign gives up.
+        outbox: keeps waiting messages, so that the campaign can resume; None without one.
+        max_units: the most units it may spend; None without a limit.
+        deliveries: the endpoint for receipts; None without one.
+        trouble: why nothing gets through now or, once the campaign has ended, at its end.
+        ended: the exit code of a campaign that stopped before its last row; else None.
     """
 
     rows: Iterable[Row]
@@ -70,7 +70,7 @@ class Campaign:
         self.queue = SendQueue(sender, outbox=self.outbox, retention=RETENTION, on_event=self._hear)
 
     async def run(self) -> None:
-        """Send every row, and what else waits in the outbox; once stopped, list the rest."""
+        """Send every row and whatever else waits in the outbox; once stopped, list the rest."""
         self._giving_up = self._out_of_patience()
         try:
             withdraw = None if self.outbox else self.queue.withdraw
@@ -91,18 +91,18 @@ class Campaign:
             self._giving_up.cancel()
 
     def interrupt(self) -> None:
-        """Send nothing more, because somebody asked for it."""
+        """Send nothing more, because the user asked to stop."""
         self._stop(ExitCode.INTERRUPTED, "interrupted before it was sent")
 
     @property
     def asked(self) -> int:
-        """Messages that Orange was asked to take since the start, those of no row included."""
+        """Messages sent to Orange since the start, including those of no row."""
         counted = self.queue.statistics()
         return counted.sent + counted.failed + counted.unknown
 
     @property
     def waiting(self) -> int:
-        """Messages that wait in the outbox, those of no row included."""
+        """Messages waiting in the outbox, including those of no row."""
         return sum(self.queue.statistics().waiting.values())
 
     @property

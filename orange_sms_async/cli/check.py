@@ -1,4 +1,4 @@
-"""`orange-sms check`: whether a campaign is ready, as far as its file and the account tell."""
+"""`orange-sms check`: whether a campaign is ready, judged by its file and the account."""
 
 import asyncio
 import math
@@ -64,17 +64,17 @@ def check(
     """
     Check whether the campaign of a CSV file is ready. Nothing is sent.
 
-    It checks every row, the credentials, and for each country in the file that the contract is
-    active, does not end before the campaign does, and has the units. It shows what the campaign
-    costs and how long it takes, which rows cost most, and which cost more because of a single
-    character. Landlines are counted; they do not stop a campaign. Orange does not tell beforehand
-    whether it approved a sender name.
+    It checks every row and the credentials. For each country in the file, it checks that the
+    contract is active, does not expire before the campaign ends, and has enough units. It shows
+    what the campaign costs, how long it takes, which rows cost most, and which cost more because
+    of a single character. Landlines are counted; they do not stop a campaign. Orange does not say
+    in advance whether a sender name is approved.
 
     Exit codes:
 
     0: go.
 
-    1: no-go; each thing against it is on a line of its own.
+    1: no-go; each problem is on its own line.
 
     2: wrong usage, or a file that cannot be read.
 
@@ -114,15 +114,15 @@ class Survey:
 
     Attributes:
         messages: how many go to each country, by its ISO-3 code.
-        units: what they cost, at one unit a segment.
+        units: what they cost, at one unit per segment.
         invalid: how many rows break each rule.
         first: the first row that breaks it.
-        settled: rows that an outbox knows the outcome of, and that are not sent again.
+        settled: rows whose outcome an outbox already knows; they are not sent again.
         sender_names: the first few.
         landlines: how many numbers are landlines, and the first row with one.
         costs: how many rows take each number of SMS, and the first row that does.
         one_character: how many rows take more SMS because of each character alone, and the first.
-        latest: the moment before which the last message does not leave.
+        latest: the latest `not_before` of any row.
     """
 
     messages: Counter[str] = attrs.field(factory=Counter)
@@ -171,7 +171,7 @@ class Survey:
 
 
 async def surveyed(rows: Rows, outbox: Place | None) -> Survey:
-    """Count rows; those that were settled in an outbox, which must exist, cost nothing more."""
+    """Count rows; those already settled in the outbox, which must exist, cost nothing more."""
     survey = Survey()
     if outbox is None:
         for row in rows:
@@ -197,7 +197,7 @@ async def _is_settled(outbox: DurableOutbox, reference: str) -> bool:
 
 @attrs.frozen
 class Finding:
-    """One thing that was looked at, and whether the campaign can go as far as it is concerned."""
+    """One check, and whether the campaign passes it."""
 
     go: bool
     line: str
@@ -206,13 +206,13 @@ class Finding:
 @attrs.frozen(kw_only=True)
 class Preflight:
     """
-    A campaign that is looked at, not sent.
+    Checks a campaign without sending it.
 
     Attributes:
-        defaults: what rows take that do not say it themselves.
-        rate: messages a second.
-        max_units: the most it may spend.
-        outbox: where it has begun already.
+        defaults: values for rows that give none themselves.
+        rate: messages per second.
+        max_units: the most units it may spend.
+        outbox: where the campaign has already begun.
     """
 
     file: Path
@@ -222,14 +222,14 @@ class Preflight:
     outbox: Place | None = None
 
     def run(self, client: Client, *, debug: bool) -> ExitCode:
-        """Show every finding as soon as there is one; say whether it is go or no-go."""
+        """Show each finding as soon as it is known; say whether it is go or no-go."""
         with errors_end(debug=debug):
             survey = self._survey()
             against = _show_findings(self._of_file(survey))
             contracts = asyncio.run(_contracts(client))
             against += _show_findings(self._of_account(survey, contracts))
-        things = "1 thing" if against == 1 else f"{against} things"
-        verdict = f"No-go: {things} to put right." if against else "Go."
+        things = "1 problem" if against == 1 else f"{against} problems"
+        verdict = f"No-go: {things} to fix." if against else "Go."
         console().print(f"{verdict} Nothing was sent.")
         return ExitCode.SOME_FAILED if against else ExitCode.ALL_ACCEPTED
 
@@ -243,9 +243,9 @@ class Preflight:
     def _of_file(self, survey: Survey) -> Iterator[Finding]:
         messages, units = survey.messages.total(), survey.units.total()
         if self.file.is_file() and encoding_of(self.file) == "cp1252":
-            yield Finding(True, "read as Windows-1252 (Latin-1), as it is not UTF-8")
+            yield Finding(True, "read as Windows-1252 (Latin-1), because it is not UTF-8")
         if survey.settled:
-            yield Finding(True, f"settled already, and not sent again: {survey.settled:,} rows")
+            yield Finding(True, f"already settled, and not sent again: {survey.settled:,} rows")
         yield Finding(
             messages > 0 or survey.settled > 0,
             f"{messages:,} messages, {units:,} SMS, counted as 1 unit each; "
@@ -258,14 +258,16 @@ class Preflight:
         if survey.landlines.rows:
             yield Finding(
                 True,
-                f"{survey.landlines.rows:,} landlines, which an SMS seldom reaches; "
+                f"{survey.landlines.rows:,} landlines, which SMS rarely reach; "
                 f"first in row {survey.landlines.first:,}",
             )
         if survey.sender_names:
             names = ", ".join(sorted(survey.sender_names))
-            yield Finding(True, f"sender names, if Orange approved them: {names}")
+            yield Finding(True, f"sender names, if Orange has approved them: {names}")
         if self.max_units is not None and units > self.max_units:
-            yield Finding(False, f"--max-units {self.max_units:,} stops it before its end")
+            yield Finding(
+                False, f"--max-units {self.max_units:,} stops the campaign before its end"
+            )
         if not math.isinf(self.rate):
             yield Finding(True, self._ends(survey))
 
@@ -274,7 +276,7 @@ class Preflight:
         until = self._end(survey)
         for country, units in sorted(survey.units.items()):
             if not country:
-                yield Finding(True, f"{units:,} SMS to countries whose contract is not looked at")
+                yield Finding(True, f"{units:,} SMS to countries whose contract is not checked")
                 continue
             contract = paying(contracts, country)
             against = trouble(contract, country, units=units, until=until)
@@ -296,20 +298,20 @@ class Preflight:
 
 
 def _costs(survey: Survey) -> Iterator[Finding]:
-    """Say what the cheapest and the dearest rows cost, and which a single character makes dear."""
+    """Give the cost of the cheapest and longest rows, and rows that one character makes dearer."""
     if len(survey.costs) > 1:
         cheapest, dearest = min(survey.costs), max(survey.costs)
         first, last = survey.costs[cheapest], survey.costs[dearest]
         yield Finding(
             True,
-            f"the cheapest {first.rows:,} rows take {cheapest} SMS each, the dearest "
-            f"{last.rows:,} take {dearest}; first in row {last.first:,}",
+            f"the {first.rows:,} cheapest rows take {cheapest} SMS each, the {last.rows:,} longest "
+            f"take {dearest}; first in row {last.first:,}",
         )
     dear = sorted(survey.one_character.items(), key=lambda one: -one[1].rows)
     for character, found in dear[:_MOST_CHARACTERS]:
         yield Finding(
             True,
-            f'{found.rows:,} rows take more SMS because of "{character}" alone; '
+            f'{found.rows:,} rows take more SMS only because of "{character}"; '
             f"first in row {found.first:,}",
         )
 

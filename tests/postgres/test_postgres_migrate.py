@@ -44,7 +44,7 @@ class TestMigrate:
         """
         done = await typed("migrate", empty)
 
-        assert "The outbox goes from 0 to 1; its account default is there.\n" == done.stdout
+        assert "The outbox goes from 0 to 1; its account default exists.\n" == done.stdout
         assert 0 == done.exit_code
         outbox = PostgresOutbox(empty)
         await outbox.open(time.time(), MONTH)
