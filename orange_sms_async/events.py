@@ -80,15 +80,18 @@ class Answered:
 @attrs.frozen(kw_only=True)
 class PutBack:
     """
-    A claimed message waits again, at the head of its lane.
+    A claimed message waits again: at the head of its lane, or for the date that the gate gave.
 
     Attributes:
         message: the message.
         attempt: which claim of it was given up.
+        not_before: from when on it may leave, in seconds since 1970, where the gate gave a date;
+            else 0.
     """
 
     message: OutboundMessage
     attempt: int
+    not_before: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -46,7 +46,7 @@ class State(enum.StrEnum):
     SENT = "sent"
     """Orange took it. Whether it arrived, only a receipt says."""
     FAILED = "failed"
-    """Orange refused it, or it cannot be sent at all."""
+    """Orange refused it, a rule withheld it, or it cannot be sent at all: see `error`."""
     UNKNOWN = "unknown"
     """It left and no clear answer came: it may have been sent."""
     EXPIRED = "expired"
@@ -85,6 +85,11 @@ class Outcome:
     error: OrangeSMSError | None = None
     settled_by: Literal["receipt", "person"] | None = None
     delivery: DeliveryReceipt | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows if it was sent; of a 201 without an id, it is certain."""
+        return isinstance(self.error, OutcomeUnknown) and not self.error.accepted
 
 
 def expired(reference: str) -> Outcome:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from orange_sms_async.gates.gate import Notes
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
@@ -109,6 +110,11 @@ class Outbox(Protocol):
     """Messages a second that whoever sends from it may send; None leaves that to the client."""
 
     @property
+    def notes(self) -> Notes:
+        """What the rules of a gate keep: the same in every process that has it open."""
+        ...
+
+    @property
     def guard(self) -> float | None:
         """
         How much wider than the rate slots are spaced, as far as others learned; None if nobody did.
@@ -206,13 +212,14 @@ class Outbox(Protocol):
         """Take the oldest ready message of the most urgent lane."""
         ...
 
-    async def put_back(self, claim: Claim, *, again: bool) -> None:
+    async def put_back(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
         """
         Return a claimed message to the head of its lane, unless the claim is over.
 
         Args:
             claim: as it was given.
             again: whether the message may have been sent, as its next claim will say.
+            not_before: from when on it may be claimed again; 0 for at once.
         """
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:

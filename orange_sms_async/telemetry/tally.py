@@ -110,11 +110,15 @@ class Tally:
             self._clock = asyncio.get_running_loop().time
         return self._clock()
 
+    def _ready(self, not_before: float) -> float:
+        """Tell from when on a message can leave, on the loop's clock."""
+        if not not_before:
+            return self._now()
+        wall = getattr(asyncio.get_running_loop(), "wall_time", time.time)
+        return self._now() + max(0.0, not_before - wall())
+
     def _admitted(self, event: Admitted) -> None:
-        message, ready = event.message, self._now()
-        if event.not_before:
-            wall = getattr(asyncio.get_running_loop(), "wall_time", time.time)
-            ready += max(0.0, event.not_before - wall())
+        message, ready = event.message, self._ready(event.not_before)
         self._held[message.reference] = _Held(
             event.priority, country_of(message.to), ready, True, True
         )
@@ -131,6 +135,8 @@ class Tally:
     def _put_back(self, event: PutBack) -> None:
         if held := self._held.get(event.message.reference):
             held.waits = True
+            if event.not_before:
+                held.ready = self._ready(event.not_before)
 
     def _answered(self, event: Answered) -> None:
         if event.error is not None:
