@@ -24,6 +24,7 @@ from orange_sms_async import (
     RequestRejected,
     ServiceUnavailable,
     Throttled,
+    Withheld,
 )
 from orange_sms_async.cli.words import echo
 
@@ -55,6 +56,7 @@ _WAYS_OUT: dict[type[OrangeSMSError], str] = {
     ContractRefused: "Buy a bundle, units are kept; `orange-sms balance` shows what there is",
     RequestRejected: "Correct number, text, sender or base URL: the same will be refused again",
     Refused: "The same will be refused again",
+    Withheld: "A rule of yours keeps it back: nothing was sent",
     OutcomeUnknown: "It may have been sent: ask the recipient before you send it again",
 }
 _OF_REFUSALS = {
@@ -101,6 +103,7 @@ _PLAIN_WORDS = (
     (r".*: Orange answered \S+ \(\w+\): senderName$", "sender name not approved by Orange"),
     (r".*: Orange answered \S+ \(\w+\): senderAddress$", "sender address not allowed by Orange"),
     (r".*: Orange answered \S+ \(POL0001\): (.+)$", "refused for the contract: \\1"),
+    (r"Withheld: (.+)$", "withheld: \\1"),
 )
 _OF_PLAIN_WORDS = {
     "text too long": "Shorten the text: `orange-sms segments` counts it",

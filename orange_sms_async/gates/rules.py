@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, time, timedelta
+from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orange_sms_async.countries import COUNTRIES, Country
@@ -10,7 +11,9 @@ from orange_sms_async.gates.gate import Answer, Asked
 from orange_sms_async.outcomes import Priority
 from orange_sms_async.segments import count_segments
 
-Open = tuple[time, time]
+Open: TypeAlias = tuple[time, time]
+"""From when until when; an end that is not later than its beginning is on the next day."""
+
 _ALL = frozenset(Priority)
 
 
@@ -51,12 +54,19 @@ class Hours:
         if asked.lane in self._exempt:
             return None
         country = _country(asked.message.to)
-        hours = self._open.get(country.code, self._others) if country else self._others
+        if country is not None:
+            return self.opens(country.code, asked.now)
+        if self._others is None:
+            return None
+        return Withheld("nobody knows what time it is where this goes", rule="hours")
+
+    def opens(self, country: str, now: datetime) -> datetime | None:
+        """Tell when messages to a country may leave, by its code; None: they may now."""
+        hours = self._open.get(country, self._others)
         if hours is None:
             return None
-        if country is None:
-            return Withheld("nobody knows what time it is where this goes", rule="hours")
-        dates = (_next(asked.now.astimezone(ZoneInfo(zone)), *hours) for zone in country.zones)
+        zones = map(ZoneInfo, Country.from_code(country).zones)
+        dates = (_next(now.astimezone(zone), *hours) for zone in zones)
         return max(filter(None, dates), default=None)
 
 

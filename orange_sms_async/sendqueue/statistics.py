@@ -57,7 +57,7 @@ class QueueStatistics:
 
 
 def look(
-    watch: Watch, outbox: Outbox, client: Sender | None, now: float, held: Held
+    watch: Watch, outbox: Outbox, client: Sender | None, now: float, held: Held[Priority]
 ) -> QueueStatistics:
     """Describe a queue as it is now."""
     waiting = {priority: outbox.waiting(priority) for priority in Priority}
