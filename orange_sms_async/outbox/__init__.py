@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from orange_sms_async.gates.gate import Notes
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
@@ -15,6 +14,8 @@ from orange_sms_async.receipts import DeliveryReceipt
 
 if TYPE_CHECKING:  # slow to import, and who only puts messages needs no loop
     import asyncio
+
+    from orange_sms_async.gates.gate import Notes
 
 
 @attrs.define(eq=False)  # not frozen: that takes twice as long to make
@@ -110,7 +111,7 @@ class Outbox(Protocol):
     """Messages a second that whoever sends from it may send; None leaves that to the client."""
 
     @property
-    def notes(self) -> Notes:
+    def notes(self) -> "Notes":
         """What the rules of a gate keep: the same in every process that has it open."""
         ...
 
