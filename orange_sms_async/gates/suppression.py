@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TextIO
 
 from orange_sms_async.errors import Withheld
@@ -71,7 +71,7 @@ class Suppression:
         Raises:
             ValueError: names the line that is wrong; nothing of the file is on the list.
         """
-        members = list(self._read(file))
+        members = list(_members(file, self._hashed))
         await notes.enter(_LIST, members)
         return len(members)
 
@@ -82,19 +82,8 @@ class Suppression:
     def load(self, file: TextIO) -> int:
         """Withhold what a CSV file lists, in this process alone; return how many that is."""
         before = len(self._here)
-        self._here.update(self._read(file))
+        self._here.update(_members(file, self._hashed))
         return len(self._here) - before
-
-    def _read(self, file: TextIO) -> Iterator[str]:
-        column, lines = _column(file)
-        for line, cells in enumerate(lines, start=2):
-            cell = cells[column[1]].strip() if len(cells) > column[1] else ""
-            if not cell and not any(cells):
-                continue
-            try:
-                yield _hash(cell) if column[0] == "hash" else self._hashed(cell)
-            except ValueError as error:
-                raise ValueError(f"line {line}: {error}") from None
 
     def _hashed(self, number: str) -> str:
         number = number.removeprefix("tel:")
@@ -103,18 +92,31 @@ class Suppression:
         return hashlib.blake2b(number.encode(), key=self._key, digest_size=16).hexdigest()
 
 
+def _members(file: TextIO, hashed: Callable[[str], str]) -> Iterator[str]:
+    """Read a list; `hashed` makes hashes of numbers."""
+    column, place, lines = _column(file)
+    for line, cells in enumerate(lines, start=2):
+        if not any(cells):
+            continue
+        cell = cells[place].strip() if len(cells) > place else ""
+        try:
+            yield _hash(cell) if column == "hash" else hashed(cell)
+        except ValueError as error:
+            raise ValueError(f"line {line}: {error}") from None
+
+
 def _hash(cell: str) -> str:
     if not _HASH.fullmatch(cell):
         raise ValueError("a hash has 32 hexadecimal digits")
     return cell
 
 
-def _column(file: TextIO) -> tuple[tuple[str, int], Iterable[list[str]]]:
+def _column(file: TextIO) -> tuple[str, int, Iterable[list[str]]]:
     """Find the column that holds the list; a spreadsheet may write ; between columns."""
     first = file.readline().removeprefix("\ufeff").strip()
     separator = ";" if ";" in first else ","
     names = [name.strip().lower() for name in next(csv.reader([first], delimiter=separator), [])]
     for name in _COLUMNS:
         if name in names:
-            return (name, names.index(name)), csv.reader(file, delimiter=separator)
+            return name, names.index(name), csv.reader(file, delimiter=separator)
     raise ValueError("line 1: names no column to, number or hash")
