@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from orange_sms_async.errors import OutboxUnusable, Withheld
+from orange_sms_async.events import HeldBack
 from orange_sms_async.gates import Asked, Gate
 from orange_sms_async.messages import OutboundMessage
 from orange_sms_async.outbox import Claim, Entry, Outbox
@@ -41,9 +42,9 @@ class Asking:
         self._fails = False
         self._seen = dict[tuple[Priority, str], OutboundMessage]()
 
-    def since(self, now: Callable[[], float]) -> Self:
-        """Begin, by a queue's clock."""
-        self._now = now
+    def since(self, now: Callable[[], float], tell: Callable[..., object]) -> Self:
+        """Begin, by a queue's clock; `tell` is told what is withheld."""
+        self._now, self._tell = now, tell
         return self
 
     # -- when it is submitted -------------------------------------------------------------------
@@ -70,6 +71,7 @@ class Asking:
     async def _take(self, answer: float | Withheld, entry: Entry) -> None:
         if isinstance(answer, Withheld):
             await self._outbox.notes.give_back(entry.message.reference)
+            self.held_back(entry, answer, leaving=False)
             raise answer
         entry.not_before = max(entry.not_before, answer)
 
@@ -124,6 +126,11 @@ class Asking:
         checked = _checked(answer)
         self._fails = False
         return None if isinstance(checked, float) and checked <= asked.at else checked
+
+    def held_back(self, entry: Entry, error: Withheld, *, leaving: bool) -> None:
+        """Tell that a message is withheld."""
+        about = {"message": entry.message, "priority": entry.priority}
+        self._tell(HeldBack, **about, error=error, leaving=leaving)
 
     def _failed(self, error: BaseException) -> Withheld:
         name = type(error).__name__

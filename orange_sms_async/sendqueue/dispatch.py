@@ -363,6 +363,7 @@ class Dispatch:
     async def _withheld(self, claim: Claim) -> bool:
         answer = await self._asking.leave(claim)
         if isinstance(answer, Withheld):
+            self._asking.held_back(claim.entry, answer, leaving=True)
             await self._settle(claim, Outcome(claim.reference, State.FAILED, error=answer))
         elif answer is not None:
             await self._put_back(claim, again=claim.again, not_before=answer)

@@ -110,7 +110,7 @@ class SendQueue:
         self._now = getattr(self._loop, "wall_time", time.time)
         outbox, watch = self._outbox, self._watch
         await outbox.open(self._now(), self._retention)
-        asking, workers = self._asking.since(self._now), self._workers
+        asking, workers = self._asking.since(self._now, self.listeners.tell), self._workers
         self._dispatch = Dispatch(
             self._client, outbox, watch, asking=asking, workers=workers, now=self._now
         )

@@ -17,6 +17,7 @@ from orange_sms_async import (
     Withheld,
     gates,
 )
+from orange_sms_async.events import HeldBack
 from orange_sms_async.outcomes import State
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -86,6 +87,22 @@ async def test_what_is_withheld_before_it_leaves_failed(gated):
 
     assert "mine" == withheld.value.rule
     assert ["b"] == line.texts
+
+
+async def test_it_is_told_what_is_withheld(gated):
+    """
+    Where it was asked, and whether the message was about to leave.
+    """
+    told = []
+    gate = Says(Withheld("no"), None, Withheld("no"))
+    async with gated(gate, on_event=told.append) as queue:
+        with pytest.raises(Withheld):
+            await queue.submit(named("a"))
+        await asyncio.wait({await queue.submit(named("b"))})
+
+    assert [("a", False), ("b", True)] == [
+        (event.message.reference, event.leaving) for event in told if isinstance(event, HeldBack)
+    ]
 
 
 async def test_one_that_is_withheld_is_kept_with_its_rule(path):
