@@ -167,6 +167,42 @@ async def test_a_gate_that_is_none():
         SendQueue(Line(), gate=object())  # type: ignore[arg-type]
 
 
+async def test_what_is_kept_already_is_not_withheld(path):
+    """
+    A job that submits twice hears what became of its message, whatever the gate says by then.
+    """
+    gate = Says(None, None, Withheld("no"), Withheld("no"))
+    async with SendQueue(line := Line(), outbox=SqliteOutbox(path), gate=gate) as queue:
+        await queue.send(named("a"))
+        assert "id-a" == await queue.send(named("a"))
+        with pytest.raises(Withheld):
+            await queue.submit(named("b"))
+
+    assert ["a"] == line.texts
+
+
+async def test_nowait_is_asked_at_once_where_nothing_is_waited_for(path):
+    """
+    In memory; with a file, and by a gate that takes its time, only before it leaves.
+    """
+
+    class Slow(Says):
+        async def ask(self, asked):
+            await asyncio.sleep(0.01)
+            return super().ask(asked)
+
+    async with SendQueue(Line(), gate=Says(Withheld("no"))) as queue:
+        with pytest.raises(Withheld):
+            queue.submit_nowait(named("a"))
+    for outbox, gate in ((SqliteOutbox(path), Says()), (None, Slow())):
+        async with SendQueue(Line(), outbox=outbox, gate=gate) as queue:
+            gate.answers = [Withheld("no")]
+            future = queue.submit_nowait(named("a"))
+            with pytest.raises(Withheld):
+                await future
+            assert [("a", True)] == gate.asked
+
+
 async def test_what_is_not_submitted_here_is_asked_of_before_it_leaves(path):
     """
     Put into the file with no queue, it has met no gate.
