@@ -42,6 +42,9 @@ def costs(results: dict[str, Any]) -> Iterator[Row]:
     yield f"growth in {soak['minutes']:g} minutes, a message", f"{grown:.0f} bytes", "under 100"
     yield "to admit a message", f"{results['admission']['submit']:.1f} µs", "at most 20 µs"
     yield "a message through a queue", f"{overhead['SendQueue.submit']:.0f} µs", "at most 60 µs"
+    gates = results["gates"]
+    yield "an empty gate, a message", f"{gates['an empty gate']:+.1f} µs", "at most 5 µs"
+    yield "a gate of the four rules", f"{gates['the four rules']:+.0f} µs", "at most 60 µs"
     for disk, admitted in results["outbox"].items():
         yield f"admitted to an outbox, {disk}", f"{admitted['admissions']:,.0f}/s", "3,000/s"
     _, *receivers = results["receiver"].items()

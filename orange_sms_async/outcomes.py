@@ -46,7 +46,7 @@ class State(enum.StrEnum):
     SENT = "sent"
     """Orange accepted it. Only a receipt says whether it arrived."""
     FAILED = "failed"
-    """Orange refused it, or it cannot be sent at all."""
+    """Orange refused it, a rule withheld it, or it cannot be sent at all: see `error`."""
     UNKNOWN = "unknown"
     """It left, but no clear answer came. It may have been sent."""
     EXPIRED = "expired"
@@ -86,6 +86,11 @@ class Outcome:
     error: OrangeSMSError | None = None
     settled_by: Literal["receipt", "person"] | None = None
     delivery: DeliveryReceipt | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows if it was sent; of a 201 without an id, it is certain."""
+        return isinstance(self.error, OutcomeUnknown) and not self.error.accepted
 
 
 def expired(reference: str) -> Outcome:

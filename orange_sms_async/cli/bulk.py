@@ -17,6 +17,13 @@ from orange_sms_async.cli.check import Preflight
 from orange_sms_async.cli.csv_rows import Defaults, Row, open_rows
 from orange_sms_async.cli.deliveries import Deliveries, ReceiptsPort, listens
 from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
+from orange_sms_async.cli.gating import (
+    HoursOption,
+    MaxUnits,
+    Rules,
+    SuppressOption,
+    rules_of,
+)
 from orange_sms_async.cli.options import (
     Debug,
     ExpiresAt,
@@ -80,12 +87,9 @@ def bulk(
     sender_address: SenderAddress = None,
     not_before: NotBefore = None,
     expires_at: ExpiresAt = None,
-    max_units: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Stop before this run spends more units: 1 per segment."
-        ),
-    ] = None,
+    hours: HoursOption = None,
+    suppress: SuppressOption = None,
+    max_units: MaxUnits = None,
     patience: Annotated[
         float,
         typer.Option(
@@ -131,7 +135,7 @@ def bulk(
 
     0: all rows were accepted.
 
-    1: some rows were refused, invalid or expired, or not sent because of --max-units.
+    1: some rows were refused, withheld, invalid or expired, or not sent because of --max-units.
 
     2: wrong usage, or a file that cannot be read or written.
 
@@ -154,8 +158,9 @@ def bulk(
     if outbox:
         outbox = outbox.of(account)
     kept_file = outbox.file if outbox else None
+    rules = rules_of(hours, suppress, max_units)
     if dry_run:
-        _dry_run(file, defaults, rate, max_units, outbox, debug=debug)
+        _dry_run(file, defaults, rate, rules, outbox, debug=debug)
     kept_in = outbox.outbox() if outbox else None
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
@@ -179,7 +184,7 @@ def bulk(
                     screen=screen,
                     outbox=kept_in,
                     deliveries=deliveries,
-                    max_units=max_units,
+                    rules=rules,
                 )
                 campaign = asyncio.run(sending)
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
@@ -203,10 +208,10 @@ async def send_rows(
     screen: Console,
     outbox: DurableOutbox | None = None,
     deliveries: Deliveries | None = None,
-    max_units: int | None = None,
+    rules: Rules | None = None,
 ) -> Campaign:
     """Send rows through a queue and show the progress; Ctrl-C stops it in an orderly way."""
-    campaign = Campaign(rows, client, settled, patience, outbox, max_units, deliveries)
+    campaign = Campaign(rows, client, settled, patience, outbox, rules or Rules(), deliveries)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
         await enter(stack, campaign.queue)
@@ -228,7 +233,7 @@ def _dry_run(
     file: Path,
     defaults: Defaults,
     rate: float,
-    max_units: int | None,
+    rules: Rules,
     outbox: Place | None,
     *,
     debug: bool,
@@ -237,7 +242,7 @@ def _dry_run(
         file=file,
         defaults=defaults,
         rate=rate,
-        max_units=max_units,
+        rules=rules,
         # Opening would make one.
         outbox=outbox if outbox and outbox.is_there else None,
     )

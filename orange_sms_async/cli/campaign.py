@@ -18,14 +18,14 @@ from orange_sms_async import (
     SendQueue,
     SendReport,
 )
-from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.exits import ExitCode
+from orange_sms_async.cli.gating import Rules
 from orange_sms_async.cli.place import DurableOutbox
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.resume import RETENTION
-from orange_sms_async.events import Answered, Event, GoingOn, Waiting
+from orange_sms_async.events import Admitted, Answered, Event, GoingOn, PutBack, Waiting
 from orange_sms_async.sendqueue import Bulk
 
 _WINDOW = 500  # rows between the file and the results
@@ -40,9 +40,10 @@ class Campaign:
         settled: called once for each row, with its result.
         patience: seconds without any row settled, after which the campaign gives up.
         outbox: keeps waiting messages, so that the campaign can resume; None without one.
-        max_units: the most units it may spend; None without a limit.
+        rules: checked for each message.
         deliveries: the endpoint for receipts; None without one.
         trouble: why nothing gets through now or, once the campaign has ended, at its end.
+        held_until: when the last held message may leave, in seconds since 1970.
         ended: the exit code of a campaign that stopped before its last row; else None.
     """
 
@@ -51,11 +52,12 @@ class Campaign:
     settled: Callable[[Result], None]
     patience: float
     outbox: DurableOutbox | None = None
-    max_units: int | None = None
+    rules: Rules = attrs.field(factory=Rules)
     deliveries: Deliveries | None = None
     queue: SendQueue = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     trouble: OrangeSMSError | None = attrs.field(default=None, init=False)
+    held_until: float = attrs.field(default=0.0, init=False)
     ended: ExitCode | None = attrs.field(default=None, init=False)
     why: str = attrs.field(default="", init=False)
     _receipts: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
@@ -64,10 +66,14 @@ class Campaign:
     _stopping: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        limit, client = self.max_units, self.client
         exceeded = partial(self._stop, ExitCode.SOME_FAILED)
-        sender = client if limit is None else Budget(client, limit, exceeded)
-        self.queue = SendQueue(sender, outbox=self.outbox, retention=RETENTION, on_event=self._hear)
+        self.queue = SendQueue(
+            self.client,
+            outbox=self.outbox,
+            gate=self.rules.gate(self._others_on_the_wire, exceeded),
+            retention=RETENTION,
+            on_event=self._hear,
+        )
 
     async def run(self) -> None:
         """Send every row and whatever else waits in the outbox; once stopped, list the rest."""
@@ -129,6 +135,11 @@ class Campaign:
                 self.trouble = error
             case Answered() | GoingOn():
                 self.trouble = None
+            case PutBack(not_before=date) | Admitted(not_before=date):
+                self.held_until = max(self.held_until, date)
+
+    def _others_on_the_wire(self) -> bool:
+        return self.queue.statistics().in_flight > 1
 
     def _out_of_patience(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self.patience, self._give_up)

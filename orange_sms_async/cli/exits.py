@@ -24,6 +24,7 @@ from orange_sms_async import (
     RequestRejected,
     ServiceUnavailable,
     Throttled,
+    Withheld,
 )
 from orange_sms_async.cli.words import echo
 
@@ -55,6 +56,7 @@ _WAYS_OUT: dict[type[OrangeSMSError], str] = {
     ContractRefused: "Buy a bundle; unused units are kept. `orange-sms balance` shows what is left",
     RequestRejected: "Correct the number, text, sender or base URL, or it will be refused again",
     Refused: "The same request would be refused again",
+    Withheld: "One of your rules withholds it: nothing was sent",
     OutcomeUnknown: "It may have been sent: ask the recipient before sending it again",
 }
 _OF_REFUSALS = {
@@ -101,6 +103,7 @@ _PLAIN_WORDS = (
     (r".*: Orange answered \S+ \(\w+\): senderName$", "sender name not approved by Orange"),
     (r".*: Orange answered \S+ \(\w+\): senderAddress$", "sender address not allowed by Orange"),
     (r".*: Orange answered \S+ \(POL0001\): (.+)$", "refused because of the contract: \\1"),
+    (r"Withheld: (.+)$", "withheld: \\1"),
 )
 _OF_PLAIN_WORDS = {
     "text too long": "Shorten the text: `orange-sms segments` shows its length",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,9 +92,16 @@ class _Course:
     def trouble(self) -> str:
         """Say what the campaign is waiting for, once per reason."""
         stalled = _now() - self._moved_at > _STALLED
-        trouble = self.campaign.trouble if stalled else None
+        trouble = (self.campaign.trouble or self._held) if stalled else None
         before, self._trouble = self._trouble, str(trouble or "")
         return self._trouble if self._trouble != before else ""
+
+    @property
+    def _held(self) -> str:
+        if self.campaign.held_until <= time.time():
+            return ""
+        date = dt.datetime.fromtimestamp(self.campaign.held_until, dt.UTC).astimezone()
+        return f"held back until {date:%Y-%m-%d %H:%M}"
 
     @property
     def _rate(self) -> float:

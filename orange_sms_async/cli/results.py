@@ -28,6 +28,7 @@ from orange_sms_async import (
     Refused,
     ResourceId,
     State,
+    Withheld,
 )
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.exits import ExitCode
@@ -122,6 +123,7 @@ class RowState(enum.StrEnum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    WITHHELD = "withheld"
     INVALID = "invalid"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -133,6 +135,7 @@ class RowState(enum.StrEnum):
 _STATES: dict[type[OrangeSMSError], RowState] = {
     InvalidMessage: RowState.INVALID,
     Refused: RowState.REFUSED,
+    Withheld: RowState.WITHHELD,
     OutcomeUnknown: RowState.UNKNOWN,
     MessageExpired: RowState.EXPIRED,
 }
@@ -195,7 +198,7 @@ class Tally:
     The results of all rows, counted.
 
     Attributes:
-        reasons: how many rows were refused or unknown, by error message.
+        reasons: how many rows were refused, withheld or unknown, by error message.
         rules: how many rows broke each rule.
         no_access: the error that concerns the whole account, if any.
     """
@@ -207,7 +210,7 @@ class Tally:
 
     def add(self, result: Result) -> None:
         self.states[result.state] += 1
-        if result.state in (RowState.REFUSED, RowState.UNKNOWN):
+        if result.state in (RowState.REFUSED, RowState.WITHHELD, RowState.UNKNOWN):
             self.reasons[f"{type(result.error).__name__}: {result.reason}"] += 1
         if result.state is RowState.INVALID:
             self.rules[rule(result.error)] += 1

@@ -24,10 +24,12 @@ from orange_sms_async import (
 from orange_sms_async.cli import config
 from orange_sms_async.cli.deliveries import ReceiptsPort, listens, receipts_taken
 from orange_sms_async.cli.exits import ExitCode, end_with, interrupts_call, stop_with
+from orange_sms_async.cli.gating import GateOption
 from orange_sms_async.cli.metrics import MetricsPort, serve_metrics
 from orange_sms_async.cli.options import Debug, Rate, Secret
 from orange_sms_async.cli.place import Account, DurableOutbox, OutboxPlace, Place, enter
 from orange_sms_async.cli.words import echo
+from orange_sms_async.gates import Gate
 
 _EVERY = 60.0  # seconds between two lines
 _LOOK = 0.25  # seconds between two looks at the queue
@@ -44,6 +46,7 @@ def work(
     *,
     account: Account = "default",
     rate: Rate = 5.0,
+    gate: GateOption = None,
     until_empty: Annotated[
         bool, typer.Option("--until-empty", help="Stop once nothing waits, whoever sends it.")
     ] = False,
@@ -71,7 +74,7 @@ def work(
 
     0: told to stop or, with --until-empty, nothing waits any more.
 
-    1: with --until-empty, some messages were refused or expired here.
+    1: with --until-empty, some messages were refused, withheld or expired here.
 
     2: wrong usage, or a file that cannot be read or written.
 
@@ -82,7 +85,8 @@ def work(
     130: with --until-empty, interrupted.
     """
     listener = None if receipts is None else listens(receipts, secret)
-    shift = Shift(config.client(rate), place.of(account), _as_json if as_json else _in_words)
+    tell = _as_json if as_json else _in_words
+    shift = Shift(config.client(rate), place.of(account), tell, gate)
     if metrics is not None:
         serve_metrics(shift.queue, metrics)
     try:
@@ -161,11 +165,13 @@ class Shift:
 
     Attributes:
         tell: given what each line tells.
+        gate: asked before a message leaves; None lets everything pass.
     """
 
     client: Client
     place: Place
     tell: Callable[[Told], object]
+    gate: Gate | None = None
     outbox: DurableOutbox = attrs.field(init=False)
     queue: SendQueue = attrs.field(init=False)
     _counts: Counter[State] = attrs.field(factory=Counter, init=False)
@@ -175,7 +181,9 @@ class Shift:
 
     def __attrs_post_init__(self) -> None:
         self.outbox = self.place.outbox()
-        self.queue = SendQueue(self.client, outbox=self.outbox, on_outcome=self._count)
+        self.queue = SendQueue(
+            self.client, outbox=self.outbox, gate=self.gate, on_outcome=self._count
+        )
 
     async def run(self, asked: asyncio.Event, *, until_empty: bool) -> None:
         """Report until asked to stop, the queue stops or, if wanted, nothing is left."""

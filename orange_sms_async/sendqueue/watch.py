@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import ChainMap, Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import copy_context
 
 import anyio
@@ -317,17 +317,25 @@ class Watch:
 
     # -- receipts -------------------------------------------------------------------------------
 
-    def delivery(self, reference: str) -> asyncio.Future[DeliveryReceipt]:
-        """Return a future of a message's final receipt, to be given back to `forget_delivery`."""
+    async def delivered(
+        self, reference: str, find: Callable[[str], Awaitable[Outcome]], timeout: float
+    ) -> DeliveryReceipt:
+        """Wait for the final receipt of a message, which may be there already."""
+        if self.phase is Phase.ENDED:
+            raise self.closing_error()
         future: asyncio.Future[DeliveryReceipt] = self._loop.create_future()
         future.add_done_callback(_retrieved)
         self._awaiting.setdefault(reference, []).append(future)
-        return future
-
-    def forget_delivery(self, reference: str, future: asyncio.Future[DeliveryReceipt]) -> None:
-        self._awaiting[reference].remove(future)
-        if not self._awaiting[reference]:
-            del self._awaiting[reference]
+        try:
+            self.inform(await find(reference))
+            await asyncio.wait({future}, timeout=timeout)
+        finally:
+            self._awaiting[reference].remove(future)
+            if not self._awaiting[reference]:
+                del self._awaiting[reference]
+        if not future.done():
+            raise TimeoutError("no final receipt came in time")
+        return future.result()
 
     def inform(self, outcome: Outcome) -> None:
         """Tell who waits for its delivery, if there is something final to tell."""

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from orange_sms_async.events import Admitted, Answered, Claimed, Event, PutBack, Reported, Settled
+from orange_sms_async.events import (
+    Admitted,
+    Answered,
+    Claimed,
+    Event,
+    HeldBack,
+    PutBack,
+    Reported,
+    Settled,
+)
 from orange_sms_async.outcomes import Priority, State
 from orange_sms_async.segments import count_segments
-from orange_sms_async.telemetry.labels import OTHER, country_of, error_name, status_of
+from orange_sms_async.telemetry.labels import OTHER, country_of, error_name, rule_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +81,7 @@ class Tally:
     Attributes:
         settled: messages that this process settled, by country and state.
         attempts: requests, by what they came to: "accepted", or an error's class.
+        withheld: messages that the gate withheld, by its rule.
         units: SMS that Orange took, a long text counted as several, by country.
         receipts: by country and status.
         accepted: seconds from the submission of a message to its acceptance.
@@ -82,6 +92,7 @@ class Tally:
     def __init__(self) -> None:
         self.settled, self.receipts = Counter[tuple[str, State]](), Counter[tuple[str, str]]()
         self.attempts, self.units = Counter[str](), Counter[str]()
+        self.withheld = Counter[str]()
         self.accepted = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
         self.delivered = Histogram(1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
         self._held: dict[str, _Held] = {}
@@ -89,6 +100,7 @@ class Tally:
         self._clock: Callable[[], float] | None = None
         self.listeners: dict[type[Event], Callable[[Any], None]] = {
             Admitted: self._admitted,
+            HeldBack: self._held_back,
             Claimed: self._claimed,
             Answered: self._answered,
             PutBack: self._put_back,
@@ -110,14 +122,21 @@ class Tally:
             self._clock = asyncio.get_running_loop().time
         return self._clock()
 
+    def _ready(self, not_before: float) -> float:
+        """Tell from when on a message can leave, on the loop's clock."""
+        if not not_before:
+            return self._now()
+        wall = getattr(asyncio.get_running_loop(), "wall_time", time.time)
+        return self._now() + max(0.0, not_before - wall())
+
     def _admitted(self, event: Admitted) -> None:
-        message, ready = event.message, self._now()
-        if event.not_before:
-            wall = getattr(asyncio.get_running_loop(), "wall_time", time.time)
-            ready += max(0.0, event.not_before - wall())
+        message, ready = event.message, self._ready(event.not_before)
         self._held[message.reference] = _Held(
             event.priority, country_of(message.to), ready, True, True
         )
+
+    def _held_back(self, event: HeldBack) -> None:
+        self.withheld[rule_of(event.error)] += 1
 
     def _claimed(self, event: Claimed) -> None:
         message = event.message
@@ -131,6 +150,8 @@ class Tally:
     def _put_back(self, event: PutBack) -> None:
         if held := self._held.get(event.message.reference):
             held.waits = True
+            if event.not_before:
+                held.ready = self._ready(event.not_before)
 
     def _answered(self, event: Answered) -> None:
         if event.error is not None:
