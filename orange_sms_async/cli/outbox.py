@@ -91,7 +91,9 @@ def resolve(
         str | None,
         typer.Option(metavar="RESOURCE_ID", help="It was sent, with this resource id."),
     ] = None,
-    not_sent: Annotated[bool, typer.Option("--not-sent", help="It was not sent: send it.")] = False,
+    not_sent: Annotated[
+        bool, typer.Option("--not-sent", help="It was not sent, and must be sent.")
+    ] = False,
 ) -> None:
     """
     Settle an unknown message once you know what happened to it: with --sent or --not-sent.

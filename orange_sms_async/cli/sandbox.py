@@ -65,7 +65,7 @@ def sandbox(
         typer.Option(help="How the rate is counted. Orange does not say; rolling is strictest."),
     ] = Throttle.ROLLING,
     throttle_status: Annotated[
-        ThrottleStatus, typer.Option(help="The status of a message over the rate.")
+        ThrottleStatus, typer.Option(help="The status that answers a message over the rate.")
     ] = ThrottleStatus.FORBIDDEN,
     receipts: Annotated[
         str | None,
@@ -96,7 +96,9 @@ def sandbox(
     jitter: Annotated[
         float,
         typer.Option(
-            parser=seconds(), metavar="SECONDS", help="Random extra travel time, at most, each way."
+            parser=seconds(),
+            metavar="SECONDS",
+            help="Random extra travel time each way, up to this.",
         ),
     ] = 0.0,
     token_lifetime: Annotated[

@@ -57,7 +57,7 @@ async def test_a_person_settles_exports_and_forgets(run, db, tmp_path):
     forgotten = run("outbox", "forget")
 
     assert "order 1" in listed
-    assert "order 1 is sent." in resolved.stdout
+    assert "order 1 is now recorded as sent." in resolved.stdout
     assert "id-1" in (tmp_path / "all.csv").read_text()
     assert 0 == exported.returncode
     assert "were deleted: 1." in forgotten.stdout
