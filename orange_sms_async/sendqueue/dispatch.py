@@ -370,9 +370,12 @@ class Dispatch:
             await self._outbox.put_back(claim, again=again)
         except OutboxUnusable as error:
             self.stop(error)
+        self._given_up(claim, again=again)
+        self.arrived.set()
+
+    def _given_up(self, claim: Claim, *, again: bool) -> None:
         self._tell(PutBack, message=claim.message, attempt=claim.attempt)
         self._watch.put_back(claim.reference, again=again)
-        self.arrived.set()
 
     async def _settle(self, claim: Claim, outcome: Outcome) -> None:
         if claim.again and outcome.state is not State.SENT:
@@ -384,7 +387,7 @@ class Dispatch:
             # The outcome is true all the same; an outbox opened again will call it unknown.
             self.stop(error)
         if not settled:  # in other hands by now, who will tell what became of it
-            self._watch.put_back(claim.reference, again=claim.again)
+            self._given_up(claim, again=claim.again)
         self._settled(settled)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from orange_sms_async.events import Event, Settled
 from orange_sms_async.outbox import Entry
 from orange_sms_async.outcomes import Outcome
+from orange_sms_async.sendqueue.tickets import Ticket
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -65,10 +66,15 @@ class Listeners:
             return entry.context
         return self._call("context_of", self._context_of, entry) or entry.context
 
-    def tell_outcome(self, outcome: Outcome) -> None:
-        if self._on_outcome:
+    def tell_outcome(
+        self, outcome: Outcome, ticket: Ticket | None = None, *, here: bool = True
+    ) -> None:
+        """Tell that a message has its outcome, which `on_outcome` hears of where it was settled."""
+        if here and self._on_outcome:
             self._call("on_outcome", self._on_outcome, outcome)
-        self.tell(Settled, outcome=outcome)
+        message = ticket.message if ticket else None
+        ready_at = ticket.ready_at if ticket and ticket.ours else None
+        self.tell(Settled, outcome=outcome, message=message, ready_at=ready_at, here=here)
 
     def tell(self, event: type[Event], **fields: Any) -> None:
         """Tell an event, which is not even made where nobody listens."""

@@ -19,6 +19,8 @@ class QueueStatistics:
 
     Attributes:
         waiting: messages not on the wire yet, by lane.
+        oldest: by lane, for how many seconds what waits longest there could have left; 0 where
+            nothing could. What others submitted counts from its first attempt here.
         in_flight: messages on the wire.
         sent: accepted by Orange since the queue was opened; likewise the four after it. One that
             was unknown until a receipt came counts as both.
@@ -37,6 +39,7 @@ class QueueStatistics:
     """
 
     waiting: Mapping[Priority, int]
+    oldest: Mapping[Priority, float]
     in_flight: int
     sent: int
     failed: int
@@ -62,6 +65,7 @@ def look(watch: Watch, outbox: Outbox, client: Sender | None, now: float) -> Que
     seconds = sum(waiting.values()) / pace if leaving else 0.0
     return QueueStatistics(
         waiting=waiting,
+        oldest=watch.oldest(waiting),
         in_flight=watch.in_flight,
         sent=watch.counted[State.SENT],
         failed=watch.counted[State.FAILED],

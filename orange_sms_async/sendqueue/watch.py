@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import ChainMap, Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 import anyio
@@ -15,7 +15,7 @@ from orange_sms_async.errors import (
     QueueClosed,
     in_words,
 )
-from orange_sms_async.events import Admitted, Event, GoingOn, Settled, Waiting, WaitingFor
+from orange_sms_async.events import Admitted, Event, GoingOn, Waiting, WaitingFor
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
 from orange_sms_async.receipts import DeliveryReceipt
@@ -73,6 +73,8 @@ class Watch:
         self.waiting_words: str | None = None
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
+        # Of each lane, since when what others submitted waits again after an attempt here.
+        self._put_back: dict[Priority, float] = {}
         self._capacity, self._durable = capacity, durable
         self.listeners = Listeners(on_outcome, on_event)
         self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
@@ -138,6 +140,7 @@ class Watch:
             room.release()
             return None
         ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
+        ticket.ready_at = self._loop.time()
         ticket.given_up = partial(self._given_up, reference)
         return ticket
 
@@ -180,6 +183,9 @@ class Watch:
         ticket = self.tickets.get(message.reference)
         if ticket is None:
             ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
+            # What was put back is at the head of its lane: it is this one, or left from elsewhere.
+            ticket.ready_at = self._put_back.pop(priority, self._loop.time())
+            ticket.ours = False
         self.admitted(ticket)
         ticket.place = Place.CLAIMED
         ticket.leave_lane()
@@ -193,6 +199,7 @@ class Watch:
             self.abandon(reference)
         elif not ticket.futures:
             del self.tickets[reference]
+            self._put_back.setdefault(ticket.priority, ticket.ready_at)
 
     def settle(self, outcome: Outcome) -> None:
         """Tell everybody a message's outcome."""
@@ -200,7 +207,7 @@ class Watch:
         if ticket := self.tickets.pop(outcome.reference, None):
             ticket.end(outcome.resource_id, outcome.error)
         self._look_whether_all_settled()
-        self.listeners.tell_outcome(outcome)
+        self.listeners.tell_outcome(outcome, ticket)
         self.inform(outcome)
 
     def known(self, reference: str, outcome: Outcome) -> None:
@@ -220,7 +227,7 @@ class Watch:
         if ticket and ticket.place is not Place.CLAIMED:  # else its answer is on its way here
             self.known(outcome.reference, outcome)
             self.accepted()
-            self.listeners.tell(Settled, outcome=outcome, here=False)
+            self.listeners.tell_outcome(outcome, ticket, here=False)
         self.inform(outcome)
 
     def look(self) -> None:
@@ -243,6 +250,21 @@ class Watch:
         """Count the messages that are claimed."""
         # Of a copy, as another thread may ask for a scrape.
         return sum(ticket.place is Place.CLAIMED for ticket in list(self.tickets.values()))
+
+    def oldest(self, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
+        """
+        Tell for how many seconds what waits longest in each lane could have left, as known here.
+
+        Args:
+            waiting: messages in each lane, as the outbox knows: others may have sent theirs.
+        """
+        now = self._loop.time()
+        since = dict.fromkeys(Priority, now)
+        since |= {lane: at for lane, at in list(self._put_back.items()) if waiting[lane]}
+        for ticket in list(self.tickets.values()):
+            if ticket.place is not Place.CLAIMED:
+                since[ticket.priority] = min(since[ticket.priority], ticket.ready_at)
+        return {lane: now - at for lane, at in since.items()}
 
     def all_settled(self) -> bool:
         """Tell whether nobody waits for a message that was submitted here."""
@@ -345,6 +367,8 @@ class Watch:
         """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
+            if reason is WaitingFor.TURN:
+                self._put_back.clear()  # it leaves from where the turn is, and nobody says so here
             cause = f" ({in_words(error)})" if error else ""
             self.waiting_for, self.waiting_words = reason, f"{words or _WORDS[reason]}{cause}"
             told = {
