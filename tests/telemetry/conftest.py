@@ -6,6 +6,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from telemetry.scraped import Scraped
 
 from orange_sms_async.telemetry.opentelemetry import instrument
 
@@ -53,3 +54,17 @@ def seen():
     seen = Seen()
     yield seen
     seen.shutdown()
+
+
+@pytest.fixture
+def scraping(tmp_path):
+    """Scrape a queue from now on."""
+    made = []
+
+    def scraping(queue):
+        made.append(Scraped(queue, tmp_path))
+        return made[-1]
+
+    yield scraping
+    for each in made:
+        each.close()
