@@ -93,5 +93,6 @@ class Listeners:
             return None
         if answer is not None and asyncio.iscoroutine(answer):
             answer.close()
-            _log.error("%s is a coroutine, which nobody awaits", name)
+            fields = {"event": "listener_not_awaited"}
+            _log.error("%s is a coroutine, which nobody awaits", name, extra=fields)
         return answer

@@ -1,6 +1,7 @@
 """Five troubles, staged with real parts: the alert that fires, and what the dashboard shows."""
 
 import asyncio
+import logging
 import selectors
 import threading
 import time
@@ -63,10 +64,11 @@ async def test_throttled_by_orange(client, scraping):
     assert 0 < guard["{}"]
 
 
-async def test_the_database_is_away(client, scraping):
+async def test_the_database_is_away(client, scraping, caplog):
     """
     PostgreSQL is killed while messages are sent, and back in the end.
     """
+    caplog.set_level(logging.INFO, "orange_sms_async")
     with served_postgres() as server:
         await migrate(server.dsn(), rate=100.0)
         async with client(rate=100.0) as sender:
@@ -83,6 +85,9 @@ async def test_the_database_is_away(client, scraping):
     assert ['{reason="database"}'] == [
         reason for reason, value in scraped.shown("Why nothing leaves").items() if value
     ]
+    logged = {(each.levelname, getattr(each, "event", "")) for each in caplog.records}
+    assert {("WARNING", "database_away"), ("WARNING", "database_reached")} <= logged
+    assert {("WARNING", "waiting"), ("INFO", "going_on")} <= logged
 
 
 async def test_a_contract_expired(client, scraping, orange_sandbox):
@@ -135,6 +140,8 @@ class TestReceipts:
                     scraped.scrape()
 
         assert {"OrangeSmsDeliveryBelowItsWeek"} == scraped.firing(step=1800)
+        countries = scraped.ask('ALERTS{alertstate="firing"}', step=1800)
+        assert ["SEN"] == [labels.split('country="')[1][:3] for labels in countries]
         shares = scraped.shown("Delivered share, by country", step=1800)
         assert {'{country="CIV"}': 1.0, '{country="SEN"}': 0.0} == pytest.approx(shares)
 
