@@ -35,6 +35,15 @@ class Seen:
     def all(self):
         return "\n".join(span.to_json() for span in self._spans.get_finished_spans())
 
+    def attributes(self):
+        """All names and values that are told of spans, what hangs on them, and metrics."""
+        for span in self._spans.get_finished_spans():
+            for attributes in (span.attributes, *(each.attributes for each in span.links)):
+                yield from (attributes or {}).items()
+        for points in self.metrics().values():
+            for point in points:
+                yield from point.attributes.items()
+
     def metrics(self):
         told = self._reader.get_metrics_data()
         return {
