@@ -41,6 +41,9 @@ SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 
 _SCOPE = "orange_sms_async"
 _ROOT = Context()
+# "This metric SHOULD be specified with ExplicitBucketBoundaries of" -- semantic conventions for
+# messaging, messaging.client.operation.duration
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _Attributes: TypeAlias = dict[str, str | int]
 _Numbers: TypeAlias = Callable[[QueueStatistics], Iterable[tuple[float, dict[str, str]]]]
 
@@ -77,7 +80,10 @@ class _Spans:
     def __init__(self, tracer: Tracer, meter: Meter, server_address: str) -> None:
         self._tracer, self._names = tracer, _Names(server_address)
         self._duration = meter.create_histogram(
-            "messaging.client.operation.duration", "s", "Seconds that a request took"
+            "messaging.client.operation.duration",
+            "s",
+            "Seconds that a request took",
+            explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._messages = meter.create_counter(
             "messaging.client.sent.messages", "{message}", "Messages that Orange was asked to send"
@@ -137,9 +143,9 @@ class _Spans:
             span.set_attribute("orange_sms.request_id", request_id)
         failed = _failed(span, error) if error is not None else None
         span.end()
-        attributes = self._names.answer(message, failed)
-        self._duration.record(time.perf_counter() - since, attributes)
-        self._messages.add(1, attributes)
+        timed, counted = self._names.answer(message, failed)
+        self._duration.record(time.perf_counter() - since, timed)
+        self._messages.add(1, counted)
 
     def _put_back(self, event: PutBack) -> None:
         # Without an answer there was no request: a span that does not end is not exported.
@@ -178,7 +184,7 @@ class _Names:
     def __init__(self, server_address: str) -> None:
         self._server = server_address
         self._made: dict[tuple[str, str, str, Priority], tuple[str, _Attributes]] = {}
-        self._answers: dict[tuple[str, str | None], _Attributes] = {}
+        self._answers: dict[tuple[str, str | None], tuple[_Attributes, _Attributes]] = {}
 
     def submit(self, message: OutboundMessage, priority: Priority) -> tuple[str, _Attributes]:
         return self._of("submit", "create", message, priority)
@@ -187,7 +193,10 @@ class _Names:
         name, attributes = self._of("send", "send", message, priority)
         return name, {**attributes, "orange_sms.segments": segments_of(message.text)}
 
-    def answer(self, message: OutboundMessage, error: str | None) -> _Attributes:
+    def answer(
+        self, message: OutboundMessage, error: str | None
+    ) -> tuple[_Attributes, _Attributes]:
+        """Name what a request came to, for how long it took and for how many there were."""
         key = sender_of(message.sender_address), error
         if key not in self._answers:
             attributes: _Attributes = {
@@ -198,7 +207,7 @@ class _Names:
             }
             if error:
                 attributes["error.type"] = error
-            self._answers[key] = attributes
+            self._answers[key] = {**attributes, "messaging.operation.type": "send"}, attributes
         return self._answers[key]
 
     def _of(
