@@ -88,9 +88,9 @@ class Tally:
             country = country_of(event.message.to) if event.message else OTHER
             self.settled[country, outcome.state] += 1
         if outcome.state is State.SENT:
-            now = self._now()
-            if event.ready_at is not None:
-                self.accepted.add(max(0.0, now - event.ready_at))
+            now, ready_at = self._now(), event.ready_at
+            if ready_at is not None:
+                self.accepted.add(now - ready_at if now > ready_at else 0.0)
             self._sent.note(outcome.reference, now)
 
     def _reported(self, event: Reported) -> None:
