@@ -98,7 +98,8 @@ class Answered:
 @attrs.frozen(kw_only=True)
 class PutBack:
     """
-    A claimed message waits again: at the head of its lane, or for the date that the gate gave.
+    A claim was given up. The message waits again, at the head of its lane or for the date that the
+    gate gave, or another process has it.
 
     Attributes:
         message: the message.
@@ -119,10 +120,15 @@ class Settled:
 
     Attributes:
         outcome: the result. A receipt or a person can settle UNKNOWN a second time, as SENT.
+        message: the message; None where it was neither submitted nor sent here.
+        ready_at: since when it could leave, on the event loop's clock; None where it was not
+            submitted here.
         here: whether this process settled it; False where it only heard of it.
     """
 
     outcome: Outcome
+    message: OutboundMessage | None = None
+    ready_at: float | None = None
     here: bool = True
 
 

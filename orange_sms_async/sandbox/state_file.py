@@ -125,7 +125,8 @@ class _StateFile:
             await self._save()
         except StateFileError as error:
             if not self._failing:
-                _log.warning("%s; it will be tried again", error)
+                fields = {"event": "sandbox_not_kept"}
+                _log.warning("%s; it will be tried again", error, extra=fields)
             self._failing = True
         else:
             self._failing = False

@@ -46,6 +46,8 @@ class Admission:
         if ticket is None:
             return
         ticket.not_before = entry.not_before
+        if entry.not_before:
+            ticket.ready_at += max(0.0, entry.not_before - self._now())
         entry.context = self._watch.listeners.context(entry)
         if entry.expires_at < math.inf:
             self._expire_in_time(ticket, entry.expires_at)

@@ -378,9 +378,13 @@ class Dispatch:
             await self._outbox.put_back(claim, again=again, not_before=not_before)
         except OutboxUnusable as error:
             self.stop(error)
-        self._tell(PutBack, message=claim.message, attempt=claim.attempt, not_before=not_before)
-        self._watch.put_back(claim.reference, again=again)
+        self._given_up(claim, again=again, not_before=not_before)
         self.arrived.set()
+
+    def _given_up(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
+        self._tell(PutBack, message=claim.message, attempt=claim.attempt, not_before=not_before)
+        delay = max(0.0, not_before - self._now())
+        self._watch.put_back(claim.reference, again=again, delay=delay)
 
     async def _settle(self, claim: Claim, outcome: Outcome) -> None:
         if claim.again and outcome.state is not State.SENT:
@@ -392,5 +396,5 @@ class Dispatch:
             # The outcome is true all the same; an outbox opened again will call it unknown.
             self.stop(error)
         if not settled:  # in other hands by now, who will tell what became of it
-            self._watch.put_back(claim.reference, again=claim.again)
+            self._given_up(claim, again=claim.again)
         self._settled(settled)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from orange_sms_async.events import Event, Settled
 from orange_sms_async.outbox import Entry
 from orange_sms_async.outcomes import Outcome
+from orange_sms_async.sendqueue.tickets import Ticket
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -63,29 +64,48 @@ class Listeners:
         """Ask for the traceparent that travels with a message; by default its submitter's."""
         if self._context_of is None:
             return entry.context
-        return self._call("context_of", self._context_of, entry) or entry.context
+        return _call("context_of", self._context_of, entry) or entry.context
 
-    def tell_outcome(self, outcome: Outcome) -> None:
-        if self._on_outcome:
-            self._call("on_outcome", self._on_outcome, outcome)
-        self.tell(Settled, outcome=outcome)
+    def tell_outcome(
+        self, outcome: Outcome, ticket: Ticket | None = None, *, here: bool = True
+    ) -> None:
+        """Tell that a message has its outcome, which `on_outcome` hears of where it was settled."""
+        if here and self._on_outcome:
+            _call("on_outcome", self._on_outcome, outcome)
+        message = ticket.message if ticket else None
+        ready_at = ticket.ready_at if ticket and ticket.ours else None
+        self.tell(Settled, outcome=outcome, message=message, ready_at=ready_at, here=here)
 
     def tell(self, event: type[Event], **fields: Any) -> None:
         """Tell an event, which is not even made where nobody listens."""
         if listeners := self._listeners[event]:
             told = event(**fields)
-            for listener in listeners:
-                self._call("on_event", listener, told)
+            for listener in listeners:  # as `_call`, which would cost a call for each event
+                try:
+                    if (answer := listener(told)) is not None:
+                        _close("on_event", answer)
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+                    _failed("on_event", error)
 
-    def _call(self, name: str, listener: Callable[[_T], _Answer], told: _T) -> _Answer | None:
-        # A callback must not stop the queue, nor cut the request that it is told of.
-        try:
-            answer = listener(told)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-            fields = {"event": "listener_failed", "error": type(error).__name__}
-            _log.error("%s raised %s", name, type(error).__name__, extra=fields)
-            return None
-        if answer is not None and asyncio.iscoroutine(answer):
-            answer.close()
-            _log.error("%s is a coroutine, which nobody awaits", name)
-        return answer
+
+def _call(name: str, listener: Callable[[_T], _Answer], told: _T) -> _Answer | None:
+    # A callback must not stop the queue, nor cut the request that it is told of.
+    try:
+        answer = listener(told)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+        _failed(name, error)
+        return None
+    _close(name, answer)
+    return answer
+
+
+def _failed(name: str, error: BaseException) -> None:
+    fields = {"event": "listener_failed", "error": type(error).__name__}
+    _log.error("%s raised %s", name, type(error).__name__, extra=fields)
+
+
+def _close(name: str, answer: object) -> None:
+    if asyncio.iscoroutine(answer):
+        answer.close()
+        fields = {"event": "listener_not_awaited"}
+        _log.error("%s is a coroutine, which nobody awaits", name, extra=fields)

@@ -10,6 +10,7 @@ from orange_sms_async.outbox import Outbox
 from orange_sms_async.outcomes import Priority, State
 from orange_sms_async.sendqueue.foresight import Held, end
 from orange_sms_async.sendqueue.sender import Sender
+from orange_sms_async.sendqueue.tickets import Place
 from orange_sms_async.sendqueue.watch import Watch
 
 
@@ -20,6 +21,8 @@ class QueueStatistics:
 
     Attributes:
         waiting: messages not on the wire yet, by lane.
+        oldest: by lane, for how many seconds what waits longest there could have left; 0 where
+            nothing could. What others submitted counts from its first attempt here.
         in_flight: messages on the wire.
         sent: accepted by Orange since the queue was opened; likewise the four after it. One that
             was unknown until a receipt came counts as both.
@@ -39,6 +42,7 @@ class QueueStatistics:
     """
 
     waiting: Mapping[Priority, int]
+    oldest: Mapping[Priority, float]
     in_flight: int
     sent: int
     failed: int
@@ -66,6 +70,7 @@ def look(
     ends = end(waiting, pace, now, held) if leaving else None
     return QueueStatistics(
         waiting=waiting,
+        oldest=_oldest(watch, waiting),
         in_flight=watch.in_flight,
         sent=watch.counted[State.SENT],
         failed=watch.counted[State.FAILED],
@@ -82,3 +87,14 @@ def look(
         cause=watch.cause,
         estimated_end=datetime.fromtimestamp(ends, UTC) if ends else None,
     )
+
+
+def _oldest(watch: Watch, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
+    # As known here: of what waits again, others may have sent theirs.
+    now = watch.time()
+    since = dict.fromkeys(Priority, now)
+    since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting[lane]}
+    for ticket in list(watch.tickets.values()):
+        if ticket.place is not Place.CLAIMED:
+            since[ticket.priority] = min(since[ticket.priority], ticket.ready_at)
+    return {lane: now - at for lane, at in since.items()}

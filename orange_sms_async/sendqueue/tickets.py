@@ -48,6 +48,8 @@ class Ticket:
         expiry: ends it in time, if it expires.
         on_given_up: told its reference when one of the futures is cancelled or done.
         not_before: from when on it may leave, in seconds since 1970; 0 for at once.
+        ready_at: since when it could leave, on the loop's clock.
+        ours: whether it was submitted here.
     """
 
     message: OutboundMessage
@@ -59,6 +61,8 @@ class Ticket:
     expiry: asyncio.TimerHandle | None = None
     on_given_up: Callable[[str], object] = id
     not_before: float = 0.0
+    ready_at: float = 0.0
+    ours: bool = True
 
     @property
     def unwanted(self) -> bool:

@@ -15,7 +15,7 @@ from orange_sms_async.errors import (
     QueueClosed,
     in_words,
 )
-from orange_sms_async.events import Admitted, Event, GoingOn, Settled, Waiting, WaitingFor
+from orange_sms_async.events import Admitted, Event, GoingOn, Waiting, WaitingFor
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outcomes import Outcome, Priority, State, not_again
 from orange_sms_async.receipts import DeliveryReceipt
@@ -55,6 +55,8 @@ class Watch:
         why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
         waiting_words: the same in words.
+        waits_again: of each lane, since when what others submitted waits after an attempt here.
+        time: the loop's clock.
         listeners: told what happens.
     """
 
@@ -73,6 +75,7 @@ class Watch:
         self.waiting_words: str | None = None
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
+        self.waits_again: dict[Priority, float] = {}
         self._capacity, self._durable = capacity, durable
         self.listeners = Listeners(on_outcome, on_event)
         self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
@@ -89,6 +92,7 @@ class Watch:
         self._on_given_up, self._context = self._given_up, copy_context()
         self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
         self._changed.set()
+        self.time = self._loop.time
         self._rooms = {
             priority: anyio.Semaphore(self._capacity, fast_acquire=True) for priority in Priority
         }
@@ -139,7 +143,7 @@ class Watch:
             room.release()
             return None
         ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
-        ticket.on_given_up = self._on_given_up
+        ticket.ready_at, ticket.on_given_up = self.time(), self._on_given_up
         return ticket
 
     def future(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
@@ -182,19 +186,26 @@ class Watch:
         ticket = self.tickets.get(message.reference)
         if ticket is None:
             ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
+            # What was put back is at the head of its lane: it is this one, or left from elsewhere.
+            ticket.ready_at = self.waits_again.pop(priority, self.time())
+            ticket.ours = False
         self.admitted(ticket)
         ticket.place = Place.CLAIMED
         ticket.leave_lane()
         return ticket
 
-    def put_back(self, reference: str, *, again: bool) -> None:
-        """Note that a claimed message waits again; `again`: it may have been sent."""
+    def put_back(self, reference: str, *, again: bool, delay: float) -> None:
+        """Note that a claimed message waits, for `delay` seconds; `again`: it may have been sent."""
         ticket = self.tickets[reference]
         ticket.place = Place.IN_DOUBT if again else Place.WAITING
+        if delay:
+            ticket.ready_at = self.time() + delay
         if self.stopped:
             self.abandon(reference)
         elif not ticket.futures:
             del self.tickets[reference]
+            if not delay:
+                self.waits_again.setdefault(ticket.priority, ticket.ready_at)
 
     def settle(self, outcome: Outcome) -> None:
         """Tell everybody a message's outcome."""
@@ -202,7 +213,7 @@ class Watch:
         if ticket := self.tickets.pop(outcome.reference, None):
             ticket.end(outcome.resource_id, outcome.error)
         self._look_whether_all_settled()
-        self.listeners.tell_outcome(outcome)
+        self.listeners.tell_outcome(outcome, ticket)
         self.inform(outcome)
 
     def known(self, reference: str, outcome: Outcome) -> None:
@@ -222,7 +233,7 @@ class Watch:
         if ticket and ticket.place is not Place.CLAIMED:  # else its answer is on its way here
             self.known(outcome.reference, outcome)
             self.accepted()
-            self.listeners.tell(Settled, outcome=outcome, here=False)
+            self.listeners.tell_outcome(outcome, ticket, here=False)
         self.inform(outcome)
 
     def look(self) -> None:
@@ -355,6 +366,8 @@ class Watch:
         """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
+            if reason is WaitingFor.TURN:
+                self.waits_again.clear()  # it leaves from where the turn is, unsaid here
             cause = f" ({in_words(error)})" if error else ""
             self.waiting_for, self.waiting_words = reason, f"{words or _WORDS[reason]}{cause}"
             told = {

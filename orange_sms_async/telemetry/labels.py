@@ -21,6 +21,7 @@ RULES = ("hours", "suppression", "per recipient", "budget", "gate", OTHER)
 """The names of rules; those of somebody's own are all "other"."""
 
 _COUNTRIES = {country.calling_code: country.code for country in COUNTRIES}
+_SENDERS = {country.sender_address for country in COUNTRIES}
 _STATUSES = set(DeliveryStatus)
 _NAMES: dict[type[OrangeSMSError], str] = {}
 
@@ -28,6 +29,11 @@ _NAMES: dict[type[OrangeSMSError], str] = {}
 def country_of(number: str) -> str:
     """Tell the country of a number, "+225…" or "tel:+225…", by its calling code."""
     return _COUNTRIES.get(number.removeprefix("tel:")[1:4], OTHER)
+
+
+def sender_of(address: str) -> str:
+    """Tell where a message is sent from, if that is one of the addresses that Orange recommends."""
+    return address if address in _SENDERS else OTHER  # an account's own may be anybody's number
 
 
 def status_of(status: str) -> str:

@@ -8,11 +8,12 @@ from orange_sms_async.errors import OrangeSMSError
 from orange_sms_async.events import Answered, Claimed, Event, PutBack, Reported, Settled
 from orange_sms_async.messages import OutboundMessage
 from orange_sms_async.outbox import Entry
-from orange_sms_async.outcomes import State
-from orange_sms_async.segments import count_segments
+from orange_sms_async.outcomes import Priority, State
+from orange_sms_async.segments import segments_of
 from orange_sms_async.sendqueue.queue import SendQueue
 from orange_sms_async.sendqueue.statistics import QueueStatistics
-from orange_sms_async.telemetry.labels import country_of, error_name, status_of
+from orange_sms_async.telemetry.labels import country_of, error_name, sender_of, status_of
+from orange_sms_async.telemetry.recent import Recent
 
 try:
     from opentelemetry import metrics, trace
@@ -40,7 +41,9 @@ SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 
 _SCOPE = "orange_sms_async"
 _ROOT = Context()
-_MOST = 20_000  # accepted messages whose receipt is linked: more than an hour's at 5 a second
+# "This metric SHOULD be specified with ExplicitBucketBoundaries of" -- semantic conventions for
+# messaging, messaging.client.operation.duration
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _Attributes: TypeAlias = dict[str, str | int]
 _Numbers: TypeAlias = Callable[[QueueStatistics], Iterable[tuple[float, dict[str, str]]]]
 
@@ -75,15 +78,20 @@ def instrument(
 
 class _Spans:
     def __init__(self, tracer: Tracer, meter: Meter, server_address: str) -> None:
-        self._tracer, self._server = tracer, server_address
+        self._tracer, self._names = tracer, _Names(server_address)
         self._duration = meter.create_histogram(
-            "messaging.client.operation.duration", "s", "Seconds that a request took"
+            "messaging.client.operation.duration",
+            "s",
+            "Seconds that a request took",
+            explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._messages = meter.create_counter(
             "messaging.client.sent.messages", "{message}", "Messages that Orange was asked to send"
         )
         self._attempts: dict[str, tuple[Span, float]] = {}
-        self._contexts: dict[str, str] = {}  # of what is on the wire, or was accepted lately
+        self._under_way = Recent[tuple[str, SpanContext]]()
+        # As text, which costs the collector of garbage nothing.
+        self._accepted = Recent[str]()
         self.listeners: dict[type[Event], Callable[[Any], None]] = {
             Claimed: self._claimed,
             Answered: self._answered,
@@ -97,63 +105,47 @@ class _Spans:
         message, parent = entry.message, None
         if entry.context:
             parent = set_span_in_context(NonRecordingSpan(_remote(entry.context)))
-        attributes = self._of("submit", "create", message)
-        attributes["orange_sms.priority"] = entry.priority.name
-        name = f"submit {attributes['messaging.destination.name']}"
+        name, attributes = self._names.submit(message, entry.priority)
         span = self._tracer.start_span(name, parent, SpanKind.PRODUCER, attributes)
         span.end()
-        return _traceparent(span.get_span_context()) or entry.context
-
-    def _of(self, name: str, type_: str, message: OutboundMessage) -> _Attributes:
-        return {
-            "messaging.system": "orange_sms",
-            "messaging.operation.name": name,
-            "messaging.operation.type": type_,
-            "messaging.destination.name": message.sender_address,
-            "server.address": self._server,
-            "orange_sms.country": country_of(message.to),
-        }
+        made = span.get_span_context()
+        if not (context := _traceparent(made)):
+            return entry.context
+        self._under_way.note(message.reference, (context, made))
+        return context
 
     def _claimed(self, event: Claimed) -> None:
         message = event.message
-        attributes = self._of("send", "send", message)
-        attributes["orange_sms.priority"] = event.priority.name
-        attributes["orange_sms.segments"] = count_segments(message.text).segments
+        name, attributes = self._names.send(message, event.priority)
         # The queue's loop runs in the context of whoever opened it, which is not the message's.
         span = self._tracer.start_span(
-            f"send {attributes['messaging.destination.name']}",
-            _ROOT,
-            SpanKind.CLIENT,
-            attributes,
-            _links(event.context),
+            name, _ROOT, SpanKind.CLIENT, attributes, self._links(message.reference, event.context)
         )
         self._attempts[message.reference] = span, time.perf_counter()
-        if event.context:
-            self._contexts[message.reference] = event.context
+
+    def _links(self, reference: str, context: str | None) -> list[Link]:
+        if not context:
+            return []
+        # What was submitted in this process need not be read.
+        if not (known := self._under_way.get(reference)) or known[0] != context:
+            known = context, _remote(context)
+            self._under_way.note(reference, known)
+        return [Link(known[1])]
 
     def _answered(self, event: Answered) -> None:
-        message = event.message
+        message, sent, error = event.message, event.sent, event.error
         if not (attempt := self._attempts.pop(message.reference, None)):
             return
         span, since = attempt
-        attributes = {
-            "messaging.system": "orange_sms",
-            "messaging.operation.name": "send",
-            "messaging.destination.name": message.sender_address,
-            "server.address": self._server,
-        }
-        answer = event.sent or event.error
-        told = {}
-        if event.sent is not None:
-            told["messaging.message.id"] = event.sent.resource_id
-        if request_id := getattr(answer, "request_id", None):
-            told["orange_sms.request_id"] = request_id
-        span.set_attributes(told)
-        if event.error is not None:
-            attributes["error.type"] = _failed(span, event.error)
+        if sent is not None:
+            span.set_attribute("messaging.message.id", sent.resource_id)
+        if request_id := getattr(sent or error, "request_id", None):
+            span.set_attribute("orange_sms.request_id", request_id)
+        failed = _failed(span, error) if error is not None else None
         span.end()
-        self._duration.record(time.perf_counter() - since, attributes)
-        self._messages.add(1, attributes)
+        timed, counted = self._names.answer(message, failed)
+        self._duration.record(time.perf_counter() - since, timed)
+        self._messages.add(1, counted)
 
     def _put_back(self, event: PutBack) -> None:
         # Without an answer there was no request: a span that does not end is not exported.
@@ -165,10 +157,10 @@ class _Spans:
         if cut and outcome.state is State.UNKNOWN and outcome.error:
             _failed(cut[0], outcome.error)
             cut[0].end()
-        if outcome.state is not State.SENT:
-            self._contexts.pop(outcome.reference, None)
-        elif len(self._contexts) > _MOST:
-            del self._contexts[next(iter(self._contexts))]
+        submitted = self._under_way.get(outcome.reference)
+        self._under_way.forget(outcome.reference)
+        if submitted and outcome.state is State.SENT:
+            self._accepted.note(outcome.reference, submitted[0])
 
     def _reported(self, event: Reported) -> None:
         receipt, outcome = event.receipt, event.outcome
@@ -181,8 +173,60 @@ class _Spans:
         }
         if outcome and outcome.resource_id:  # else the id may be anything that anybody posted
             attributes["messaging.message.id"] = outcome.resource_id
-        links = _links(self._contexts.get(outcome.reference) if outcome else None)
+        submitted = self._accepted.get(outcome.reference) if outcome else None
+        links = [Link(_remote(submitted))] if submitted else []
         self._tracer.start_span("receipt", None, SpanKind.CONSUMER, attributes, links).end()
+
+
+class _Names:
+    """The names of spans and their attributes, each made once: there are few, and many messages."""
+
+    def __init__(self, server_address: str) -> None:
+        self._server = server_address
+        self._made: dict[tuple[str, str, str, Priority], tuple[str, _Attributes]] = {}
+        self._answers: dict[tuple[str, str | None], tuple[_Attributes, _Attributes]] = {}
+
+    def submit(self, message: OutboundMessage, priority: Priority) -> tuple[str, _Attributes]:
+        return self._of("submit", "create", message, priority)
+
+    def send(self, message: OutboundMessage, priority: Priority) -> tuple[str, _Attributes]:
+        name, attributes = self._of("send", "send", message, priority)
+        return name, {**attributes, "orange_sms.segments": segments_of(message.text)}
+
+    def answer(
+        self, message: OutboundMessage, error: str | None
+    ) -> tuple[_Attributes, _Attributes]:
+        """Name what a request came to, for how long it took and for how many there were."""
+        key = sender_of(message.sender_address), error
+        if key not in self._answers:
+            attributes: _Attributes = {
+                "messaging.system": "orange_sms",
+                "messaging.operation.name": "send",
+                "messaging.destination.name": key[0],
+                "server.address": self._server,
+            }
+            if error:
+                attributes["error.type"] = error
+            self._answers[key] = {**attributes, "messaging.operation.type": "send"}, attributes
+        return self._answers[key]
+
+    def _of(
+        self, name: str, type_: str, message: OutboundMessage, priority: Priority
+    ) -> tuple[str, _Attributes]:
+        key = name, country_of(message.to), sender_of(message.sender_address), priority
+        if key not in self._made:
+            _, country, sender, _ = key
+            attributes: _Attributes = {
+                "messaging.system": "orange_sms",
+                "messaging.operation.name": name,
+                "messaging.operation.type": type_,
+                "messaging.destination.name": sender,
+                "server.address": self._server,
+                "orange_sms.country": country,
+                "orange_sms.priority": priority.name,
+            }
+            self._made[key] = f"{name} {sender}", attributes
+        return self._made[key]
 
 
 def _failed(span: Span, error: OrangeSMSError) -> str:
@@ -190,10 +234,6 @@ def _failed(span: Span, error: OrangeSMSError) -> str:
     span.set_attribute("error.type", name)
     span.set_status(StatusCode.ERROR)
     return name
-
-
-def _links(context: str | None) -> list[Link]:
-    return [Link(_remote(context))] if context else []
 
 
 def _remote(context: str) -> SpanContext:

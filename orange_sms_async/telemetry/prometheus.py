@@ -100,7 +100,7 @@ class QueueCollector:
         yield self._gauge(
             "waiting", "Messages not on the wire yet, those for later included", waiting, "lane"
         )
-        oldest = {lane.name: age for lane, age in self.tally.oldest().items()}
+        oldest = {lane.name: age for lane, age in seen.oldest.items()}
         help_ = "Seconds since what waits longest here could have left"
         yield self._gauge("oldest_seconds", help_, oldest, "lane")
         reasons = {str(each): each is seen.waiting_for for each in WaitingFor}

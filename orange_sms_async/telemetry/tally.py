@@ -1,34 +1,21 @@
 """What the events of a queue come to, in plain numbers."""
 
 import asyncio
-import time
 from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from orange_sms_async.events import (
-    Admitted,
-    Answered,
-    Claimed,
-    Event,
-    HeldBack,
-    PutBack,
-    Reported,
-    Settled,
-)
-from orange_sms_async.outcomes import Priority, State
-from orange_sms_async.segments import count_segments
+from orange_sms_async.events import Answered, Event, HeldBack, Reported, Settled
+from orange_sms_async.outcomes import State
+from orange_sms_async.segments import segments_of
 from orange_sms_async.telemetry.labels import OTHER, country_of, error_name, rule_of, status_of
+from orange_sms_async.telemetry.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ACCEPTED = "accepted"
 """What an attempt is called that Orange took; any other has the name of its error."""
-
-_MOST = 20_000  # accepted messages whose receipt is timed: more than an hour's at 5 a second
 
 
 class Histogram:
@@ -56,27 +43,9 @@ class Histogram:
         return buckets
 
 
-@attrs.define(eq=False)
-class _Held:
-    """
-    A message that is under way.
-
-    Attributes:
-        ready: since when it could leave, as this process knows, on the loop's clock.
-        submitted: whether that was here.
-        waits: whether it waits, and is not on the wire.
-    """
-
-    lane: Priority
-    country: str
-    ready: float
-    submitted: bool
-    waits: bool
-
-
 class Tally:
     """
-    Counts what a queue tells. It keeps references of what is under way, or was accepted lately.
+    Counts what a queue tells. It keeps references of what was accepted lately.
 
     Attributes:
         settled: messages that this process settled, by country and state.
@@ -95,63 +64,21 @@ class Tally:
         self.withheld = Counter[str]()
         self.accepted = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
         self.delivered = Histogram(1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
-        self._held: dict[str, _Held] = {}
-        self._sent: dict[str, float] = {}
-        self._clock: Callable[[], float] | None = None
+        self._sent = Recent[float]()
+        self._now: Callable[[], float] = self._first
         self.listeners: dict[type[Event], Callable[[Any], None]] = {
-            Admitted: self._admitted,
             HeldBack: self._held_back,
-            Claimed: self._claimed,
             Answered: self._answered,
-            PutBack: self._put_back,
             Settled: self._settled,
             Reported: self._reported,
         }
 
-    def oldest(self) -> dict[Priority, float]:
-        """Tell how many seconds ago what waits longest in each lane could have left."""
-        oldest = dict.fromkeys(Priority, 0.0)
-        now = self._clock() if self._clock else 0.0
-        for held in list(self._held.values()):  # of a copy, as another thread may ask
-            if held.waits:
-                oldest[held.lane] = max(oldest[held.lane], now - held.ready)
-        return oldest
-
-    def _now(self) -> float:
-        if self._clock is None:
-            self._clock = asyncio.get_running_loop().time
-        return self._clock()
-
-    def _ready(self, not_before: float) -> float:
-        """Tell from when on a message can leave, on the loop's clock."""
-        if not not_before:
-            return self._now()
-        wall = getattr(asyncio.get_running_loop(), "wall_time", time.time)
-        return self._now() + max(0.0, not_before - wall())
-
-    def _admitted(self, event: Admitted) -> None:
-        message, ready = event.message, self._ready(event.not_before)
-        self._held[message.reference] = _Held(
-            event.priority, country_of(message.to), ready, True, True
-        )
-
     def _held_back(self, event: HeldBack) -> None:
         self.withheld[rule_of(event.error)] += 1
 
-    def _claimed(self, event: Claimed) -> None:
-        message = event.message
-        if held := self._held.get(message.reference):
-            held.waits = False
-        else:  # another process, or an earlier one, admitted it
-            country = country_of(message.to)
-            held = _Held(event.priority, country, self._now(), False, False)
-            self._held[message.reference] = held
-
-    def _put_back(self, event: PutBack) -> None:
-        if held := self._held.get(event.message.reference):
-            held.waits = True
-            if event.not_before:
-                held.ready = self._ready(event.not_before)
+    def _first(self) -> float:
+        self._now = asyncio.get_running_loop().time
+        return self._now()
 
     def _answered(self, event: Answered) -> None:
         if event.error is not None:
@@ -159,23 +86,22 @@ class Tally:
             return
         self.attempts[ACCEPTED] += 1
         message = event.message
-        self.units[country_of(message.to)] += count_segments(message.text).segments
+        self.units[country_of(message.to)] += segments_of(message.text)
 
     def _settled(self, event: Settled) -> None:
         outcome = event.outcome
-        state, held = outcome.state, self._held.pop(outcome.reference, None)
         if event.here:
-            self.settled[held.country if held else OTHER, state] += 1
-        if state is State.SENT:
-            now = self._now()
-            if held and held.submitted:
-                self.accepted.add(max(0.0, now - held.ready))
-            self._sent[outcome.reference] = now
-            if len(self._sent) > _MOST:
-                del self._sent[next(iter(self._sent))]
+            country = country_of(event.message.to) if event.message else OTHER
+            self.settled[country, outcome.state] += 1
+        if outcome.state is State.SENT:
+            now, ready_at = self._now(), event.ready_at
+            if ready_at is not None:
+                self.accepted.add(now - ready_at if now > ready_at else 0.0)
+            self._sent.note(outcome.reference, now)
 
     def _reported(self, event: Reported) -> None:
         receipt, outcome = event.receipt, event.outcome
         self.receipts[country_of(receipt.address), status_of(receipt.status)] += 1
-        if outcome and receipt.delivered and (since := self._sent.pop(outcome.reference, None)):
+        if outcome and receipt.delivered and (since := self._sent.get(outcome.reference)):
+            self._sent.forget(outcome.reference)
             self.delivered.add(self._now() - since)

@@ -53,3 +53,26 @@ def test_programs_get_json_or_csv(run):
     )
     assert ("07", "2") == (prefix["prefix"], prefix["accepted"])
     assert 2 == run("--json", "--csv").exit_code
+
+
+@pytest.mark.parametrize(
+    ("since", "counted"), [("24h", "2"), ("7d", "2"), ("2020-01-31", "2"), ("9999-01-31", "")]
+)
+def test_of_messages_since_a_date(run, since, counted):
+    """
+    Or since so many days or hours ago.
+    """
+    rows = csv.DictReader(io.StringIO(run("--csv", "--since", since).stdout))
+
+    assert counted == next((row["accepted"] for row in rows), "")
+
+
+@pytest.mark.parametrize("since", ["yesterday", "0d", "7", "31/01/2026", "0001-01-01"])
+def test_a_date_that_is_none(run, since):
+    """
+    How to write one is said.
+    """
+    done = run("--since", since)
+
+    assert 2 == done.exit_code
+    assert "7d, 24h, 2026-12-31" in done.stderr

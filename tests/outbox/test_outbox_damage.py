@@ -76,6 +76,8 @@ async def test_after_a_kill_indexes_are_compared_with_their_messages(path, index
     await outbox.aclose()
 
     assert [entry.message.reference for entry in TEN] == [claim.reference for claim in claims]
+    [record] = caplog.records
+    assert ("WARNING", "indexes_rebuilt") == (record.levelname, record.event)
     assert "check the disk" in caplog.text
 
 

@@ -273,7 +273,8 @@ async def test_a_disk_that_is_full_for_a_while(run, send, caplog):
         texts = [sent.text for sent in restored.sent]
 
     assert ["Un", "Deux", "Trois"] == texts
-    assert 1 == len(caplog.records)
+    [record] = caplog.records
+    assert ("WARNING", "sandbox_not_kept") == (record.levelname, record.event)
     assert "it will be tried again" in caplog.text
 
 

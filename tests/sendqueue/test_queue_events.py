@@ -1,6 +1,8 @@
 """What a queue tells as it happens."""
 
 import asyncio
+import contextlib
+import sqlite3
 
 import pytest
 from line import Line, named, sms
@@ -47,6 +49,23 @@ async def test_the_way_of_a_message(line, path, durable):
     assert (Priority.URGENT, 1) == (told[1].priority, told[1].attempt)
     assert ("id-a", None) == (told[3].sent.resource_id, told[3].error)
     assert "a" == told[4].outcome.reference
+    assert told[0].message == told[4].message
+
+
+@pytest.mark.parametrize("submitted", [True, False])
+async def test_what_is_known_of_a_message_that_is_settled(opened, path, submitted):
+    """
+    Where it was submitted also since when it could leave; where it was only sent, the message.
+    """
+    told = []
+    sending = opened(on_event=told.append)
+    asking = SendQueue(None, outbox=SqliteOutbox(path))
+    async with asking, sending:
+        await (sending if submitted else asking).send(named("a"))
+
+    [settled] = [event for event in told if isinstance(event, Settled)]
+    assert "a" == settled.message.reference
+    assert submitted is (settled.ready_at is not None)
 
 
 async def test_what_is_not_sent_is_put_back_and_claimed_again(line):
@@ -61,6 +80,21 @@ async def test_what_is_not_sent_is_put_back_and_claimed_again(line):
     attempts = [(type(event), event.attempt) for event in told if hasattr(event, "attempt")]
     assert [(Claimed, 1), (Answered, 1), (PutBack, 1)] == attempts[:3]
     assert [(Claimed, 2), (Left, 2), (Answered, 2)] == attempts[3:]
+
+
+async def test_a_claim_that_others_have_ended_is_given_up(opened, line, path):
+    """
+    What listens may forget what it held of a claim: each is settled here, or put back.
+    """
+    line.delay, told = 10.0, []
+    async with opened(on_event=told.append) as queue:
+        await queue.submit(named("a"))
+        await asyncio.sleep(1)
+        with contextlib.closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE message SET state = 'withdrawn'")
+        await asyncio.sleep(10)
+
+    assert [Admitted, Claimed, Left, Answered, PutBack] == kinds(told)
 
 
 @pytest.mark.parametrize("error", [RequestRejected(), OutcomeUnknown(), RuntimeError()])

@@ -30,6 +30,22 @@ class TestStatistics:
         assert seen.estimated_end is not None
         assert seen.estimated_end - later(queue, 0) < timedelta(seconds=89 / seen.pace)
 
+    async def test_for_how_long_what_is_oldest_waits(self, line):
+        """
+        What is for later is not late before its time; what is on the wire waits no more.
+        """
+        line.delay = 1e6
+        async with SendQueue(line, workers=1) as queue:
+            assert {0.0} == {*queue.statistics().oldest.values()}
+            for n, lane in enumerate(Priority):
+                in_time = later(queue, 30.0) if n == 2 else None
+                await queue.submit(sms(str(n)), priority=lane, not_before=in_time)
+            await asyncio.sleep(40)
+            oldest = queue.statistics().oldest
+            await queue.aclose(drain=False)
+
+        assert [0, 40, 10] == [pytest.approx(oldest[lane]) for lane in Priority]
+
     async def test_a_waiting_message_is_small(self, line):
         """
         100,000 waiting messages fit a small server: less than 1.5 KiB each.

@@ -6,6 +6,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from telemetry.scraped import Scraped
 
 from orange_sms_async.telemetry.opentelemetry import instrument
 
@@ -34,6 +35,15 @@ class Seen:
     def all(self):
         return "\n".join(span.to_json() for span in self._spans.get_finished_spans())
 
+    def attributes(self):
+        """All names and values that are told of spans, what hangs on them, and metrics."""
+        for span in self._spans.get_finished_spans():
+            for attributes in (span.attributes, *(each.attributes for each in span.links)):
+                yield from (attributes or {}).items()
+        for points in self.metrics().values():
+            for point in points:
+                yield from point.attributes.items()
+
     def metrics(self):
         told = self._reader.get_metrics_data()
         return {
@@ -53,3 +63,17 @@ def seen():
     seen = Seen()
     yield seen
     seen.shutdown()
+
+
+@pytest.fixture
+def scraping(tmp_path):
+    """Scrape a queue from now on."""
+    made = []
+
+    def scraping(queue):
+        made.append(Scraped(queue, tmp_path))
+        return made[-1]
+
+    yield scraping
+    for each in made:
+        each.close()

@@ -1,6 +1,9 @@
 """What OpenTelemetry sees of a queue."""
 
 import asyncio
+import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +11,8 @@ from line import Line, named, sms
 from opentelemetry import trace
 from opentelemetry.semconv._incubating.attributes import messaging_attributes as messaging
 from opentelemetry.semconv._incubating.metrics import messaging_metrics
+from opentelemetry.semconv.attributes import error_attributes as error
+from opentelemetry.semconv.attributes import server_attributes as server
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -24,6 +29,8 @@ from orange_sms_async import (
 )
 from orange_sms_async.events import Claimed
 from orange_sms_async.telemetry.opentelemetry import SCHEMA, instrument
+
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
 
 def kinds(spans):
@@ -136,7 +143,10 @@ async def test_metrics_count_and_time_each_attempt(line, seen):
     assert {"RequestRejected": 1, None: 1, "OutcomeUnknown": 1} == {
         point.attributes.get("error.type"): point.value for point in sent
     }
-    assert [1, 1, 1] == [point.count for point in metrics["messaging.client.operation.duration"]]
+    took = metrics["messaging.client.operation.duration"]
+    assert [1, 1, 1] == [point.count for point in took]
+    assert {"send"} == {point.attributes["messaging.operation.type"] for point in took}
+    assert {0.005, 10} <= {*took[0].explicit_bounds}
 
 
 async def test_gauges_are_the_queues_statistics(line, seen):
@@ -186,15 +196,40 @@ async def test_without_an_sdk_nothing_happens(line):
     assert [context] == [event.context for event in told if isinstance(event, Claimed)]
 
 
-def test_the_names_are_those_of_the_conventions():
+def current():
+    """Name the attributes of the conventions, without those that they have given up."""
+    names = re.compile(r'^\w+: Final = "([\w.]+)"\n"""\n(?!Deprecated)', re.MULTILINE)
+    modules = (messaging, server, error)
+    texts = [inspect.getsource(module) for module in modules]
+    return {name for text in texts for name in names.findall(text)}
+
+
+async def test_the_names_are_those_of_the_conventions(line, seen):
     """
-    Of the version that is named, and of no later one that is installed.
+    Of the version that is named here and in the docs, which is the newest that is installed; and
+    none that they have given up.
     """
-    assert max(Schemas, key=lambda each: [int(n) for n in each.name[1:].split("_")]).value == SCHEMA
+    newest = max(Schemas, key=lambda each: [int(n) for n in each.name[1:].split("_")]).value
+    assert newest == SCHEMA
+    assert newest.rpartition("/")[2] in MONITORING.read_text(encoding="utf-8")
+
+    line.answers.extend([RequestRejected(), None])
+    async with seen.by(SendQueue(line)) as queue:
+        for text in "ab":
+            await asyncio.wait({await queue.submit(sms(text))})
+    ours = {name for name, _ in seen.attributes()}
+
+    assert "messaging.operation" not in current()  # what it was called until 2024
+    assert {name for name in ours if not name.startswith("orange_sms.")} <= current()
+    types = {value for name, value in seen.attributes() if name == "messaging.operation.type"}
+    assert types <= {each.value for each in messaging.MessagingOperationTypeValues}
+
+
+def test_metrics_are_those_of_the_conventions():
+    """
+    By their names.
+    """
     assert "messaging.client.operation.duration" == (
         messaging_metrics.MESSAGING_CLIENT_OPERATION_DURATION
     )
     assert "messaging.client.sent.messages" == messaging_metrics.MESSAGING_CLIENT_SENT_MESSAGES
-    assert "messaging.operation.name" == messaging.MESSAGING_OPERATION_NAME
-    assert "messaging.destination.name" == messaging.MESSAGING_DESTINATION_NAME
-    assert "messaging.message.id" == messaging.MESSAGING_MESSAGE_ID

@@ -112,6 +112,26 @@ async def test_a_message_put_back_waits_since_it_was_submitted(line, registry, v
         await queue.aclose(drain=False)
 
 
+async def test_what_another_process_took_waits_no_longer(opened, path, line, registry, value):
+    """
+    Of what others submitted, nothing is kept here between two attempts but since when it waits.
+    """
+    line.answers.extend([ConnectionFailed()] * 1000)
+    asking, sending = SendQueue(None, outbox=SqliteOutbox(path)), opened()
+    register(sending, registry=registry)
+    async with asking, sending:
+        for text in "abc":
+            await asking.submit(named(text))
+        await asyncio.sleep(61)
+        assert 60 == pytest.approx(value("oldest_seconds", lane="NORMAL"), abs=2)
+        assert not sending._watch.tickets
+
+        for text in "abc":
+            await asking.withdraw(text)
+        await asyncio.sleep(1)
+        assert 0 == value("oldest_seconds", lane="NORMAL")
+
+
 async def test_receipts_are_counted_and_timed(opened, registry, value):
     """
     A status that Orange does not document is "other".

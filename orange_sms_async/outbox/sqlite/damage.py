@@ -53,7 +53,11 @@ def repair(db: sqlite3.Connection, path: Path) -> None:
     db.execute("REINDEX")
     if not _sound(db, math.inf):
         raise DamagedError("damaged, and not only its indexes: put a backup in its place")
-    _log.warning("outbox %s: its indexes were damaged and have been rebuilt; check the disk", path)
+    _log.warning(
+        "outbox %s: its indexes were damaged and have been rebuilt; check the disk",
+        path,
+        extra={"event": "indexes_rebuilt"},
+    )
 
 
 def _sound(db: sqlite3.Connection, seconds: float) -> bool:
