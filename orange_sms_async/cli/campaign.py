@@ -135,7 +135,10 @@ class Campaign:
                 self.trouble = error
             case Answered() | GoingOn():
                 self.trouble = None
-            case PutBack(not_before=date) | Admitted(not_before=date):
+            case PutBack(not_before=date) if date:
+                self.trouble = None  # the rules hold it back, and nothing else
+                self.held_until = max(self.held_until, date)
+            case Admitted(not_before=date):
                 self.held_until = max(self.held_until, date)
 
     def _others_on_the_wire(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
@@ -12,6 +12,7 @@ from orange_sms_async.gates import Asked, Gate
 from orange_sms_async.messages import OutboundMessage
 from orange_sms_async.outbox import Claim, Entry, Outbox
 from orange_sms_async.outcomes import Priority
+from orange_sms_async.sendqueue.foresight import end
 
 _AGAIN = 60.0  # seconds after which a gate that could not be asked is asked again
 _MOST = 100  # messages by which what is to come is foreseen
@@ -41,6 +42,7 @@ class Asking:
         self._secret = b""
         self._fails = False
         self._seen = dict[tuple[Priority, str], OutboundMessage]()
+        self._foreseen: tuple[tuple[float, ...], float] = (), 0.0
 
     def since(self, now: Callable[[], float], tell: Callable[..., object]) -> Self:
         """Begin, by a queue's clock; `tell` is told what is withheld."""
@@ -72,7 +74,7 @@ class Asking:
         if isinstance(answer, Withheld):
             await self._outbox.notes.give_back(entry.message.reference)
             self.held_back(entry, answer, leaving=False)
-            raise answer
+            raise answer.with_traceback(None)  # a gate may give the same one again and again
         entry.not_before = max(entry.not_before, answer)
 
     def admit_at_once(self, entry: Entry) -> None:
@@ -144,13 +146,20 @@ class Asking:
 
     # -- what is to come ------------------------------------------------------------------------
 
-    def held(self, lane: Priority, at: float) -> float:
+    def ends(self, waiting: Mapping[Priority, int], pace: float, now: float) -> float:
+        """Tell when the last message leaves; asked often, it looks ahead once a second."""
+        known = int(now), pace, *waiting.values()
+        if self._foreseen[0] != known:
+            self._foreseen = known, end(waiting, pace, now, self._held)
+        return self._foreseen[1]
+
+    def _held(self, lane: Priority, at: float) -> float:
         """Tell until when the gate would hold a lane at a time, by the messages seen last."""
         until = at
         for (seen, _), message in list(self._seen.items()):
             if seen is lane:
                 asked = Asked(message, lane, at, False, _Nothing(), self._secret)
-                answer = _foreseen(self._gate, asked) if self._gate else None
+                answer = self._gate and _foreseen(self._gate, asked)
                 until = max(until, answer.timestamp() if answer else at)
         return until
 

@@ -367,7 +367,7 @@ class SendQueue:
 
     def statistics(self) -> QueueStatistics:
         """Describe the queue as it is now."""
-        return look(self._watch, self._outbox, self._client, self._now(), self._asking.held)
+        return look(self._watch, self._outbox, self._client, self._now(), self._asking.ends)
 
     # -- closing --------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """A queue at one moment, in numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import attrs
@@ -8,10 +8,12 @@ import attrs
 from orange_sms_async.events import WaitingFor
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.outcomes import Priority, State
-from orange_sms_async.sendqueue.foresight import Held, end
 from orange_sms_async.sendqueue.sender import Sender
 from orange_sms_async.sendqueue.tickets import Place
 from orange_sms_async.sendqueue.watch import Watch
+
+Ends = Callable[[Mapping[Priority, int], float, float], float]
+"""Tells when the last of the messages that wait leaves, at a pace and from a time on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,13 +63,12 @@ class QueueStatistics:
 
 
 def look(
-    watch: Watch, outbox: Outbox, client: Sender | None, now: float, held: Held[Priority]
+    watch: Watch, outbox: Outbox, client: Sender | None, now: float, ends: Ends
 ) -> QueueStatistics:
     """Describe a queue as it is now."""
     waiting = {priority: outbox.waiting(priority) for priority in Priority}
     pace, guard = (client.pacer.pace, client.pacer.guard) if client else (0.0, 0.0)
     leaving = pace and sum(waiting.values()) and not (watch.waiting_for or watch.stopped)
-    ends = end(waiting, pace, now, held) if leaving else None
     return QueueStatistics(
         waiting=waiting,
         oldest=_oldest(watch, waiting),
@@ -85,7 +86,7 @@ def look(
         waiting_words=watch.waiting_words,
         stopped=watch.why_stopped,
         cause=watch.cause,
-        estimated_end=datetime.fromtimestamp(ends, UTC) if ends else None,
+        estimated_end=datetime.fromtimestamp(ends(waiting, pace, now), UTC) if leaving else None,
     )
 
 

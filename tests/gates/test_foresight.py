@@ -58,6 +58,19 @@ def test_a_lane_above_goes_first_once_it_opens():
     assert [(URGENT, 1000.0, 100.0)] == told
 
 
+def test_a_lane_above_may_push_another_into_the_night():
+    """
+    It takes the seconds in which that one could have ended.
+    """
+
+    def held(lane, at):
+        if lane is URGENT:
+            return max(at, 1000.0)
+        return 10_000.0 if 1500 <= at < 10_000 else at
+
+    assert 10_100 == pytest.approx(end({URGENT: 100, BULK: 1500}, 1, 0, held), abs=2)
+
+
 def test_what_is_held_back_for_ever_has_an_end():
     """
     Nobody asks what a gate will say in a year.

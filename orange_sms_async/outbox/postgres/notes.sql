@@ -38,6 +38,7 @@ BEGIN
         AND until > _until - make_interval(secs => _within * _fresh)) THEN
         RETURN true;
     END IF;
+    PERFORM orange_sms.durable();
     INSERT INTO orange_sms.tally AS t VALUES (_account, _name, 0)
         ON CONFLICT (account, name) DO UPDATE SET units = t.units;
     PERFORM orange_sms.lapse(_account, _name, _at);

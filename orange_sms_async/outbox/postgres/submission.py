@@ -51,7 +51,8 @@ def submission(
     """
     Give the statement that submits a message as part of a transaction of yours.
 
-    Committed, the message is admitted; rolled back, it never was.
+    Committed, the message is admitted; rolled back, it never was. A queue's gate is asked about it
+    only before it leaves.
 
     Args:
         message: what to send. Give it a reference of your own: then a transaction that is tried

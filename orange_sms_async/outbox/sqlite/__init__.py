@@ -82,8 +82,9 @@ class SqliteOutbox:
         """
         Admit a message from any thread of any process, with no event loop.
 
-        It is on disk when this returns, and leaves as soon as a queue has this outbox open, whose
-        gate is asked of it only then. A reference that is kept already is not sent again.
+        It is on disk when this returns, and leaves as soon as a queue has this outbox open. That
+        queue's gate is asked about it only then. A reference that is kept already is not sent
+        again.
 
         Args:
             message: what to send.

@@ -41,7 +41,9 @@ class SqliteNotes:
         return await self._file().write(partial(take, now=now))
 
     async def give_back(self, member: str) -> None:
-        await self._file().write(partial(_give_back, member=member))
+        # Most often there is nothing, and a look costs no fsync.
+        if await self._file().read(partial(_counts, member=member)):
+            await self._file().write(partial(_give_back, member=member))
 
     async def enter(self, name: str, members: list[str]) -> None:
         await self._file().write(partial(_enter, name=name, members=members))
@@ -95,6 +97,11 @@ def _lapse(db: sqlite3.Connection, name: str, now: float) -> None:
         units = sum(units for (units,) in lapsed)
         db.execute("UPDATE tally SET units = units - ? WHERE name = ?", (units, name))
         db.execute("DELETE FROM tally WHERE name = ? AND units <= 0", (name,))
+
+
+def _counts(db: sqlite3.Connection, member: str) -> bool:
+    query = "SELECT 1 FROM note WHERE member = ? AND units > 0 AND until > 0"
+    return db.execute(query, (member,)).fetchone() is not None
 
 
 def _give_back(db: sqlite3.Connection, member: str) -> None:
