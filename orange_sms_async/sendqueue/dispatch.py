@@ -164,6 +164,7 @@ class Dispatch:
         return await self._tidy()
 
     async def _wait_for_turn(self) -> None:
+        self._watch.put_back_since.clear()  # it leaves from where the turn is, and nobody says so
         while (settled := await self._take_turn()) is None:
             if self._outbox.away:
                 pass  # who follows the outbox says so

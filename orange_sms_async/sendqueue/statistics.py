@@ -65,7 +65,7 @@ def look(watch: Watch, outbox: Outbox, client: Sender | None, now: float) -> Que
     seconds = sum(waiting.values()) / pace if leaving else 0.0
     return QueueStatistics(
         waiting=waiting,
-        oldest=watch.oldest(waiting),
+        oldest=watch.oldest(waiting if outbox.has_turn else {}),
         in_flight=watch.in_flight,
         sent=watch.counted[State.SENT],
         failed=watch.counted[State.FAILED],

@@ -56,6 +56,7 @@ class Watch:
         waiting_for: why nothing leaves now; None while something does.
         waiting_words: the same in words.
         listeners: told what happens.
+        put_back_since: by lane, since when what others submitted waits after an attempt here.
     """
 
     def __init__(
@@ -73,8 +74,7 @@ class Watch:
         self.waiting_words: str | None = None
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
-        # Of each lane, since when what others submitted waits again after an attempt here.
-        self._put_back: dict[Priority, float] = {}
+        self.put_back_since: dict[Priority, float] = {}
         self._capacity, self._durable = capacity, durable
         self.listeners = Listeners(on_outcome, on_event)
         self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
@@ -184,7 +184,7 @@ class Watch:
         if ticket is None:
             ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
             # What was put back is at the head of its lane: it is this one, or left from elsewhere.
-            ticket.ready_at = self._put_back.pop(priority, self._loop.time())
+            ticket.ready_at = self.put_back_since.pop(priority, self._loop.time())
             ticket.ours = False
         self.admitted(ticket)
         ticket.place = Place.CLAIMED
@@ -199,7 +199,7 @@ class Watch:
             self.abandon(reference)
         elif not ticket.futures:
             del self.tickets[reference]
-            self._put_back.setdefault(ticket.priority, ticket.ready_at)
+            self.put_back_since.setdefault(ticket.priority, ticket.ready_at)
 
     def settle(self, outcome: Outcome) -> None:
         """Tell everybody a message's outcome."""
@@ -256,11 +256,12 @@ class Watch:
         Tell for how many seconds what waits longest in each lane could have left, as known here.
 
         Args:
-            waiting: messages in each lane, as the outbox knows: others may have sent theirs.
+            waiting: messages in each lane that may leave from here, as the outbox knows: what
+                others submitted may be gone.
         """
         now = self._loop.time()
         since = dict.fromkeys(Priority, now)
-        since |= {lane: at for lane, at in list(self._put_back.items()) if waiting[lane]}
+        since |= {lane: at for lane, at in list(self.put_back_since.items()) if waiting.get(lane)}
         for ticket in list(self.tickets.values()):
             if ticket.place is not Place.CLAIMED:
                 since[ticket.priority] = min(since[ticket.priority], ticket.ready_at)
@@ -367,8 +368,6 @@ class Watch:
         """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
-            if reason is WaitingFor.TURN:
-                self._put_back.clear()  # it leaves from where the turn is, and nobody says so here
             cause = f" ({in_words(error)})" if error else ""
             self.waiting_for, self.waiting_words = reason, f"{words or _WORDS[reason]}{cause}"
             told = {
