@@ -17,6 +17,14 @@ def accounts(results: dict[str, Any]) -> Iterator[Row]:
         yield case["case"], f"{case['least']:.2%}", str(case["most_in_1s"])
 
 
+def fleet(results: dict[str, Any]) -> Iterator[Row]:
+    yield "", "share of the rate", "most in 1 s", "throttled", "tokens", "queries an SMS"
+    for case in results["fleet at 5"]:
+        counts = (str(case[name]) for name in ("most", "throttled", "tokens"))
+        queries = f"{case['queries']:.1f}" if case["queries"] else "–"
+        yield case["case"], f"{case['share']:.0%}", *counts, queries
+
+
 def urgent(results: dict[str, Any]) -> Iterator[Row]:
     yield "1,000 probes, seconds until it leaves", "median", "p90", "p99"
     for name, percentiles in results["urgent"].items():
@@ -34,6 +42,9 @@ def costs(results: dict[str, Any]) -> Iterator[Row]:
     yield f"growth in {soak['minutes']:g} minutes, a message", f"{grown:.0f} bytes", "under 100"
     yield "to admit a message", f"{results['admission']['submit']:.1f} µs", "at most 20 µs"
     yield "a message through a queue", f"{overhead['SendQueue.submit']:.0f} µs", "at most 60 µs"
+    gates = results["gates"]
+    yield "an empty gate, a message", f"{gates['an empty gate']:+.1f} µs", "at most 5 µs"
+    yield "a gate of the four rules", f"{gates['the four rules']:+.0f} µs", "at most 60 µs"
     for disk, admitted in results["outbox"].items():
         yield f"admitted to an outbox, {disk}", f"{admitted['admissions']:,.0f}/s", "3,000/s"
     _, *receivers = results["receiver"].items()
@@ -41,6 +52,11 @@ def costs(results: dict[str, Any]) -> Iterator[Row]:
         yield f"{name}: receipts, beside a bare app", f"{share:.0%}", "at least 40%"
     sandbox = results["sandbox"]["processor_ms"]
     yield "a message through the sandbox", f"{sandbox:.2f} ms", "at most 2 ms"
+    for (name, _, _, p99, _), most in zip(results["fleet rows"], (5, 10), strict=True):
+        yield f"a claim in PostgreSQL, p99, {name}", f"{p99} ms", f"at most {most} ms"
+    hostile, frames = results["hostile"], [view["longest"] for view in results["page"]]
+    yield "the sandbox after 30,000 hostile requests", f"{hostile['peak_mib']:.0f} MiB", "150 MiB"
+    yield "its page at 200 requests a second, a frame", f"{max(frames):.0f} ms", "at most 50 ms"
     for name, seconds in results["virtual_campaign"].items():
         yield f"9,000 messages in virtual time, {name}", f"{seconds:.1f} s", ""
     yield (
@@ -60,6 +76,7 @@ def others(results: dict[str, Any]) -> Iterator[Row]:
 
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "accounts": accounts,
+    "fleet": fleet,
     "urgent": urgent,
     "costs": costs,
     "others": others,

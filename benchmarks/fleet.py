@@ -167,7 +167,7 @@ async def framework(member: Member) -> Account:
 
 def _work(member: Member) -> None:
     warnings.filterwarnings("ignore", category=SecurityWarning)  # here, to run as root is no risk
-    app = Celery(broker=member.dsn.replace("postgresql://", "sqla+postgresql+psycopg://"))
+    app = _celery(member.dsn)
     app.conf.update(
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,
@@ -192,6 +192,16 @@ def _work(member: Member) -> None:
                 hostname=f"worker-{member.number}@here", loglevel="ERROR", quiet=True,
             ).start()  # fmt: skip
         runner.run(client.__aexit__(None, None, None))
+
+
+def _celery(dsn: str) -> Celery:
+    return Celery(broker=dsn.replace("postgresql://", "sqla+postgresql+psycopg://"))
+
+
+def _make_tables(dsn: str) -> None:
+    """Make the framework's tables: two workers that make them at the same time make one fail."""
+    with _celery(dsn).connection_for_write() as broker:
+        broker.default_channel.queue_declare("celery")
 
 
 def _end_work() -> None:
@@ -303,6 +313,7 @@ def main() -> None:
     cases = [it for it in CASES if chosen.only in it.name and (pgbouncer() or not it.pooler)]
     with served_postgres(fsync="on") as postgres:
         asyncio.run(migrating.migrate(postgres.dsn(), rate=chosen.rate))
+        _make_tables(postgres.dsn())
         results = {
             case: measure(case, postgres.dsn(), chosen.rate, chosen.seconds) for case in cases
         }

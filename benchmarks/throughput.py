@@ -112,7 +112,7 @@ async def queued(address: str, engine: str) -> AsyncIterator[Many]:
 
         async def many(count: int) -> list[str]:
             futures = [await queue.submit(sms()) for _ in range(count)]
-            return await asyncio.gather(*futures)
+            return [await future for future in futures]
 
         yield many
 

@@ -32,9 +32,13 @@ from orange_sms_async import (
     QueueFull,
     RequestRejected,
     SendQueue,
+    Withheld,
+    gates,
 )
 
 LIFETIME = timedelta(minutes=2)
+# Of one number, three codes in ten minutes. Bots use many numbers: limit addresses before this app.
+RULES = gates.PerRecipient(3, timedelta(minutes=10), lanes=[Priority.URGENT])
 
 
 class State(TypedDict):
@@ -52,7 +56,7 @@ class Recipient(BaseModel):
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     """Open one queue for the life of the process; leaving it sends what still waits."""
-    async with Client.from_env() as client, SendQueue(client) as queue:
+    async with Client.from_env() as client, SendQueue(client, gate=RULES) as queue:
         yield {"queue": queue}
 
 
@@ -77,6 +81,8 @@ async def say_why(_: Request, error: OrangeSMSError) -> JSONResponse:
     match error:
         case InvalidMessage() | RequestRejected():
             status = 422  # the number, most likely
+        case Withheld():
+            status = 429
         case QueueFull() | QueueClosed():
             status = 503
         case MessageExpired():

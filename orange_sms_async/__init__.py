@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orange_sms_async import events
+    from orange_sms_async import events, gates
     from orange_sms_async._wire import decode_inbound, decode_receipt
     from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
     from orange_sms_async.auth import ClientCredentials
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ServiceUnavailable,
         Throttled,
         TokenExpired,
+        Withheld,
     )
     from orange_sms_async.messages import OutboundMessage, ResourceId, SentMessage
     from orange_sms_async.outbox.postgres import PostgresOutbox
@@ -87,6 +88,7 @@ _MODULES = {
     "Throttled": "errors",
     "TokenExpired": "errors",
     "UsageStatistics": "account",
+    "Withheld": "errors",
     "count_segments": "segments",
     "decode_inbound": "_wire",
     "decode_receipt": "_wire",
@@ -100,14 +102,14 @@ __all__ = [
     "PostgresOutbox", "Priority", "PurchaseOrder", "QueueClosed", "QueueFull", "QueueStatistics",
     "ReceiptBook", "ReceiptReceiver", "Refused", "RequestRejected", "ResourceId", "SendQueue",
     "SendReport", "SentMessage", "ServiceUnavailable", "SqliteOutbox", "State", "Throttled",
-    "TokenExpired", "UsageStatistics", "count_segments", "decode_inbound", "decode_receipt",
-    "events",
+    "TokenExpired", "UsageStatistics", "Withheld", "count_segments", "decode_inbound",
+    "decode_receipt", "events", "gates",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
-    if name == "events":
-        return import_module("orange_sms_async.events")
+    if name in ("events", "gates"):
+        return import_module(f"orange_sms_async.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -33,7 +33,7 @@ from orange_sms_async.receipts import DeliveryReceipt, InboundMessage
 _T = TypeVar("_T")
 
 
-@attrs.frozen
+@attrs.define
 class Answer:
     """
     An HTTP answer, whoever carried it.

@@ -1,4 +1,4 @@
-"""What was bought and what was used; attributes are Orange's fields in snake case."""
+"""What an account has, used and bought. Attributes are Orange's fields in snake case."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,9 @@ class Contract:
         country: ISO 3166-1 alpha-3.
         offer_name: such as "SMS_OCB", or "SMS_OCB2" for Orange's own network only.
         available_units: SMS left. An expired contract keeps them; the next bundle adds to them.
-        status: "ACTIVE", "EXPIRED", or another word that Orange adds one day. It changes some
-            seconds after midnight UTC, so a contract can be past `expiration_date` and still
-            ACTIVE.
-        expiration_date: with its time zone, like all dates of the account; Orange gives UTC.
+        status: "ACTIVE" or "EXPIRED"; Orange may add others. It changes a few seconds after
+            midnight UTC, so a contract can be past its `expiration_date` and still ACTIVE.
+        expiration_date: with its time zone, like all dates of the account. Orange uses UTC.
         application_id: None in production.
     """
 
@@ -43,8 +42,8 @@ class UsageStatistics:
 
     Attributes:
         country: ISO 3166-1 alpha-3.
-        appid: the application; None in a row that Orange keeps beside the others.
-        usage: requests counted; at least as many as `nb_enforcements`.
+        appid: the application; None in a row that belongs to no application.
+        usage: requests counted, at least as many as `nb_enforcements`.
         nb_enforcements: units debited.
     """
 
@@ -65,7 +64,7 @@ class PurchaseOrder:
         price: in `currency`, exact.
         currency: as Orange writes it, such as "XOF".
         payment_mode: "Airtime", "OrangeMoney", "OTP_SMS_OCB", "NOCHALLENGE_OM", or another.
-        payer_id: a phone number or an e-mail address: personal, so no repr shows it.
+        payer_id: a phone number or an e-mail address. It is personal, so no repr shows it.
     """
 
     country: str

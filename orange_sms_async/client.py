@@ -1,4 +1,4 @@
-"""Orange's API as documented: one method an operation."""
+"""Orange's API as documented: one method for each operation."""
 
 import asyncio
 import os
@@ -30,31 +30,31 @@ class Client:
     """
     Orange's operations, one HTTP request each.
 
-    Use it in `async with`, as often as you like.
+    Use it in `async with`. You can open it again after closing it.
 
     Args:
-        credentials: of the application; every request shares its one token.
-        base_url: where Orange is; a sandbox's address to develop against.
+        credentials: of the application. All requests share one token.
+        base_url: Orange's address, or the address of a sandbox.
         timeout: seconds that a whole request may take, from waiting for a connection to the end of
             the answer.
-        engine: which HTTP library is used. "aiohttp" takes a third of the processor's time.
-            "httpx2" and "aiohttp" need the extra of that name:
+        engine: which HTTP library is used. "aiohttp" needs a third of the processor time of
+            "httpx". "httpx2" and "aiohttp" need the extra of that name:
             `pip install 'orange-sms-async[aiohttp]'`.
-        transport: any transport of that library, for tests and for what the engine cannot do: an
-            `AsyncBaseTransport` of httpx or httpx2, a `BaseConnector` of aiohttp. It stays yours:
-            the client never closes it.
+        transport: a transport of that library, for tests or for anything the engine cannot do: an
+            `AsyncBaseTransport` of httpx or httpx2, a `BaseConnector` of aiohttp. The client never
+            closes it.
         rate: messages a second that the account may send; `math.inf` for no pacing. Orange:
             "limited to 5 SMS per second".
 
     Attributes:
-        pacer: paces every queue on this client, and on others of the same account (base URL and
-            client id) in this process.
+        pacer: paces all queues on this client, and on other clients of the same account (base URL
+            and client id) in this process.
         timeout: seconds that a whole request may take.
 
     Raises:
         ImportError: the engine is not installed.
-        ValueError: `base_url` is no http or https address, there is no such engine, or another
-            client of this account has another rate.
+        ValueError: `base_url` is not an http or https address, there is no such engine, or another
+            client of this account has a different rate.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class Client:
     @classmethod
     def from_env(cls, *, rate: float = 5.0) -> Self:
         """
-        Make a client from the environment.
+        Make a client from environment variables.
 
-        ORANGE_SMS_AUTHORIZATION ("Basic …"), or ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET;
-        ORANGE_SMS_BASE_URL where it is not Orange's own.
+        It reads ORANGE_SMS_AUTHORIZATION ("Basic …"), or ORANGE_SMS_CLIENT_ID and
+        ORANGE_SMS_CLIENT_SECRET. ORANGE_SMS_BASE_URL replaces Orange's address.
 
         Args:
             rate: messages a second that the account may send.
 
         Raises:
-            ValueError: names the variable that is missing or wrong.
+            ValueError: a variable is missing or wrong; the error names it.
         """
         credentials = _credentials()
         try:
@@ -118,19 +118,19 @@ class Client:
 
     async def ready(self) -> None:
         """
-        Hold a token that does not end within a minute.
+        Make sure there is a token that is valid for at least a minute.
 
-        The request for it leaves its connection open to the next one, for five seconds.
+        If a token is requested, its connection stays open for five seconds, for the next request.
 
         Raises:
-            NotSent: no token could be had now.
+            NotSent: no token can be had now.
             Refused: Orange refuses the credentials or the application.
         """
         await self._token.get(_MARGIN)
 
     async def attempt(self, message: OutboundMessage) -> SentMessage:
         """
-        Post a message once, whatever comes of it. `SendQueue` is made of these.
+        Post a message exactly once. `SendQueue` calls this for each attempt.
 
         Raises:
             NotSent: Orange certainly did not take it: attempt it again.
@@ -158,14 +158,14 @@ class Client:
 
     async def send(self, message: OutboundMessage) -> SentMessage:
         """
-        Send one message now, not paced: more than 5 a second are `Throttled`, so use `SendQueue`.
+        Send one message now, without pacing. Above 5 a second Orange throttles: use `SendQueue`.
 
-        It is posted a second time only when Orange refused the token, never otherwise.
+        The message is posted a second time only if Orange refused the token.
 
         Raises:
-            NotSent: Orange certainly did not take it: send it again, later.
-            Refused: it will be refused again.
-            OutcomeUnknown: it may have been sent; sending again may double it.
+            NotSent: Orange certainly did not take it. Send it again later.
+            Refused: Orange would refuse it again.
+            OutcomeUnknown: it may have been sent. Sending it again may double it.
         """
         await self.ready()
         try:
@@ -177,13 +177,13 @@ class Client:
 
     async def contracts(self, *, country: str | None = None) -> list[Contract]:
         """
-        Tell the balance of each country and offer (Getting started, 5.1).
+        Return the balance of each country and offer (Getting started, 5.1).
 
         Args:
             country: ISO-3166 alpha-3, such as "CIV".
 
         Raises:
-            NotSent: no answer could be had: ask again.
+            NotSent: there was no answer. Ask again.
             Refused: Orange refuses the credentials or the application.
         """
         return _wire.contracts(await self._read("contracts", {"country": country}))
@@ -192,14 +192,14 @@ class Client:
         self, *, country: str | None = None, app_id: str | None = None
     ) -> list[UsageStatistics]:
         """
-        Tell the SMS used, one row per service, country and application (Getting started, 5.3).
+        Return the SMS used, one row per service, country and application (Getting started, 5.3).
 
         Args:
             country: ISO-3166 alpha-3, such as "CIV".
-            app_id: of one application, as Orange's portal shows it.
+            app_id: id of one application, as Orange's portal shows it.
 
         Raises:
-            NotSent: no answer could be had: ask again.
+            NotSent: there was no answer. Ask again.
             Refused: Orange refuses the credentials or the application.
         """
         filters = {"country": country, "appid": app_id}
@@ -207,13 +207,13 @@ class Client:
 
     async def purchase_orders(self, *, country: str | None = None) -> list[PurchaseOrder]:
         """
-        Tell the bundles bought, in the order Orange gives them (Getting started, 5.2).
+        Return the bundles bought, in Orange's order (Getting started, 5.2).
 
         Args:
             country: ISO-3166 alpha-3, such as "CIV".
 
         Raises:
-            NotSent: no answer could be had: ask again.
+            NotSent: there was no answer. Ask again.
             Refused: Orange refuses the credentials or the application.
         """
         return _wire.purchase_orders(await self._read("purchaseorders", {"country": country}))
@@ -323,7 +323,9 @@ def _checked(base_url: str) -> str:
     # A name or password in it would stand in reprs and errors.
     usable = url.scheme in ("http", "https") and url.hostname and "@" not in url.netloc
     if not usable or not base_url.isprintable():
-        raise ValueError("base_url: an http:// or https:// address without name and password")
+        raise ValueError(
+            "base_url: must start with http:// or https://, without user name or password"
+        )
     return base_url
 
 

@@ -17,6 +17,7 @@ class Country:
         digits: how many digits its mobile numbers have after the calling code.
         landlines: a regular expression of its landlines, without the calling code. An SMS to one
             is paid for and seldom read.
+        zones: names of its time zones; where it has two, a number does not tell which one.
         trunk: what people put before a number within the country, "0" or nothing; it is not
             written after the calling code.
     """
@@ -26,6 +27,7 @@ class Country:
     calling_code: str
     digits: tuple[int, ...]
     landlines: str = attrs.field(repr=False)
+    zones: tuple[str, ...]
     trunk: str = ""
 
     @property
@@ -94,19 +96,34 @@ class Country:
 # Digits, landlines and trunk are those of the metadata of Google's libphonenumber, to which a test
 # compares them. Where it leaves a doubt, a number is let through.
 COUNTRIES = (
-    Country("Botswana", "BWA", "267", (8,), r"[2-6]\d{6}"),
-    Country("Burkina Faso", "BFA", "226", (8,), r"2[0-5]\d{6}"),
-    Country("Cameroon", "CMR", "237", (9,), r"2(?:22|33)\d{6}"),
-    Country("Côte d'Ivoire", "CIV", "225", (10,), r"2[157]\d{8}"),
-    Country("DR Congo", "COD", "243", (7, 9), r"[1-6]\d{6}|(?:(?:12|573)\d\d|276)\d{5}", "0"),
-    Country("Guinea Bissau", "GNB", "245", (9,), r"443\d{6}"),
-    Country("Guinea Conakry", "GIN", "224", (9,), r"3[01]\d{6}"),
-    Country("Jordan", "JOR", "962", (9,), r"(?:[2356]\d|87)\d{6}", "0"),
-    Country("Liberia", "LBR", "231", (7, 9), r"2\d{7}", "0"),
-    Country("Madagascar", "MDG", "261", (9,), r"20\d{7}", "0"),
-    Country("Mali", "MLI", "223", (8,), r"(?:202|207[0-8]|212[67]|21[4-689]|4[04]\d)\d{4,5}"),
-    Country("Senegal", "SEN", "221", (9,), r"3[0-689]\d{7}"),
-    Country("Tunisia", "TUN", "216", (8,), r"7\d{7}"),
+    Country("Botswana", "BWA", "267", (8,), r"[2-6]\d{6}", ("Africa/Gaborone",)),
+    Country("Burkina Faso", "BFA", "226", (8,), r"2[0-5]\d{6}", ("Africa/Ouagadougou",)),
+    Country("Cameroon", "CMR", "237", (9,), r"2(?:22|33)\d{6}", ("Africa/Douala",)),
+    Country("Côte d'Ivoire", "CIV", "225", (10,), r"2[157]\d{8}", ("Africa/Abidjan",)),
+    Country(
+        "DR Congo",
+        "COD",
+        "243",
+        (7, 9),
+        r"[1-6]\d{6}|(?:(?:12|573)\d\d|276)\d{5}",
+        ("Africa/Kinshasa", "Africa/Lubumbashi"),
+        "0",
+    ),
+    Country("Guinea Bissau", "GNB", "245", (9,), r"443\d{6}", ("Africa/Bissau",)),
+    Country("Guinea Conakry", "GIN", "224", (9,), r"3[01]\d{6}", ("Africa/Conakry",)),
+    Country("Jordan", "JOR", "962", (9,), r"(?:[2356]\d|87)\d{6}", ("Asia/Amman",), "0"),
+    Country("Liberia", "LBR", "231", (7, 9), r"2\d{7}", ("Africa/Monrovia",), "0"),
+    Country("Madagascar", "MDG", "261", (9,), r"20\d{7}", ("Indian/Antananarivo",), "0"),
+    Country(
+        "Mali",
+        "MLI",
+        "223",
+        (8,),
+        r"(?:202|207[0-8]|212[67]|21[4-689]|4[04]\d)\d{4,5}",
+        ("Africa/Bamako",),
+    ),
+    Country("Senegal", "SEN", "221", (9,), r"3[0-689]\d{7}", ("Africa/Dakar",)),
+    Country("Tunisia", "TUN", "216", (8,), r"7\d{7}", ("Africa/Tunis",)),
 )
 
 _BY_CODE = {country.code: country for country in COUNTRIES}

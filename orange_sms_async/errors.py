@@ -14,6 +14,7 @@ Everything raised, one class for each thing a caller can do about it.
         AccessDenied                         not subscribed, application blocked, user forbidden
         ContractRefused                      contract expired, no units, no contract: see `reason`
         RequestRejected                      anything else that is wrong with the request
+      Withheld                         a rule of the queue's gate says no: nothing was sent
       OutcomeUnknown                   it left and no clear answer came: it may have been sent
       InvalidReceipt (ValueError)      what was posted is no delivery receipt or reply
       QueueFull                        the lane has no room now
@@ -152,6 +153,27 @@ class RequestRejected(Refused):
 
     A queue goes on with its other messages.
     """
+
+
+class Withheld(OrangeSMSError):
+    """
+    A rule of the queue's gate keeps the message back: nothing was sent.
+
+    Its words are the rule's. They go into logs, so they show no number and no text.
+
+    Args:
+        message: why, for a person.
+        rule: the rule's name, such as "suppression".
+
+    Attributes:
+        rule: the rule's name.
+    """
+
+    rule = ""
+
+    def __init__(self, message: str = "", *, rule: str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 class OutcomeUnknown(OrangeSMSError):

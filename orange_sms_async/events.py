@@ -4,7 +4,7 @@ import enum
 
 import attrs
 
-from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.errors import OrangeSMSError, Withheld
 from orange_sms_async.messages import OutboundMessage, SentMessage
 from orange_sms_async.outcomes import Outcome, Priority
 from orange_sms_async.receipts import DeliveryReceipt
@@ -24,6 +24,24 @@ class Admitted:
     message: OutboundMessage
     priority: Priority
     not_before: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class HeldBack:
+    """
+    The gate withheld a message. Told in the process that asked it.
+
+    Attributes:
+        message: the message.
+        priority: its lane.
+        error: what the rule said.
+        leaving: whether it was about to leave, and so has failed; if not, it was not admitted.
+    """
+
+    message: OutboundMessage
+    priority: Priority
+    error: Withheld
+    leaving: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -80,15 +98,19 @@ class Answered:
 @attrs.frozen(kw_only=True)
 class PutBack:
     """
-    A claim was given up: the message waits again, at the head of its lane, or others have it.
+    A claim was given up. The message waits again, at the head of its lane or for the date that the
+    gate gave, or another process has it.
 
     Attributes:
         message: the message.
         attempt: which claim of it was given up.
+        not_before: from when on it may leave, in seconds since 1970, where the gate gave a date;
+            else 0.
     """
 
     message: OutboundMessage
     attempt: int
+    not_before: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -185,6 +207,7 @@ class GoingOn:
 
 Event = (
     Admitted
+    | HeldBack
     | Claimed
     | Left
     | Answered

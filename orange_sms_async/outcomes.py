@@ -1,4 +1,4 @@
-"""Where a message is on its way, and its result."""
+"""How far a message has come, and its result."""
 
 import enum
 from typing import Literal
@@ -15,11 +15,11 @@ from orange_sms_async.messages import ResourceId
 from orange_sms_async.receipts import DeliveryReceipt
 
 OnUnknown = Literal["report", "resend"]
-"""What to do once about a message whose outcome is unknown."""
+"""What to do with a message whose outcome is unknown: report it, or send it once more."""
 
 
 class Priority(enum.IntEnum):
-    """The lanes of a queue: a message leaves when the lanes above it hold none that is ready."""
+    """The lanes of a queue. A message leaves when no message is ready in a lane above."""
 
     URGENT = 0
     """One-time codes."""
@@ -31,24 +31,24 @@ class Priority(enum.IntEnum):
 
 class State(enum.StrEnum):
     """
-    Where a message is on its way.
+    How far a message has come.
 
     SCHEDULED → QUEUED → SENDING → SENT | FAILED | UNKNOWN; or EXPIRED, WITHDRAWN before SENDING.
-    What Orange certainly did not take goes from SENDING back to QUEUED.
+    A message that Orange certainly did not take goes back from SENDING to QUEUED.
     """
 
     SCHEDULED = "scheduled"
-    """It waits for the time that it was submitted for."""
+    """It waits for the date that it was submitted for."""
     QUEUED = "queued"
     """It waits to leave."""
     SENDING = "sending"
-    """Its request may have left: this is kept before it leaves."""
+    """Its request may have left. A durable outbox stores this state before the request leaves."""
     SENT = "sent"
-    """Orange took it. Whether it arrived, only a receipt says."""
+    """Orange accepted it. Only a receipt says whether it arrived."""
     FAILED = "failed"
-    """Orange refused it, or it cannot be sent at all."""
+    """Orange refused it, a rule withheld it, or it cannot be sent at all: see `error`."""
     UNKNOWN = "unknown"
-    """It left and no clear answer came: it may have been sent."""
+    """It left, but no clear answer came. It may have been sent."""
     EXPIRED = "expired"
     """Its `expires_at` passed before it left."""
     WITHDRAWN = "withdrawn"
@@ -68,15 +68,16 @@ class State(enum.StrEnum):
 @attrs.frozen
 class Outcome:
     """
-    The result of a message, or where it is on its way.
+    The result of a message, or how far it has come.
 
     Attributes:
-        reference: the message's own.
-        state: where it is.
+        reference: the message's reference.
+        state: how far it has come.
         resource_id: Orange's id of it, when SENT.
         error: what its future raises, when FAILED, UNKNOWN, EXPIRED or WITHDRAWN.
-        settled_by: what told that an UNKNOWN message was SENT: a "receipt", or a "person".
-        delivery: the receipt that brought it furthest; only a durable outbox knows of receipts.
+        settled_by: for an UNKNOWN message that became SENT: whether a "receipt" or a "person" said
+            so.
+        delivery: the receipt with the furthest status. Only a durable outbox keeps receipts.
     """
 
     reference: str
@@ -86,26 +87,31 @@ class Outcome:
     settled_by: Literal["receipt", "person"] | None = None
     delivery: DeliveryReceipt | None = None
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows if it was sent; of a 201 without an id, it is certain."""
+        return isinstance(self.error, OutcomeUnknown) and not self.error.accepted
+
 
 def expired(reference: str) -> Outcome:
-    """Say that the time of a message ran out before it could be sent."""
+    """Report that a message expired before it could be sent."""
     error = MessageExpired("its time ran out before it could be sent")
     return Outcome(reference, State.EXPIRED, error=error)
 
 
 def withdrawn(reference: str) -> Outcome:
-    """Say that a message was taken back before it was sent."""
+    """Report that a message was withdrawn before it was sent."""
     error = MessageWithdrawn("withdrawn before it was sent")
     return Outcome(reference, State.WITHDRAWN, error=error)
 
 
 def unknown(reference: str, why: str, cause: BaseException | None = None) -> Outcome:
-    """Say that a message may have been sent."""
+    """Report that a message may have been sent."""
     error = OutcomeUnknown(why)
     error.__cause__ = cause
     return Outcome(reference, State.UNKNOWN, error=error)
 
 
 def not_again(reference: str, cause: BaseException | None = None) -> Outcome:
-    """Say that a message may have been sent once, and was not sent a second time."""
+    """Report that a message may have been sent once, and was not sent a second time."""
     return unknown(reference, "it was sent once with unknown outcome, and then not again", cause)

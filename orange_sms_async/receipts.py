@@ -1,4 +1,4 @@
-"""What comes back: delivery receipts, and replies."""
+"""Delivery receipts and replies, as Orange posts them."""
 
 import enum
 from datetime import datetime
@@ -8,20 +8,20 @@ import attrs
 from orange_sms_async.messages import ResourceId, mask
 
 REPORTED_WITHIN = 86_400.0
-"""Seconds from a message to its receipt: "within 24 hours" (Orange), or it never comes."""
+"""Seconds within which a receipt comes, if it comes: "within 24 hours" (Orange)."""
 
 
 class DeliveryStatus(enum.StrEnum):
-    """The five statuses that Orange documents; a receipt keeps any other as a plain string."""
+    """The five statuses that Orange documents. A receipt keeps any other as a plain string."""
 
     DELIVERED_TO_TERMINAL = "DeliveredToTerminal"
     """The phone has it. Final."""
     DELIVERED_TO_NETWORK = "DeliveredToNetwork"
-    """The network has it: another status may follow, or none."""
+    """The network has it. Another status may follow, or none."""
     DELIVERY_UNCERTAIN = "DeliveryUncertain"
-    """Not known, for instance because another network took it over. Final."""
+    """Unknown, for example because another network took over. Final."""
     DELIVERY_IMPOSSIBLE = "DeliveryImpossible"
-    """Not delivered before it expired. Final, though it can still arrive later."""
+    """Not delivered before it expired. Final, although it can still arrive later."""
     MESSAGE_WAITING = "MessageWaiting"
     """Still queued by Orange."""
 
@@ -43,11 +43,11 @@ FINAL = {
 @attrs.frozen(kw_only=True)
 class DeliveryReceipt:
     """
-    What Orange says of a message, within 24 hours; it may come twice, or out of order.
+    Orange's report on a message, within 24 hours. It may come twice, or out of order.
 
     Attributes:
-        resource_id: the message's own, as its send returned it; "" on some old accounts.
-        status: one of the five, or another string as Orange wrote it.
+        resource_id: the message's id, as sending it returned; "" on some old accounts.
+        status: one of the five, or any other string that Orange wrote.
         address: the recipient, "tel:+2250701020304".
     """
 
@@ -58,9 +58,9 @@ class DeliveryReceipt:
     @property
     def is_final(self) -> bool:
         """
-        Whether Orange normally says no more after this.
+        Whether this is normally Orange's last word.
 
-        A message can still arrive after DeliveryImpossible, when the phone comes back.
+        A message can still arrive after DeliveryImpossible, when the phone is back.
         """
         return self.status in FINAL
 
@@ -87,21 +87,21 @@ _RANK: dict[str, int] = {
 
 
 def rank(receipt: DeliveryReceipt) -> int:
-    """Tell how far a message has come by a receipt; of several, the highest is its state."""
+    """Rank a receipt by how far its message has come. Of several receipts, the highest counts."""
     return _RANK.get(receipt.status, -1)
 
 
 @attrs.frozen(kw_only=True)
 class InboundMessage:
     """
-    A reply (MO) that Orange passes on, where the account has that.
+    A reply from a recipient (MO), if the account receives replies.
 
     Attributes:
         sender_address: who wrote, "tel:+267…".
-        destination_address: the short number written to, as Orange gives it.
-        message: what the person wrote; no repr shows it.
-        date_time: when, with its time zone; None where Orange gave none.
-        message_id: Orange's id of the reply, where it gave one.
+        destination_address: the short number they wrote to, as Orange gives it.
+        message: what the person wrote. No repr shows it.
+        date_time: when, with its time zone; None if Orange gave none.
+        message_id: Orange's id of the reply, if it gave one.
     """
 
     sender_address: str = attrs.field(repr=mask)

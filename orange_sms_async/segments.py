@@ -19,12 +19,12 @@ _PLAIN = re.compile(f"[{re.escape(''.join(sorted(_GSM_7)))}]*")
 
 
 class Encoding(enum.StrEnum):
-    """How a text travels: seven bits a character where the alphabet allows it, else sixteen."""
+    """How a text is sent: seven bits a character if its alphabet allows it, otherwise sixteen."""
 
     GSM_7 = "GSM-7"
-    """160 characters in one SMS, 153 in each of several."""
+    """160 characters in a single SMS, 153 in each of several."""
     UCS_2 = "UCS-2"
-    """70 characters in one SMS, 67 in each of several; an emoji counts as two."""
+    """70 characters in a single SMS, 67 in each of several. An emoji counts as two."""
 
 
 # 3GPP TS 23.040: 140 bytes a message, 6 of them for the header that joins several.
@@ -38,14 +38,14 @@ class SegmentCount:
     """
     What a text costs.
 
-    Orange does not document its units per text: this is 3GPP's practice.
+    Orange does not document how it counts units. This follows 3GPP, as networks do.
 
     Attributes:
-        encoding: how the text travels; one character can force UCS-2 on all of it.
+        encoding: how the text is sent. A single character can force UCS-2 on the whole text.
         segments: how many SMS the text takes.
-        room: how many more plain characters fit into the last of them.
-        costly: the characters, each once, that made it cost more: those that force UCS-2, or in
-            GSM-7 those that count double.
+        room: how many more plain characters fit into the last one.
+        costly: the characters that made the text cost more, each once: those that force UCS-2, or
+            those that count twice in GSM-7.
     """
 
     encoding: Encoding
@@ -59,7 +59,7 @@ def count_segments(text: str) -> SegmentCount:
     Count the SMS that a text takes, by 3GPP TS 23.038 and 23.040.
 
     Args:
-        text: of any length; the empty text takes one SMS.
+        text: of any length. An empty text takes one SMS.
     """
     if _PLAIN.fullmatch(text):
         return _plain(len(text))
@@ -102,8 +102,8 @@ def _count(encoding: Encoding, widths: list[int], costly: str) -> SegmentCount:
 
 
 def _fill(widths: list[int], size: int) -> tuple[int, int]:
-    # An escape and its septet, or the two halves of an emoji, are never parted: the segment
-    # before them stays one short.
+    # An escape and its septet, or the two halves of an emoji, are never split: the segment before
+    # them stays one short.
     segments, used = 1, 0
     for width in widths:
         if used + width > size:

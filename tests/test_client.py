@@ -522,7 +522,7 @@ async def test_a_client_of_the_environment(environment, respx_mock, variables, b
     [
         ({"ORANGE_SMS_CLIENT_ID": ""}, "ORANGE_SMS_CLIENT_ID is not set"),
         ({"ORANGE_SMS_CLIENT_SECRET": ""}, "ORANGE_SMS_CLIENT_SECRET is not set"),
-        ({"ORANGE_SMS_BASE_URL": "localhost"}, "ORANGE_SMS_BASE_URL: .*an http"),
+        ({"ORANGE_SMS_BASE_URL": "localhost"}, "ORANGE_SMS_BASE_URL: .*start with http"),
         ({"ORANGE_SMS_AUTHORIZATION": "Bearer secret"}, "ORANGE_SMS_AUTHORIZATION: .*base64"),
     ],
 )

@@ -340,7 +340,7 @@ def test_the_tree_is_as_drawn():
         if isinstance(class_, type)
     }
 
-    assert 20 == len(real)
+    assert 21 == len(real)
     assert real == drawn
 
 

@@ -56,6 +56,18 @@ async def test_a_code_reaches_orange(web, sandbox):
     assert 6 == len(code)
 
 
+async def test_the_fourth_code_to_a_number_is_withheld(web, sandbox):
+    """
+    429 with the rule's words, and not with the number.
+    """
+    async with web() as client:
+        answers = [await client.post("/codes", json={"to": "+2250700000002"}) for _ in range(4)]
+
+    assert [201, 201, 201, 429] == [answer.status_code for answer in answers]
+    assert "Withheld" == answers[-1].json()["error"]
+    assert "0700000002" not in answers[-1].text
+
+
 async def test_a_bad_number_is_the_callers_mistake(web):
     """
     422 with the rule that was broken, and not with the number.

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from line import sms
 
-from orange_sms_async import Client, ClientCredentials, OutboundMessage
+from orange_sms_async import Client, ClientCredentials, OutboundMessage, Priority, Withheld
 from orange_sms_async.cli.serving import address, bind, serving
 from orange_sms_async.sandbox import Sandbox
 
@@ -50,6 +50,7 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("ORANGE_SMS_CLIENT_ID", "sandbox")
     monkeypatch.setenv("ORANGE_SMS_CLIENT_SECRET", "sandbox")
     monkeypatch.setenv("RECEIPTS_SECRET", SECRET)
+    monkeypatch.setenv("ORANGE_SMS_SUPPRESSION_KEY", SECRET)
 
 
 @pytest.fixture
@@ -125,6 +126,37 @@ async def test_other_frameworks(serve, example, app):
     assert (404, b"") == (guessed.status_code, guessed.content)
     assert 405 == asked.status_code
     assert 200 == sandbox.receipts[0].answer
+
+
+def written(name):
+    """All that is on disk of an outbox."""
+    return b"".join(path.read_bytes() for path in Path().glob(f"{name}*"))
+
+
+async def test_who_answers_stop_is_left_alone(serve):
+    """
+    Codes still come, START undoes it, and nobody can read from the file who it was.
+    """
+    example = {}
+
+    async def app(scope, receive, send):
+        if not example:  # only now is it known where Orange is
+            example.update(vars(loaded("stop_replies")))
+        await example["app"](scope, receive, send)
+
+    number = "+2250700000001"
+    async with serve(app) as (_, sandbox):
+        replies = [await sandbox.reply(number, text) for text in ("Arrêt !", "STOP it now", "stop")]
+        queue, file = example["queue"], written("sms.db")
+        with pytest.raises(Withheld):
+            await queue.submit(OutboundMessage(number, "Soldes !"))
+        await queue.send(OutboundMessage(number, "1234"), priority=Priority.URGENT)
+        await sandbox.reply(number, "Start")
+        await queue.send(OutboundMessage(number, "Soldes !"))
+
+    assert [200] * 3 == [reply.answer for reply in replies]
+    assert ["1234", "Soldes !"] == [sent.text for sent in sandbox.sent]
+    assert number[1:].encode() not in file
 
 
 async def run_blocks(namespace):

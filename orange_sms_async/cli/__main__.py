@@ -1,11 +1,11 @@
-"""`orange-sms`, which is also `python -m orange_sms_async.cli`."""
+"""`orange-sms`, also run as `python -m orange_sms_async.cli`."""
 
 import io
 import sys
 
 
 def main() -> None:
-    """Run a command, or say what to install for that."""
+    """Run a command, or say what to install first."""
     try:
         from orange_sms_async.cli.commands import app  # noqa: PLC0415 -- the extra may be missing
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`orange-sms balance`: the units of each contract, and how long they last."""
+"""`orange-sms balance`: the units of each contract, and when it expires."""
 
 from datetime import UTC, datetime
 
@@ -18,12 +18,12 @@ def balance(
     *, country: InCountry = None, json: AsJson = False, csv: AsCsv = False, debug: Debug = False
 ) -> None:
     """
-    Show the units of each contract, and how long they last.
+    Show the units of each contract, and when it expires.
 
-    The total is what can be used now: an expired contract keeps its units, and the next bundle
-    bought for it makes them usable again. A contract ends at midnight, UTC.
+    The total is what you can use now. An expired contract keeps its units; the next bundle bought
+    for it makes them usable again. A contract expires at midnight UTC.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
+    Exit codes: 0, or 3 for wrong credentials, 4 if Orange is unreachable.
     """
     answer(
         lambda client: client.contracts(country=country),
@@ -52,7 +52,7 @@ def _show(contracts: list[Contract]) -> None:
     made.add_row("total", "", f"{usable:,}")
     show(made)
     if kept := sum(one.available_units for one in contracts) - usable:
-        console().print(f"{kept:,} units more wait in expired contracts: buy a bundle to use them.")
+        console().print(f"{kept:,} more units are in expired contracts: buy a bundle to use them.")
 
 
 def _days(contract: Contract, now: datetime) -> Text:

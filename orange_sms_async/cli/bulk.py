@@ -1,4 +1,4 @@
-"""`orange-sms bulk`: a campaign from a CSV file, with what became of every row in another."""
+"""`orange-sms bulk`: a campaign from a CSV file, with the result of each row in another."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,13 @@ from orange_sms_async.cli.check import Preflight
 from orange_sms_async.cli.csv_rows import Defaults, Row, open_rows
 from orange_sms_async.cli.deliveries import Deliveries, ReceiptsPort, listens
 from orange_sms_async.cli.exits import ExitCode, interrupts_call, stop_with
+from orange_sms_async.cli.gating import (
+    HoursOption,
+    MaxUnits,
+    Rules,
+    SuppressOption,
+    rules_of,
+)
 from orange_sms_async.cli.options import (
     Debug,
     ExpiresAt,
@@ -51,7 +58,8 @@ def bulk(
     text: TextOfRows = None,
     country: NumbersOf = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Send nothing, and end as `orange-sms check` does.")
+        bool,
+        typer.Option("--dry-run", help="Send nothing: only check, as `orange-sms check` does."),
     ] = False,
     outbox: Annotated[
         Place | None,
@@ -60,33 +68,34 @@ def bulk(
             envvar=VARIABLE,
             show_envvar=False,
             metavar="CAMPAIGN.db",
-            help="Keep the campaign in this file, or at postgresql://…, so that it goes on after "
-            "any stop. Without it, where ORANGE_SMS_OUTBOX says, if it is set.",
+            help="Keep the campaign in this file, or at postgresql://…, so that the same command "
+            "resumes it after any stop. Default: ORANGE_SMS_OUTBOX, if set.",
         ),
     ] = None,
     account: Account = "default",
     results: Annotated[
         Path | None,
-        typer.Option(help="The result of each row. Default: FILE.results.csv.", metavar="FILE"),
+        typer.Option(
+            help="Where to write the result of each row. Default: FILE.results.csv.", metavar="FILE"
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a results file that exists.")
+        bool, typer.Option("--force", help="Replace an existing results file.")
     ] = False,
     rate: Rate = 5.0,
     sender_name: SenderName = None,
     sender_address: SenderAddress = None,
     not_before: NotBefore = None,
     expires_at: ExpiresAt = None,
-    max_units: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Stop before this run spends more, at 1 a segment."),
-    ] = None,
+    hours: HoursOption = None,
+    suppress: SuppressOption = None,
+    max_units: MaxUnits = None,
     patience: Annotated[
         float,
         typer.Option(
             parser=seconds(least=0.1),
             metavar="SECONDS",
-            help="Without getting through, after which it gives up.",
+            help="Give up when nothing gets through for this long.",
         ),
     ] = 120.0,
     receipts: ReceiptsPort = None,
@@ -94,45 +103,45 @@ def bulk(
     receipts_wait: Annotated[
         float,
         typer.Option(
-            parser=seconds(), metavar="SECONDS", help="For receipts after the last message."
+            parser=seconds(), metavar="SECONDS", help="How long to wait for receipts at the end."
         ),
     ] = 60.0,
     debug: Debug = False,
 ) -> None:
     """
-    Send the SMS of a CSV file and write what became of each row.
+    Send the SMS of a CSV file, and write the result of each row.
 
     The account is in the environment: ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET, or
-    ORANGE_SMS_AUTHORIZATION; ORANGE_SMS_BASE_URL for a sandbox. Or it is in the file
-    ~/.config/orange-sms/config.toml. A row that is wrong or refused is listed in the results and
-    the others go on. Ctrl-C finishes what is on the wire and lists the rest as not sent; a second
-    one ends at once.
+    ORANGE_SMS_AUTHORIZATION; for a sandbox, also ORANGE_SMS_BASE_URL. Or it is in the file
+    ~/.config/orange-sms/config.toml. An invalid or refused row is listed in the results, and the
+    others are still sent. Ctrl-C finishes the requests in progress and lists the rest as not sent;
+    a second Ctrl-C stops at once.
 
-    With --outbox the campaign survives Ctrl-C, a crash or a power cut: the same command goes on
-    where it was, lists every row, and sends no row again that was sent or may have been. It shows
-    first what it found; what else waits in the outbox is sent too. `orange-sms outbox show` tells
-    what is in it: numbers and texts, so keep it as you keep the rows.
+    With --outbox, the campaign survives Ctrl-C, a crash or a power cut. The same command resumes
+    it, lists every row, and never sends a row again that was sent or may have been. It first shows
+    what it found; other messages waiting in the outbox are sent too. `orange-sms outbox show`
+    shows what the outbox holds. It contains numbers and texts: protect it like your CSV file.
 
-    With --receipts, which needs an outbox, delivered is shown beside sent, and the results say it
-    of each row. Have your proxy pass what Orange posts to that port. What comes after the end,
-    `orange-sms receipts` can take, and `orange-sms outbox import` joins.
+    With --receipts, which needs --outbox, delivered messages are counted too, and the results give
+    the receipt of each row. Have your proxy forward Orange's requests to that port. Receipts that
+    arrive later can be received by `orange-sms receipts` and added by `orange-sms outbox import`.
 
-    A row is recognised by its reference or, without one, by its number and text, wherever it
-    stands in the file. So a row whose number or text was changed is a new message, and two
-    identical rows are two messages. The reference it gets is a hash that only the outbox can make.
-    A changed row that keeps its own reference is invalid.
+    A row is recognised by its reference or, without one, by its number and text, wherever it is in
+    the file. So a row whose number or text has changed is a new message, and two identical rows
+    are two messages. The reference made for it is a hash that only this outbox can compute. A
+    changed row that keeps its own reference is invalid.
 
-    Exit codes; where several apply, the first of 2, 130, 4, 3, 5 and 1:
+    Exit codes; if several apply, the first of 2, 130, 4, 3, 5 and 1:
 
     0: all rows were accepted.
 
-    1: some rows were refused, invalid or expired, or not sent because of --max-units.
+    1: some rows were refused, withheld, invalid or expired, or not sent because of --max-units.
 
     2: wrong usage, or a file that cannot be read or written.
 
     3: wrong credentials or no access; the rest was not sent.
 
-    4: nothing got through any more; the rest was not sent.
+    4: nothing got through; the rest was not sent.
 
     5: for some rows it is unknown whether they were sent.
 
@@ -149,8 +158,9 @@ def bulk(
     if outbox:
         outbox = outbox.of(account)
     kept_file = outbox.file if outbox else None
+    rules = rules_of(hours, suppress, max_units)
     if dry_run:
-        _dry_run(file, defaults, rate, max_units, outbox, debug=debug)
+        _dry_run(file, defaults, rate, rules, outbox, debug=debug)
     kept_in = outbox.outbox() if outbox else None
     # A port is taken before anything is sent, which opening the outbox begins.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
@@ -174,7 +184,7 @@ def bulk(
                     screen=screen,
                     outbox=kept_in,
                     deliveries=deliveries,
-                    max_units=max_units,
+                    rules=rules,
                 )
                 campaign = asyncio.run(sending)
     except (UnreadableFileError, UnwritableFileError, OutboxUnusable) as error:
@@ -198,19 +208,19 @@ async def send_rows(
     screen: Console,
     outbox: DurableOutbox | None = None,
     deliveries: Deliveries | None = None,
-    max_units: int | None = None,
+    rules: Rules | None = None,
 ) -> Campaign:
-    """Send rows through a queue, watched on a screen; Ctrl-C stops it in an orderly way."""
-    campaign = Campaign(rows, client, settled, patience, outbox, max_units, deliveries)
+    """Send rows through a queue and show the progress; Ctrl-C stops it in an orderly way."""
+    campaign = Campaign(rows, client, settled, patience, outbox, rules or Rules(), deliveries)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(client)
         await enter(stack, campaign.queue)
         if deliveries:
             address = await stack.enter_async_context(deliveries.served(campaign.queue))
-            screen.print(f"Receipts are taken on {address}")
+            screen.print(f"Receiving receipts on {address}")
 
         def interrupt() -> None:
-            screen.print("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
+            screen.print("Stopping: requests in progress finish first. Ctrl-C again stops at once.")
             campaign.interrupt()
 
         with interrupts_call(interrupt, leaving=screen.show_cursor):
@@ -223,7 +233,7 @@ def _dry_run(
     file: Path,
     defaults: Defaults,
     rate: float,
-    max_units: int | None,
+    rules: Rules,
     outbox: Place | None,
     *,
     debug: bool,
@@ -232,7 +242,7 @@ def _dry_run(
         file=file,
         defaults=defaults,
         rate=rate,
-        max_units=max_units,
+        rules=rules,
         # Opening would make one.
         outbox=outbox if outbox and outbox.is_there else None,
     )
@@ -242,19 +252,19 @@ def _dry_run(
 def _taken(outbox: DurableOutbox | None, port: int, secret: str | None, wait: float) -> Deliveries:
     if outbox is None:
         raise typer.BadParameter(
-            "goes with --outbox CAMPAIGN.db, which keeps what comes", param_hint="--receipts"
+            "needs --outbox CAMPAIGN.db, which keeps the receipts", param_hint="--receipts"
         )
     return Deliveries(outbox, listens(port, secret), secret, wait)
 
 
 def _receipts_told(outbox: Place, results: Path, tally: Tally) -> tuple[dict[str, int], str]:
-    """Count messages by what receipts told, enter it in the results; say why if it cannot be."""
+    """Count messages by receipt and enter these in the results; say why if that fails."""
     # A pipe stays as it is: what was written there cannot be written again. So does a link.
     path = results.resolve() if results.is_file() else None
     try:
         return asyncio.run(_told(outbox, path, tally)), ""
     except (UnwritableFileError, OutboxUnusable) as error:
-        return {}, f"no receipts in {results}: {error}"
+        return {}, f"receipts missing from {results}: {error}"
 
 
 async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, int]:
@@ -270,7 +280,9 @@ async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, 
 
 def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFile:
     if path.exists() and any(path.samefile(other) for other in others):
-        raise UnwritableFileError(f"{path} is read here: --results names another file")
+        raise UnwritableFileError(
+            f"{path} is an input of this command: choose another with --results"
+        )
     return ResultsFile(path, replace=replace)
 
 

@@ -18,14 +18,14 @@ from orange_sms_async import (
     SendQueue,
     SendReport,
 )
-from orange_sms_async.cli.budget import Budget
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.deliveries import Deliveries
 from orange_sms_async.cli.exits import ExitCode
+from orange_sms_async.cli.gating import Rules
 from orange_sms_async.cli.place import DurableOutbox
 from orange_sms_async.cli.results import Result, Tally
 from orange_sms_async.cli.resume import RETENTION
-from orange_sms_async.events import Answered, Event, GoingOn, Waiting
+from orange_sms_async.events import Admitted, Answered, Event, GoingOn, PutBack, Waiting
 from orange_sms_async.sendqueue import Bulk
 
 _WINDOW = 500  # rows between the file and the results
@@ -37,13 +37,14 @@ class Campaign:
     Sends the messages of rows through a queue.
 
     Attributes:
-        settled: told what became of each row, once a row.
-        patience: seconds without a row settled, though there are some, after which it gives up.
-        outbox: keeps what waits, so that the campaign can be run again; None where nothing does.
-        max_units: what it may spend; None without a limit.
-        deliveries: where receipts are taken; None where they are not.
-        trouble: why nothing gets through just now or, once it has ended, did not then.
-        ended: how it was ended before its rows did, and why; None if it was not.
+        settled: called once for each row, with its result.
+        patience: seconds without any row settled, after which the campaign gives up.
+        outbox: keeps waiting messages, so that the campaign can resume; None without one.
+        rules: checked for each message.
+        deliveries: the endpoint for receipts; None without one.
+        trouble: why nothing gets through now or, once the campaign has ended, at its end.
+        held_until: when the last held message may leave, in seconds since 1970.
+        ended: the exit code of a campaign that stopped before its last row; else None.
     """
 
     rows: Iterable[Row]
@@ -51,11 +52,12 @@ class Campaign:
     settled: Callable[[Result], None]
     patience: float
     outbox: DurableOutbox | None = None
-    max_units: int | None = None
+    rules: Rules = attrs.field(factory=Rules)
     deliveries: Deliveries | None = None
     queue: SendQueue = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     trouble: OrangeSMSError | None = attrs.field(default=None, init=False)
+    held_until: float = attrs.field(default=0.0, init=False)
     ended: ExitCode | None = attrs.field(default=None, init=False)
     why: str = attrs.field(default="", init=False)
     _receipts: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
@@ -64,13 +66,17 @@ class Campaign:
     _stopping: asyncio.Task[None] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        limit, client = self.max_units, self.client
         exceeded = partial(self._stop, ExitCode.SOME_FAILED)
-        sender = client if limit is None else Budget(client, limit, exceeded)
-        self.queue = SendQueue(sender, outbox=self.outbox, retention=RETENTION, on_event=self._hear)
+        self.queue = SendQueue(
+            self.client,
+            outbox=self.outbox,
+            gate=self.rules.gate(self._others_on_the_wire, exceeded),
+            retention=RETENTION,
+            on_event=self._hear,
+        )
 
     async def run(self) -> None:
-        """Send every row, and what else waits in the outbox; once stopped, list the rest."""
+        """Send every row and whatever else waits in the outbox; once stopped, list the rest."""
         self._giving_up = self._out_of_patience()
         try:
             withdraw = None if self.outbox else self.queue.withdraw
@@ -91,18 +97,18 @@ class Campaign:
             self._giving_up.cancel()
 
     def interrupt(self) -> None:
-        """Send nothing more, because somebody asked for it."""
+        """Send nothing more, because the user asked to stop."""
         self._stop(ExitCode.INTERRUPTED, "interrupted before it was sent")
 
     @property
     def asked(self) -> int:
-        """Messages that Orange was asked to take since the start, those of no row included."""
+        """Messages sent to Orange since the start, including those of no row."""
         counted = self.queue.statistics()
         return counted.sent + counted.failed + counted.unknown
 
     @property
     def waiting(self) -> int:
-        """Messages that wait in the outbox, those of no row included."""
+        """Messages waiting in the outbox, including those of no row."""
         return sum(self.queue.statistics().waiting.values())
 
     @property
@@ -129,6 +135,11 @@ class Campaign:
                 self.trouble = error
             case Answered() | GoingOn():
                 self.trouble = None
+            case PutBack(not_before=date) | Admitted(not_before=date):
+                self.held_until = max(self.held_until, date)
+
+    def _others_on_the_wire(self) -> bool:
+        return self.queue.statistics().in_flight > 1
 
     def _out_of_patience(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self.patience, self._give_up)

@@ -1,4 +1,4 @@
-"""`orange-sms check`: whether a campaign is ready, as far as its file and the account tell."""
+"""`orange-sms check`: whether a campaign is ready, judged by its file and the account."""
 
 import asyncio
 import math
@@ -15,15 +15,19 @@ from rich.text import Text
 from orange_sms_async import (
     Client,
     Contract,
-    Country,
     OutboxUnusable,
-    State,
-    count_segments,
 )
 from orange_sms_async.cli import config
 from orange_sms_async.cli.contracts import days_left, paying, trouble
-from orange_sms_async.cli.csv_rows import Defaults, Row, Rows, open_rows
+from orange_sms_async.cli.csv_rows import Defaults, open_rows
 from orange_sms_async.cli.exits import ExitCode, errors_end, stop_with, way_out_of_rules
+from orange_sms_async.cli.gating import (
+    HoursOption,
+    MaxUnits,
+    Rules,
+    SuppressOption,
+    rules_of,
+)
 from orange_sms_async.cli.options import (
     Debug,
     ExpiresAt,
@@ -36,17 +40,15 @@ from orange_sms_async.cli.options import (
     TextOfRows,
     defaults_of_rows,
 )
-from orange_sms_async.cli.place import DurableOutbox, Place
-from orange_sms_async.cli.results import rule
-from orange_sms_async.cli.resume import open_outbox
+from orange_sms_async.cli.place import Place
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, encoding_of
 from orange_sms_async.cli.stdout import console, show
+from orange_sms_async.cli.survey import Survey, surveyed
 from orange_sms_async.cli.words import said
+from orange_sms_async.sendqueue.foresight import end
 
 _MOST_CHARACTERS = 3
-_MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
 _LONGEST = timedelta(days=100_000)  # that a campaign is reckoned with: years have four digits
-_WAITING = (State.QUEUED, State.SCHEDULED)
 
 
 def check(
@@ -59,22 +61,26 @@ def check(
     sender_address: SenderAddress = None,
     not_before: NotBefore = None,
     expires_at: ExpiresAt = None,
+    hours: HoursOption = None,
+    suppress: SuppressOption = None,
+    max_units: MaxUnits = None,
     debug: Debug = False,
 ) -> None:
     """
     Check whether the campaign of a CSV file is ready. Nothing is sent.
 
-    It checks every row, the credentials, and for each country in the file that the contract is
-    active, does not end before the campaign does, and has the units. It shows what the campaign
-    costs and how long it takes, which rows cost most, and which cost more because of a single
-    character. Landlines are counted; they do not stop a campaign. Orange does not tell beforehand
-    whether it approved a sender name.
+    It checks every row and the credentials. For each country in the file, it checks that the
+    contract is active, does not expire before the campaign ends, and has enough units. It shows
+    what the campaign costs, how long it takes, which rows cost most, and which cost more because
+    of a single character. It shows how many rows --hours, --suppress and --max-units would hold
+    back. Landlines are counted; they do not stop a campaign. Orange does not say
+    in advance whether a sender name is approved.
 
     Exit codes:
 
     0: go.
 
-    1: no-go; each thing against it is on a line of its own.
+    1: no-go; each problem is on its own line.
 
     2: wrong usage, or a file that cannot be read.
 
@@ -92,160 +98,76 @@ def check(
         not_before=not_before,
         expires_at=expires_at,
     )
-    looked_at = Preflight(file=file, defaults=defaults, rate=rate)
+    rules = rules_of(hours, suppress, max_units)
+    looked_at = Preflight(file=file, defaults=defaults, rate=rate, rules=rules)
     raise typer.Exit(looked_at.run(config.client(), debug=debug))
-
-
-@attrs.define
-class Rowed:
-    """How many rows have something in common, and the first of them."""
-
-    rows: int = 0
-    first: int = 0
-
-    def add(self, row: Row) -> None:
-        self.rows, self.first = self.rows + 1, self.first or row.number
-
-
-@attrs.define
-class Survey:
-    """
-    The rows of a file, counted.
-
-    Attributes:
-        messages: how many go to each country, by its ISO-3 code.
-        units: what they cost, at one unit a segment.
-        invalid: how many rows break each rule.
-        first: the first row that breaks it.
-        settled: rows that an outbox knows the outcome of, and that are not sent again.
-        sender_names: the first few.
-        landlines: how many numbers are landlines, and the first row with one.
-        costs: how many rows take each number of SMS, and the first row that does.
-        one_character: how many rows take more SMS because of each character alone, and the first.
-        latest: the moment before which the last message does not leave.
-    """
-
-    messages: Counter[str] = attrs.field(factory=Counter)
-    units: Counter[str] = attrs.field(factory=Counter)
-    invalid: Counter[str] = attrs.field(factory=Counter)
-    first: dict[str, int] = attrs.field(factory=dict)
-    settled: int = 0
-    sender_names: set[str] = attrs.field(factory=set)
-    landlines: Rowed = attrs.field(factory=Rowed)
-    costs: dict[int, Rowed] = attrs.field(factory=dict)
-    one_character: dict[str, Rowed] = attrs.field(factory=dict)
-    latest: datetime | None = None
-
-    def add(self, row: Row) -> None:
-        if row.message is None:
-            broken = rule(row.error)
-            self.invalid[broken] += 1
-            self.first.setdefault(broken, row.number)
-            return
-        country = self._country(row, row.message.to)
-        self.messages[country] += 1
-        self.units[country] += self._cost(row, row.message.text)
-        if row.not_before and (self.latest is None or row.not_before > self.latest):
-            self.latest = row.not_before
-        if row.message.sender_name and len(self.sender_names) < _MOST_NAMES:
-            self.sender_names.add(row.message.sender_name)
-
-    def _country(self, row: Row, to: str) -> str:
-        try:
-            country = Country.from_number(to)
-        except LookupError:
-            return ""  # of an account that sends elsewhere, from an address of its own
-        if country.is_landline(to[4:]):
-            self.landlines.add(row)
-        return country.code
-
-    def _cost(self, row: Row, text: str) -> int:
-        counted = count_segments(text)
-        self.costs.setdefault(counted.segments, Rowed()).add(row)
-        character = counted.costly
-        if len(character) == 1:
-            plain = count_segments(text.replace(character, "x"))
-            if plain.segments < counted.segments:
-                self.one_character.setdefault(character, Rowed()).add(row)
-        return counted.segments
-
-
-async def surveyed(rows: Rows, outbox: Place | None) -> Survey:
-    """Count rows; those that were settled in an outbox, which must exist, cost nothing more."""
-    survey = Survey()
-    if outbox is None:
-        for row in rows:
-            survey.add(row)
-        return survey
-    kept_in = outbox.outbox()
-    async with open_outbox(kept_in):
-        rows.key = await kept_in.key()
-        for row in rows:
-            if row.message and await _is_settled(kept_in, row.reference):
-                survey.settled += 1
-            else:
-                survey.add(row)
-    return survey
-
-
-async def _is_settled(outbox: DurableOutbox, reference: str) -> bool:
-    try:
-        return (await outbox.find(reference)).state not in _WAITING
-    except KeyError:
-        return False
 
 
 @attrs.frozen
 class Finding:
-    """One thing that was looked at, and whether the campaign can go as far as it is concerned."""
+    """One check, and whether the campaign passes it."""
 
     go: bool
     line: str
 
 
+@attrs.frozen
+class Forecast:
+    """
+    How a campaign would go, times in seconds since 1970.
+
+    Attributes:
+        held: how many rows wait at first until each date, because of the hours.
+    """
+
+    begins: float
+    ends: float
+    held: Counter[float]
+
+
 @attrs.frozen(kw_only=True)
 class Preflight:
     """
-    A campaign that is looked at, not sent.
+    Checks a campaign without sending it.
 
     Attributes:
-        defaults: what rows take that do not say it themselves.
-        rate: messages a second.
-        max_units: the most it may spend.
-        outbox: where it has begun already.
+        defaults: values for rows that give none themselves.
+        rate: messages per second.
+        rules: checked for each row.
+        outbox: where the campaign has already begun.
     """
 
     file: Path
     defaults: Defaults
     rate: float
-    max_units: int | None = None
+    rules: Rules = attrs.field(factory=Rules)
     outbox: Place | None = None
 
     def run(self, client: Client, *, debug: bool) -> ExitCode:
-        """Show every finding as soon as there is one; say whether it is go or no-go."""
+        """Show each finding as soon as it is known; say whether it is go or no-go."""
         with errors_end(debug=debug):
             survey = self._survey()
             against = _show_findings(self._of_file(survey))
             contracts = asyncio.run(_contracts(client))
             against += _show_findings(self._of_account(survey, contracts))
-        things = "1 thing" if against == 1 else f"{against} things"
-        verdict = f"No-go: {things} to put right." if against else "Go."
+        things = "1 problem" if against == 1 else f"{against} problems"
+        verdict = f"No-go: {things} to fix." if against else "Go."
         console().print(f"{verdict} Nothing was sent.")
         return ExitCode.SOME_FAILED if against else ExitCode.ALL_ACCEPTED
 
     def _survey(self) -> Survey:
         try:
             with open_rows(self.file, self.defaults) as rows:
-                return asyncio.run(surveyed(rows, self.outbox))
+                return asyncio.run(surveyed(rows, self.outbox, self.rules))
         except (UnreadableFileError, OutboxUnusable) as error:
             stop_with(str(error))
 
     def _of_file(self, survey: Survey) -> Iterator[Finding]:
         messages, units = survey.messages.total(), survey.units.total()
         if self.file.is_file() and encoding_of(self.file) == "cp1252":
-            yield Finding(True, "read as Windows-1252 (Latin-1), as it is not UTF-8")
+            yield Finding(True, "read as Windows-1252 (Latin-1), because it is not UTF-8")
         if survey.settled:
-            yield Finding(True, f"settled already, and not sent again: {survey.settled:,} rows")
+            yield Finding(True, f"already settled, and not sent again: {survey.settled:,} rows")
         yield Finding(
             messages > 0 or survey.settled > 0,
             f"{messages:,} messages, {units:,} SMS, counted as 1 unit each; "
@@ -258,23 +180,36 @@ class Preflight:
         if survey.landlines.rows:
             yield Finding(
                 True,
-                f"{survey.landlines.rows:,} landlines, which an SMS seldom reaches; "
+                f"{survey.landlines.rows:,} landlines, which SMS rarely reach; "
                 f"first in row {survey.landlines.first:,}",
             )
         if survey.sender_names:
             names = ", ".join(sorted(survey.sender_names))
-            yield Finding(True, f"sender names, if Orange approved them: {names}")
-        if self.max_units is not None and units > self.max_units:
-            yield Finding(False, f"--max-units {self.max_units:,} stops it before its end")
+            yield Finding(True, f"sender names, if Orange has approved them: {names}")
+        yield from self._kept_back(survey)
         if not math.isinf(self.rate):
             yield Finding(True, self._ends(survey))
+
+    def _kept_back(self, survey: Survey) -> Iterator[Finding]:
+        if survey.suppressed:
+            yield Finding(
+                True, f"to people who want none, and not sent: {survey.suppressed:,} rows"
+            )
+        if survey.beyond:
+            rest = f"{survey.beyond:,} rows are left"
+            yield Finding(
+                False, f"--max-units {survey.max_units:,} stops it before its end: {rest}"
+            )
+        for until, rows in sorted(self._forecast(survey).held.items()):
+            date = datetime.fromtimestamp(until).astimezone()
+            yield Finding(True, f"--hours holds back {rows:,} rows until {date:%Y-%m-%d %H:%M}")
 
     def _of_account(self, survey: Survey, contracts: list[Contract]) -> Iterator[Finding]:
         yield Finding(True, "the credentials work")
         until = self._end(survey)
         for country, units in sorted(survey.units.items()):
             if not country:
-                yield Finding(True, f"{units:,} SMS to countries whose contract is not looked at")
+                yield Finding(True, f"{units:,} SMS to countries whose contract is not checked")
                 continue
             contract = paying(contracts, country)
             against = trouble(contract, country, units=units, until=until)
@@ -287,29 +222,44 @@ class Preflight:
         return f"about {duration} {rate}: until {self._end(survey).astimezone():%Y-%m-%d %H:%M}"
 
     def _duration(self, survey: Survey) -> timedelta:
-        seconds = survey.messages.total() / self.rate
-        return min(timedelta(seconds=math.ceil(seconds)), _LONGEST)
+        forecast = self._forecast(survey)
+        return min(timedelta(seconds=math.ceil(forecast.ends - forecast.begins)), _LONGEST)
 
     def _end(self, survey: Survey) -> datetime:
         now = datetime.now(UTC)
         return max(now, survey.latest or now) + self._duration(survey)
 
+    def _forecast(self, survey: Survey) -> Forecast:
+        now = datetime.now(UTC)
+        begins = max(now, survey.latest or now).timestamp()
+        held = Counter[float]()
+        seen = set[str]()
+
+        def told(country: str, until: float, seconds: float) -> None:
+            if country not in seen:
+                seen.add(country)
+                rows = survey.messages[country] if math.isinf(self.rate) else seconds * self.rate
+                held[until] += round(rows)
+
+        ends = end(survey.messages, self.rate, begins, self.rules.held, told)
+        return Forecast(begins, ends, held)
+
 
 def _costs(survey: Survey) -> Iterator[Finding]:
-    """Say what the cheapest and the dearest rows cost, and which a single character makes dear."""
+    """Give the cost of the cheapest and longest rows, and rows that one character makes dearer."""
     if len(survey.costs) > 1:
         cheapest, dearest = min(survey.costs), max(survey.costs)
         first, last = survey.costs[cheapest], survey.costs[dearest]
         yield Finding(
             True,
-            f"the cheapest {first.rows:,} rows take {cheapest} SMS each, the dearest "
-            f"{last.rows:,} take {dearest}; first in row {last.first:,}",
+            f"the {first.rows:,} cheapest rows take {cheapest} SMS each, the {last.rows:,} longest "
+            f"take {dearest}; first in row {last.first:,}",
         )
     dear = sorted(survey.one_character.items(), key=lambda one: -one[1].rows)
     for character, found in dear[:_MOST_CHARACTERS]:
         yield Finding(
             True,
-            f'{found.rows:,} rows take more SMS because of "{character}" alone; '
+            f'{found.rows:,} rows take more SMS only because of "{character}"; '
             f"first in row {found.first:,}",
         )
 

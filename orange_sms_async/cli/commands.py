@@ -62,7 +62,7 @@ def _main(
     *,
     lang: Annotated[
         str | None,
-        typer.Option(metavar="en|fr", help="Speak this language. Default: that of the locale."),
+        typer.Option(metavar="en|fr", help="Language of help and messages. Default: the locale's."),
     ] = None,
     version: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""What is wrong with a command line, in one line that says where and the way out."""
+"""Usage errors in one line: what is wrong, where, and how to fix it."""
 
 import re
 import sys
@@ -21,7 +21,7 @@ from orange_sms_async.cli.words import (
 # Typer does not name it; in some versions it is click's own, in others a copy.
 _UsageError: Any = typer.BadParameter.__base__
 
-# What typer's versions say, and what a person would.
+# What typer's versions say, and what a person would say.
 _PLAINER = (
     (r"Value error, ", ""),
     (r"Input should be a valid integer.*", "a whole number"),
@@ -31,13 +31,16 @@ _PLAINER = (
     (r"'?[^' ]+'? is not in the range (\d+)<=x\.$", r"\1 or more"),
     (r"Invalid value for '?([^':]+)'?: ", "\\1\0"),
     (r"Invalid value: ", ""),
-    (r"Got unexpected extra argument.*", "Too many words: put quotes around what has spaces"),
+    (
+        r"Got unexpected extra argument.*",
+        "Too many arguments: put quotes around a text with spaces",
+    ),
     (r"'.*' is not one of (.*)", r"one of \1"),
 )
 
 
 class OneLine(TyperGroup):
-    """A group of commands whose usage errors take one line, not the usage and two more."""
+    """A group of commands whose usage errors take one line, not three."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
         """Run a command in the language asked for; end with its exit code."""
@@ -96,7 +99,7 @@ def _complain_of(command: str, line: str) -> None:
 
 
 def plainer(message: str) -> str:
-    """Say in a person's words what typer says in its own; where it is stands before a NUL."""
+    """Put typer's message into plain words; the argument's name, if any, comes before a NUL."""
     line = " ".join(message.split())
     for theirs, ours in _PLAINER:
         line = re.sub(theirs, ours, line)

@@ -15,7 +15,7 @@ _CREDENTIALS = ("CLIENT_ID", "CLIENT_SECRET", "AUTHORIZATION")
 
 
 def client(rate: float = 5.0) -> Client:
-    """Make a client for the user's account, or end with one line that says what is wrong."""
+    """Make a client for the user's account, or end with a one-line error."""
     made = _client_of_account(rate)
     try:
         asyncio.run(_try(made))
@@ -46,7 +46,7 @@ def _client_of_account(rate: float) -> Client:
     try:
         return Client.from_env(rate=rate)
     except ValueError as error:
-        tried = "`orange-sms sandbox` says what to set to try it without an account"
+        tried = "To try without an account, run `orange-sms sandbox`"
         stop_with(f"{error}{missing}. {tried}.")
 
 
@@ -65,10 +65,10 @@ def _path() -> Path:
 
 def _read(path: Path) -> dict[str, str] | None:
     """
-    Read the file; None where there is none.
+    Read the file; None if there is none.
 
     Raises:
-        ValueError: it is not to be used; says why, and shows nothing that is in it.
+        ValueError: the file cannot be used; the message shows none of its contents.
     """
     try:
         with path.open("rb") as file:
@@ -87,15 +87,15 @@ def _read(path: Path) -> dict[str, str] | None:
 def _check_mode(path: Path, mode: int) -> None:
     # Windows keeps no such bits: who may read a file there is inherited from the user's folder.
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise ValueError(f"others may read the secret in it: `chmod 600 {path}` fixes that")
+        raise ValueError(f"others can read the secret in it: `chmod 600 {path}` fixes that")
 
 
 def _check_keys(kept: Mapping[str, object]) -> None:
     if unknown := [key for key in kept if key not in _KEYS]:
         named = ", ".join(f'"{key}"' for key in unknown)
-        raise ValueError(f"unknown key {named}; known are {', '.join(_KEYS)}")
+        raise ValueError(f"unknown key {named}; the keys are {', '.join(_KEYS)}")
     if wrong := [key for key, value in kept.items() if not isinstance(value, str)]:
-        raise ValueError(f'{wrong[0]}: a text between quotes: {wrong[0]} = "..."')
+        raise ValueError(f'{wrong[0]}: write it between quotes: {wrong[0]} = "..."')
 
 
 def _client(kept: Mapping[str, str], rate: float) -> Client:
@@ -110,5 +110,5 @@ def _credentials(kept: Mapping[str, str]) -> ClientCredentials:
         return ClientCredentials.from_header(kept["authorization"])
     for key in ("client_id", "client_secret"):
         if not kept.get(key):
-            raise ValueError(f"{key} is missing, and so is authorization")
+            raise ValueError(f"{key} or authorization is missing")
     return ClientCredentials(kept["client_id"], kept["client_secret"])

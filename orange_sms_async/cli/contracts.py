@@ -1,4 +1,4 @@
-"""Whether contracts let messages through, and if not, in one line, why and what to do."""
+"""Whether contracts let messages through; if not, one line says why and what to do."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -10,19 +10,19 @@ _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
 def is_active(contract: Contract, at: datetime) -> bool:
-    """Tell whether it pays at that moment; its status alone is late by some seconds."""
+    """Tell whether it pays at that moment; its status alone lags by some seconds."""
     return contract.status == "ACTIVE" and _end(contract) > at
 
 
 def days_left(contract: Contract, now: datetime) -> int | None:
-    """Count the days to the one it ends on, as Orange counts them: in UTC; None without an end."""
+    """Count the days until it expires, in UTC as Orange does; None if it does not expire."""
     if contract.expiration_date is None:
         return None
     return (contract.expiration_date.astimezone(UTC).date() - now.astimezone(UTC).date()).days
 
 
 def paying(contracts: Iterable[Contract], country: str, *, on_net: bool = False) -> Contract | None:
-    """Choose the contract that pays for messages to a country, or would if it were prolonged."""
+    """Choose the contract that pays for messages to a country, or would if renewed."""
     found = [
         contract
         for contract in contracts
@@ -38,12 +38,14 @@ def trouble(contract: Contract | None, country: str, *, units: int, until: datet
     now, end = datetime.now(UTC), _end(contract)
     if contract.status == "EXPIRED" or end <= now:
         when = f" on {end.astimezone(UTC):%Y-%m-%d}" if contract.expiration_date else ""
-        return f"contract for {country} expired{when}: buy a bundle, units are kept"
+        return f"contract for {country} expired{when}: buy a bundle; unused units are kept"
     if contract.status != "ACTIVE":
         return f"contract for {country} is {contract.status}: ask Orange"
     if end <= until:
         when = f"{end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        return f"contract for {country} ends on {when}, too early: buy a bundle, units are kept"
+        return (
+            f"contract for {country} ends on {when}, too early: buy a bundle; unused units are kept"
+        )
     if contract.available_units < units:
         short = units - contract.available_units
         has = f"contract for {country} has {contract.available_units:,} of {units:,} units needed"

@@ -1,4 +1,4 @@
-"""The rows of a CSV file: each is a message, or names the field and the rule it breaks."""
+"""The rows of a CSV file: each is a message, or an error that names the field and the rule."""
 
 import contextlib
 import csv
@@ -26,17 +26,17 @@ from orange_sms_async.messages import mask
 _REQUIRED = ("to", "text")
 _OPTIONAL = ("sender_name", "reference", "country", "not_before", "expires_at")
 _COLUMNS = _REQUIRED + _OPTIONAL
-_LONGEST_FIELD = 10_000  # characters; what a quote left open swallows before it is noticed
+_LONGEST_FIELD = 10_000  # characters that an unclosed quote may swallow before it is noticed
 
 
 @attrs.frozen(kw_only=True)
 class Defaults:
     """
-    What rows take that do not say it themselves.
+    Values for rows that give none themselves.
 
     Attributes:
-        country: that of numbers without calling code; without one they are refused.
-        text: takes the place of the column; its braces are filled from other columns.
+        country: of numbers without a calling code; without one, they are refused.
+        text: replaces the column `text`; its braces are filled from other columns.
     """
 
     sender_name: str | None = None
@@ -50,13 +50,13 @@ class Defaults:
 @attrs.frozen
 class Row:
     """
-    One row, with either its message or what is wrong with it.
+    One row, with either its message or its error.
 
     Attributes:
-        number: as a spreadsheet counts: the header is row 1.
-        to: as the file has it, also when it is no number.
-        reference: as the file has it, or as made up by a key; "" without one.
-        not_before: it does not leave before, nor after `expires_at`.
+        number: as a spreadsheet counts; the header is row 1.
+        to: as written in the file, even if it is not a number.
+        reference: as written in the file, or made up with a key; "" without one.
+        not_before: the message leaves no earlier than this, nor after `expires_at`.
     """
 
     number: int
@@ -74,11 +74,11 @@ def open_rows(path: Path, defaults: Defaults) -> Iterator["Rows"]:
     Read a file row by row; the header is checked at once.
 
     Args:
-        path: of a CSV file, as spreadsheets save it; a pipe can be read once only.
-        defaults: what rows take that do not say it themselves.
+        path: a CSV file, as spreadsheets save it; a pipe can be read only once.
+        defaults: values for rows that give none themselves.
 
     Raises:
-        UnreadableFileError: no such file, or not a CSV file with the columns that are needed.
+        UnreadableFileError: no such file, or not a CSV file with the required columns.
     """
     # csv has this limit for the whole process, which here is one command.
     csv.field_size_limit(_LONGEST_FIELD)
@@ -97,18 +97,18 @@ def _check_columns(path: Path, columns: list[str], text: Template | None) -> Non
     unknown = [name for name in named if name not in _COLUMNS]
     if unknown and text is None:
         raise UnreadableFileError(
-            f'{path}: unknown column "{unknown[0]}"; known are {", ".join(_COLUMNS)}. '
+            f'{path}: unknown column "{unknown[0]}"; the columns are {", ".join(_COLUMNS)}. '
             f'--text "... {{{unknown[0]}}} ..." puts it into the text'
         )
     required = _REQUIRED if text is None else ("to", *text.columns)
     if missing := [name for name in required if name not in named]:
         raise UnreadableFileError(f'{path}: the column "{missing[0]}" is missing')
     if len(set(named)) < len(named):
-        raise UnreadableFileError(f"{path}: a column is named twice")
+        raise UnreadableFileError(f"{path}: two columns have the same name")
 
 
 def _records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield each row's number and cells; None for cells that no quote rule lets read."""
+    """Yield each row's number and cells; None for cells whose quotes cannot be parsed."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     number = 1
     while True:
@@ -129,10 +129,10 @@ def _records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str] | No
 
 class References:
     """
-    What one pass over a file has seen.
+    The references that one pass over a file has seen.
 
-    In a temporary database of SQLite's, which keeps itself to a few megabytes of memory: a set of
-    a million references takes a hundred.
+    They are in a temporary SQLite database, which needs a few megabytes of memory; a set of a
+    million references would need a hundred.
     """
 
     def __init__(self) -> None:
@@ -150,11 +150,11 @@ class References:
 
     def made_up(self, key: bytes, to: str, text: str) -> str:
         """
-        Return the reference of a row that has none: a hash of its number and text.
+        Return a reference for a row that has none: a hash of its number and text.
 
-        The second of two identical rows gets a -2. The place of a row in its file does not count,
-        nor does its sender name, so that no row is sent again because others were put in, taken
-        out or sorted, or because of another --sender-name.
+        The second of two identical rows gets the suffix -2. The hash ignores the row's position
+        and sender name. So no row is sent again because rows were added, removed or sorted, or
+        because --sender-name changed.
         """
         # Keyed: a plain hash gives away its number to whoever knows the text and tries them all.
         content = hashlib.blake2b(f"{to}\n{text}".encode(), key=key, digest_size=8).hexdigest()
@@ -176,10 +176,10 @@ class References:
 @attrs.define
 class Rows:
     """
-    The rows of a file, each read when it is asked for.
+    The rows of a file, each read on demand.
 
     Attributes:
-        key: with one, a row without reference gets one of its own, the same each time.
+        key: makes a reference for a row without one, the same each time.
     """
 
     _columns: list[str]
@@ -210,21 +210,23 @@ class Rows:
 
     def _check_cells(self, cells: list[str] | None) -> None:
         if cells is None:
-            raise InvalidMessage(f"row: a quote is not closed, or {_LONGEST_FIELD} characters long")
+            raise InvalidMessage(
+                f"row: a quote is not closed, or a text has over {_LONGEST_FIELD} characters"
+            )
         if len(cells) > len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns where the header has {len(self._columns)}; "
-                'a text that holds the separator goes between quotes: "..."'
+                f"row: {len(cells)} columns, but the header has {len(self._columns)}; "
+                'put quotes around a text that contains the separator: "..."'
             )
         if len(cells) < len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns where the header has {len(self._columns)}"
+                f"row: {len(cells)} columns, but the header has {len(self._columns)}"
             )
         for name, cell in zip(self._columns, cells, strict=True):
             if SURROGATE.search(cell):
                 raise InvalidMessage(f"{name}: not UTF-8; save the file as 'CSV UTF-8'")
             if not name and cell.strip():
-                raise InvalidMessage("row: a cell stands in a column without a name")
+                raise InvalidMessage("row: a cell is in a column without a name")
 
     def _number(self, written: str, code: str) -> str:
         check_not_rounded(written)
@@ -234,7 +236,7 @@ class Rows:
                 country = Country.from_code(code.strip().upper())
             except LookupError:
                 raise InvalidMessage(
-                    "country: none of Orange's by its three letters, such as CIV or SEN"
+                    "country: one of Orange's countries by its three letters, such as CIV or SEN"
                 ) from None
         return international(written, country) if country else written
 
@@ -273,11 +275,11 @@ class Rows:
 
 def date_and_time(written: str) -> dt.datetime:
     """
-    Read a date and time, of this machine's zone unless it says another.
+    Read a date and time, in this machine's time zone unless it names another.
 
     Raises:
-        ValueError: it is none, or a date alone. A day and month that a spreadsheet wrote in its
-            own order are not guessed.
+        ValueError: it is not one, or a date alone. The order of day and month in a spreadsheet's
+            own format is not guessed.
     """
     try:
         date = dt.datetime.fromisoformat(written)

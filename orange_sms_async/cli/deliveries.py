@@ -1,4 +1,4 @@
-"""Receipts that are taken while messages are sent, into the same outbox."""
+"""Receipts received into the outbox while messages are sent from it."""
 
 import asyncio
 import contextlib
@@ -30,13 +30,14 @@ ReceiptsPort = Annotated[
         min=0,
         max=65535,
         metavar="PORT",
-        help="Take delivery receipts there, on 127.0.0.1, into the outbox; 0 for a free port.",
+        help="Receive delivery receipts on this port of 127.0.0.1, into the outbox; 0 picks a "
+        "free port.",
     ),
 ]
 
 
 def listens(port: int, secret: str | None) -> socket.socket:
-    """Take a port of this machine for receipts, or end with one line."""
+    """Take a port of this machine for receipts, or end with a one-line error."""
     warn_without(secret)
     return listening("127.0.0.1", port, instead="--receipts 0")
 
@@ -57,11 +58,11 @@ async def receipts_taken(
 @attrs.define(eq=False)
 class Deliveries:
     """
-    The endpoint of a campaign, whose outbox keeps what comes.
+    The receipt endpoint of a campaign, whose outbox keeps the receipts.
 
     Attributes:
-        listener: where they are taken.
-        wait: seconds for receipts after the last message of the campaign.
+        listener: the socket it answers on.
+        wait: seconds to wait for receipts after the campaign's last message.
     """
 
     outbox: DurableOutbox
@@ -77,7 +78,7 @@ class Deliveries:
 
     @contextlib.asynccontextmanager
     async def served(self, queue: SendQueue) -> AsyncIterator[str]:
-        """Take receipts for a queue while the block lasts; yield the address."""
+        """Receive receipts for a queue while the block lasts; yield the address."""
         async with receipts_taken(queue, self.listener, self.secret, self._came.set) as address:
             watching = asyncio.create_task(self._watch(), name="orange-sms deliveries")
             try:
@@ -87,7 +88,7 @@ class Deliveries:
                 await asyncio.wait({watching})
 
     async def come(self) -> None:
-        """Wait until all final receipts are there, no longer, or the outbox is closed."""
+        """Wait until all final receipts are there, the time is up, or the outbox is closed."""
         with contextlib.suppress(OutboxUnusable):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.wait):
@@ -102,4 +103,4 @@ class Deliveries:
             while True:
                 self.counts = await self.outbox.deliveries()
                 await asyncio.sleep(_EVERY)
-        self._came.set()  # who waits finds it closed
+        self._came.set()  # whoever waits then finds it closed

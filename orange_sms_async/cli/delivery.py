@@ -1,4 +1,4 @@
-"""`orange-sms outbox delivery`: what arrived, by country and by the start of a number."""
+"""`orange-sms outbox delivery`: what was delivered, by country and start of the number."""
 
 import asyncio
 import datetime as dt
@@ -54,10 +54,10 @@ def delivery(
     csv: Annotated[bool, typer.Option("--csv", help="The same, as CSV.")] = False,
 ) -> None:
     """
-    Show what arrived, by country and by the two digits after the calling code.
+    Show what was delivered, by country and by the two digits after the calling code.
 
-    Silent is what Orange took over an hour ago and has not reported on. The median is of the
-    seconds to the phone.
+    "silent" counts messages that Orange accepted over an hour ago and has not reported on. The
+    median is in seconds, from sending to delivery.
     """
     check_one(as_json=json, as_csv=csv)
     of_account = place.of(account)
@@ -82,4 +82,4 @@ def _show(counts: list[DeliveryCount]) -> None:
         numbers = (getattr(count, name) for name in _NUMBERS[:-1])
         made.add_row(count.country, count.prefix or "", *(f"{n:,}" for n in numbers), median)
     show(made)
-    console().print("Prefixes are not operators where numbers are ported.")
+    console().print("Where numbers can be ported, a prefix does not identify an operator.")

@@ -1,4 +1,4 @@
-"""`orange-sms demo`: a campaign as it really runs, against a local Orange in another process."""
+"""`orange-sms demo`: a real campaign against a sandbox in another process."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ _LIST = Path(__file__).with_name("recipients.csv")
 _RATE = 5
 _PATIENCE = 20.0  # seconds without getting through to a sandbox of our own
 _RECEIPTS = 10.0  # seconds that receipts may take after the last message
-_START, _END = 20.0, 5.0  # seconds it may take to start and to end
+_START, _END = 20.0, 5.0  # seconds it may take to start and to stop
 _SETTING = re.compile(r'export ORANGE_SMS_(\w+)="?([^"\n]+)')
 
 
@@ -69,7 +69,7 @@ class _Seen:
 
 @attrs.frozen
 class _Outcome:
-    """A campaign as both sides saw it: this one, and the sandbox with its own count."""
+    """A campaign as both sides saw it: this process, and the sandbox with its own count."""
 
     campaign: Campaign
     seen: _Seen
@@ -98,17 +98,17 @@ def demo(
         Path,
         typer.Argument(
             metavar="[FILE]",
-            help="Columns as for `orange-sms bulk`; without it, a list of 60 made-up people.",
+            help="A CSV file as for `orange-sms bulk`. Default: 60 made-up people.",
             show_default=False,
         ),
     ] = _LIST,
 ) -> None:
     """
-    Send a list of messages to a local Orange and show the result.
+    Send a list of messages to a local sandbox, and show the result.
 
-    Nothing leaves this machine: it starts a sandbox in another process and an endpoint for
-    delivery receipts in this one, and sends at 5 a second over HTTP. It ends with 0 if every row
-    is accounted for and no second held a sixth message, with 1 if not, with 130 after Ctrl-C.
+    Nothing leaves this machine. The command starts a sandbox in another process, receives its
+    delivery receipts, and sends 5 messages a second over HTTP. Exit codes: 0 if every row is
+    accounted for and no second had a sixth message, 1 if not, 130 after Ctrl-C.
     """
     screen = console()
     try:
@@ -201,12 +201,12 @@ def _pace(outcome: _Outcome) -> Iterator[tuple[str, str]]:
 
 
 class SandboxFailedError(Exception):
-    """The sandbox did not start; what it said about it went to stderr."""
+    """The sandbox did not start; its own error went to stderr."""
 
 
 @attrs.frozen
 class SandboxProcess:
-    """A sandbox that listens, and a connection to it past any proxy the environment names."""
+    """A running sandbox, and a connection to it that bypasses any proxy in the environment."""
 
     base_url: str
     authorization: str = attrs.field(repr=False)
@@ -226,7 +226,7 @@ class SandboxProcess:
 @contextlib.asynccontextmanager
 async def sandbox_process(*options: str) -> AsyncIterator[SandboxProcess]:
     """
-    Start `orange-sms sandbox` on a free port, yield it once it listens, and end it.
+    Start `orange-sms sandbox` on a free port, yield it once it answers, and stop it at the end.
 
     Raises:
         SandboxFailedError: it did not start.

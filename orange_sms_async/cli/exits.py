@@ -24,12 +24,13 @@ from orange_sms_async import (
     RequestRejected,
     ServiceUnavailable,
     Throttled,
+    Withheld,
 )
 from orange_sms_async.cli.words import echo
 
 
 class ExitCode(enum.IntEnum):
-    """What a command says to the shell that started it."""
+    """What a command tells the shell that started it."""
 
     ALL_ACCEPTED = 0
     SOME_FAILED = 1
@@ -48,14 +49,15 @@ def stop_with(line: str, code: ExitCode = ExitCode.USAGE) -> NoReturn:
 _WAYS_OUT: dict[type[OrangeSMSError], str] = {
     ConnectionFailed: "Check the network, HTTPS_PROXY and the base URL, then try again",
     Throttled: "Wait a minute, then try again",
-    ServiceUnavailable: "Orange is down or busy: try again later",
+    ServiceUnavailable: "Orange is down or overloaded: try again later",
     NotSent: "Try again",
-    AuthenticationFailed: "Compare client id and secret with those of MyApps in Orange's portal",
+    AuthenticationFailed: "Compare the client id and secret with MyApps in Orange's portal",
     AccessDenied: "Subscribe the application to the SMS API in Orange's portal, or ask Orange",
-    ContractRefused: "Buy a bundle, units are kept; `orange-sms balance` shows what there is",
-    RequestRejected: "Correct number, text, sender or base URL: the same will be refused again",
-    Refused: "The same will be refused again",
-    OutcomeUnknown: "It may have been sent: ask the recipient before you send it again",
+    ContractRefused: "Buy a bundle; unused units are kept. `orange-sms balance` shows what is left",
+    RequestRejected: "Correct the number, text, sender or base URL, or it will be refused again",
+    Refused: "The same request would be refused again",
+    Withheld: "One of your rules withholds it: nothing was sent",
+    OutcomeUnknown: "It may have been sent: ask the recipient before sending it again",
 }
 _OF_REFUSALS = {
     class_.__name__: way_out for class_, way_out in _WAYS_OUT.items() if issubclass(class_, Refused)
@@ -69,7 +71,7 @@ _EXIT_CODES: dict[type[OrangeSMSError], ExitCode] = {
 
 
 def advice(error: OrangeSMSError) -> str:
-    """Say what happened and what to do; a note on the error knows better than its class."""
+    """Say what happened and what to do; a note on the error is more precise than its class."""
     if notes := getattr(error, "__notes__", None):
         return "; ".join(notes)
     said = f"{type(error).__name__}: {error}".removesuffix(".")
@@ -86,31 +88,32 @@ def way_out(error: OrangeSMSError) -> str:
 
 
 _OF_RULES = {
-    "to: write it as": "--country CIV reads numbers as people in Côte d'Ivoire write them",
+    "to: write it as": "--country CIV reads numbers as they are written in Côte d'Ivoire",
 }
 
 
 def way_out_of_rules(rule: str) -> str:
-    """Say what else can be done about rows that break a rule; "" where the rule says it all."""
+    """Say what else to do about rows that break a rule; "" if the rule says it all."""
     return next((way for start, way in _OF_RULES.items() if rule.startswith(start)), "")
 
 
-# Orange's own words for what people get wrong most, and theirs.
+# Orange's words for the most frequent mistakes, and plainer ones.
 _PLAIN_WORDS = (
     (r".*: Orange answered \S+ \(SVC0280\): (\d+)$", "text too long (\\1)"),
     (r".*: Orange answered \S+ \(\w+\): senderName$", "sender name not approved by Orange"),
     (r".*: Orange answered \S+ \(\w+\): senderAddress$", "sender address not allowed by Orange"),
-    (r".*: Orange answered \S+ \(POL0001\): (.+)$", "refused for the contract: \\1"),
+    (r".*: Orange answered \S+ \(POL0001\): (.+)$", "refused because of the contract: \\1"),
+    (r"Withheld: (.+)$", "withheld: \\1"),
 )
 _OF_PLAIN_WORDS = {
-    "text too long": "Shorten the text: `orange-sms segments` counts it",
-    "sender name": "Have Orange approve it, or leave it out for the account's default",
-    "sender address": "Leave --sender-address out for the number that Orange recommends",
+    "text too long": "Shorten the text: `orange-sms segments` shows its length",
+    "sender name": "Ask Orange to approve it, or leave it out to use the account's default",
+    "sender address": "Leave out --sender-address to use the number Orange recommends",
 }
 
 
 def in_plain_words(reason: str) -> str:
-    """Say what a refusal means, where its code says it; else its class and Orange's words."""
+    """Say what a refusal means if its code tells; else return its class and Orange's words."""
     for theirs, ours in _PLAIN_WORDS:
         if found := re.fullmatch(theirs, reason):
             return re.sub(r"\d{4,}", lambda one: f"{int(one[0]):,}", found.expand(ours))
@@ -118,7 +121,7 @@ def in_plain_words(reason: str) -> str:
 
 
 def way_out_of_reasons(reason: str) -> str:
-    """Say what to do about rows that broke a rule or were refused; "" if that is said."""
+    """Say what to do about rows that broke a rule or were refused; "" if already said."""
     plain = in_plain_words(reason)
     ways = (way for start, way in _OF_PLAIN_WORDS.items() if plain.startswith(start))
     return (
@@ -127,14 +130,14 @@ def way_out_of_reasons(reason: str) -> str:
 
 
 def exit_code(error: OrangeSMSError) -> ExitCode:
-    """Say how a command ends that could do one thing only, and met this error."""
+    """Return the exit code of a command that did a single thing and met this error."""
     codes = (_EXIT_CODES[class_] for class_ in type(error).__mro__ if class_ in _EXIT_CODES)
     return next(codes, ExitCode.SOME_FAILED)
 
 
 @contextlib.contextmanager
 def errors_end(*, debug: bool) -> Iterator[None]:
-    """End the command with one line where Orange or the connection to it fails; so with Ctrl-C."""
+    """End the command with one line if Orange or the connection fails, and on Ctrl-C."""
     try:
         yield
     except OrangeSMSError as error:
@@ -150,7 +153,7 @@ def end_with(error: OrangeSMSError, *, debug: bool) -> NoReturn:
 
 
 def show_behind(error: BaseException | None) -> None:
-    """Show an error and those behind it, the first cause last, on stderr."""
+    """Show an error and its causes on stderr, the first cause last."""
     while error:
         echo(f"  {_name(error)}{_words(error)}{_place(error.__traceback__)}", err=True)
         # Also one that `from None` hides: it was hidden for its words, which are not shown here.
@@ -164,7 +167,7 @@ def _name(error: BaseException) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Ours hold nothing personal, nor do the system's; a library's may hold what it was given."""
+    """Our messages and the system's hold nothing personal; a library's may quote its input."""
     if isinstance(error, OrangeSMSError):
         asked = f", X-OAPI-Request-Id {error.request_id}" if error.request_id else ""
         return f": {error}{asked}"
@@ -185,7 +188,7 @@ def _place(traceback: TracebackType | None) -> str:
 def interrupts_call(
     ask: Callable[[], object], *, leaving: Callable[[], object] = bool
 ) -> Iterator[None]:
-    """Call `ask` in the event loop at the first signal; call `leaving` and end at the second."""
+    """At the first signal, call `ask` in the event loop; at the second, `leaving`, then exit."""
     loop = asyncio.get_running_loop()
     asked = False
 

@@ -1,4 +1,4 @@
-"""Whether messages leave an outbox: who sends them, what waits, and for how long."""
+"""Whether messages leave an outbox: who sends, what waits, and for how long."""
 
 import datetime as dt
 import time
@@ -16,13 +16,13 @@ from orange_sms_async.outbox.sqlite.statements import CUT
 @attrs.frozen
 class Health:
     """
-    An outbox at one moment, looked at and not changed.
+    A read-only view of an outbox at one moment.
 
     Attributes:
-        holder: who has the turn, and since when, in seconds since 1970.
+        holder: the process that has the turn, and since when, in seconds since 1970.
         waiting: messages by lane.
-        oldest: for how many seconds what waits longest could have left; None if nothing could.
-        counts: the messages in each state; what nobody carries any more is unknown.
+        oldest: how many seconds ago the oldest waiting message was due; None if none is due.
+        counts: messages by state; those whose sender is gone count as unknown.
     """
 
     holder: tuple[str, float] | None
@@ -40,22 +40,22 @@ class Health:
         return cls(holder, waiting, None if since is None else max(now - since, 0.0), counts)
 
     def lines(self) -> list[str]:
-        """Say it to a person."""
+        """Describe it to a person."""
         urgent, normal, bulk = (self.waiting[lane] for lane in Priority)
-        oldest = "" if self.oldest is None else f"; the oldest for {_duration(self.oldest)}"
+        oldest = "" if self.oldest is None else f"; the oldest has waited {_duration(self.oldest)}"
         waiting = f"Waiting: urgent {urgent}, normal {normal}, bulk {bulk}{oldest}."
         return [self._who(), waiting]
 
     def _who(self) -> str:
         if self.holder is None:
-            return "No process has the turn: nothing is sent."
+            return "No process has the turn: nothing is being sent."
         who, since = self.holder
         return (
             f"{who[:1].upper()}{who[1:]} has had the turn since {_date(since):%Y-%m-%d %H:%M:%S}."
         )
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Say it to a program."""
+        """Describe it to a program."""
         rows = [(f"waiting {lane.name.lower()}", f"{many}") for lane, many in self.waiting.items()]
         rows.append(("oldest", "none" if self.oldest is None else f"{self.oldest:.0f}"))
         if self.holder is None:
@@ -73,7 +73,7 @@ def _duration(seconds: float) -> dt.timedelta:
 
 
 async def messages_in(outbox: DurableOutbox, state: State) -> AsyncIterator[KeptMessage]:
-    """Tell of the messages in a state, as `Health` counts them."""
+    """Yield the messages in a state, as `Health` counts them."""
     left_behind = await outbox.at_work() is None
     if not (left_behind and state is State.SENDING):
         async for message in outbox.messages(state):

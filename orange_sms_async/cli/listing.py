@@ -1,4 +1,4 @@
-"""What Orange says of the account: a table for people, complete JSON or CSV for programs."""
+"""What Orange says about the account: a table for people, full JSON or CSV for programs."""
 
 import asyncio
 import csv
@@ -22,15 +22,15 @@ _T = TypeVar("_T", bound=attrs.AttrsInstance)
 InCountry = Annotated[
     str | None,
     typer.Option(
-        "--country", parser=country_code, metavar="CODE", help="Only this one, such as CIV."
+        "--country", parser=country_code, metavar="CODE", help="Only this country, such as CIV."
     ),
 ]
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="All of Orange's fields, as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="All fields from Orange, as JSON.")]
 
 
-AsCsv = Annotated[bool, typer.Option("--csv", help="All of Orange's fields, as CSV.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="All fields from Orange, as CSV.")]
 
 
 def answer(
@@ -42,7 +42,7 @@ def answer(
     as_csv: bool,
     debug: bool,
 ) -> None:
-    """Ask Orange, and show what it says: as a table, unless a program asked."""
+    """Ask Orange and show the answer: as a table, or as JSON or CSV for a program."""
     check_one(as_json=as_json, as_csv=as_csv)
     with errors_end(debug=debug):
         values = asyncio.run(_asked(config.client(), question))
@@ -50,9 +50,9 @@ def answer(
 
 
 def check_one(*, as_json: bool, as_csv: bool) -> None:
-    """Refuse to show values in two ways at once."""
+    """Refuse two output formats at once."""
     if as_json and as_csv:
-        raise typer.BadParameter("one at a time", param_hint="--json, --csv")
+        raise typer.BadParameter("give only one of them", param_hint="--json, --csv")
 
 
 def listed(
@@ -63,7 +63,7 @@ def listed(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show values as a table, unless a program asked."""
+    """Show values as a table, or as JSON or CSV for a program."""
     if as_json:
         typer.echo(json.dumps([_plain(value) for value in values], indent=2))
     elif as_csv:
@@ -84,7 +84,7 @@ def _plain(value: attrs.AttrsInstance) -> dict[str, str | int | None]:
 def _cell(value: object) -> str | int | None:
     if value is None or isinstance(value, int):
         return value
-    # A price stays a text, or a program would make 320.00 a number that is nearly that.
+    # A price stays a text: as a number, a program would round 320.00 to a binary fraction.
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""A queue's numbers for Prometheus, served beside a command."""
+"""A queue's metrics for Prometheus, served beside a command."""
 
 from typing import Annotated
 
@@ -15,13 +15,13 @@ MetricsPort = Annotated[
         min=0,
         max=65535,
         metavar="PORT",
-        help="Serve metrics for Prometheus there, on 127.0.0.1; 0 for a free port.",
+        help="Serve Prometheus metrics on this port of 127.0.0.1; 0 picks a free port.",
     ),
 ]
 
 
 def serve_metrics(queue: SendQueue, port: int) -> None:
-    """Serve them from a thread, which answers also while the event loop is blocked."""
+    """Serve them from a thread, which answers even while the event loop is blocked."""
     try:
         from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415
 

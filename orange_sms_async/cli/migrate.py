@@ -1,4 +1,4 @@
-"""`orange-sms outbox migrate`: the tables of an outbox in PostgreSQL, made or brought forward."""
+"""`orange-sms outbox migrate`: create or upgrade the tables of an outbox in PostgreSQL."""
 
 import asyncio
 from typing import Annotated
@@ -17,7 +17,7 @@ Dsn = Annotated[
         metavar="DSN",
         envvar=VARIABLE,
         show_default=False,
-        help="postgresql://user@host/database; in ORANGE_SMS_OUTBOX no list of processes shows it.",
+        help="postgresql://user@host/database. In ORANGE_SMS_OUTBOX, process lists do not show it.",
     ),
 ]
 
@@ -28,19 +28,19 @@ def migrate(
     account: Account = "default",
     rate: Annotated[
         float | None,
-        typer.Option(help="The account's messages a second; 5 for a new one, else as it is."),
+        typer.Option(
+            help="Messages per second for the account. Default: 5 if new, else unchanged."
+        ),
     ] = None,
-    sql: Annotated[
-        bool, typer.Option("--sql", help="Print what it would do, and change nothing.")
-    ] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, and change nothing.")] = False,
 ) -> None:
     """
-    Make the tables of an outbox in PostgreSQL, or bring them to the newest version.
+    Create the tables of an outbox in PostgreSQL, or upgrade them to the newest version.
 
-    Forward only, in one transaction, and one at a time. It also makes the account. Its rate is
-    changed only while nobody sends for it.
+    An upgrade is one transaction, cannot be undone, and only one runs at a time. The command also
+    creates the account. An account's rate changes only while nobody sends for it.
 
-    Ends with 0, or with 2 if it cannot be done.
+    Exit codes: 0, or 2 if it cannot be done.
     """
     try:
         if sql:
@@ -50,5 +50,7 @@ def migrate(
     except (OutboxUnusable, ValueError) as error:
         stop_with(str(error))
     newest = len(migrating.VERSIONS)
-    done = f"is at version {newest}" if version == newest else f"goes from {version} to {newest}"
-    console().print(f"The outbox {done}; its account {account} is there.")
+    there = f"The outbox is at version {newest}"
+    upgraded = f"The outbox goes from {version} to {newest}"
+    done = there if version == newest else upgraded
+    console().print(f"{done}; its account {account} exists.")

@@ -16,7 +16,8 @@ from orange_sms_async.outbox.postgres import moving
 
 def move(
     path: Annotated[
-        Path, typer.Argument(metavar="SMS.db", exists=True, dir_okay=False, help="The file.")
+        Path,
+        typer.Argument(metavar="SMS.db", exists=True, dir_okay=False, help="The file to move."),
     ],
     dsn: Dsn,
     *,
@@ -25,10 +26,10 @@ def move(
     """
     Move all messages and receipts of a file to PostgreSQL, and rename the file.
 
-    Close its queues first: it is refused while one has the turn. Nothing is lost if it is cut: the
-    same command goes on. Messages that wait are sent from there.
+    Close its queues first: the move is refused while one has the turn. If the move is interrupted,
+    nothing is lost: the same command resumes it. Waiting messages are then sent from PostgreSQL.
 
-    Ends with 0, or with 2 if it cannot be done.
+    Exit codes: 0, or 2 if it cannot be done.
     """
     try:
         many, renamed = asyncio.run(moving.move(path, dsn, account=account))

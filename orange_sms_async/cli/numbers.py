@@ -1,4 +1,4 @@
-"""Phone numbers as people and spreadsheets write them, made international."""
+"""Phone numbers as people and spreadsheets write them, in international form."""
 
 import re
 
@@ -11,10 +11,10 @@ _DIGITS = re.compile(r"(\+|00)?([0-9]+)")
 
 def check_not_rounded(written: str) -> None:
     """
-    Refuse what a spreadsheet makes of a long number in a narrow column.
+    Refuse a long number that a spreadsheet has rounded in a narrow column.
 
     Raises:
-        InvalidMessage: digits are lost, and says what to do about it.
+        InvalidMessage: digits are lost; the message says what to do.
     """
     if _ROUNDED.fullmatch(written):
         raise InvalidMessage(
@@ -24,17 +24,17 @@ def check_not_rounded(written: str) -> None:
 
 def international(written: str, country: Country) -> str:
     """
-    Read a number of a country, written as people there do, or any number with its + or 00.
+    Read a number as people in a country write it, or any number with its + or 00.
 
     Args:
         written: "07 01 02 03 04", "07.01.02.03.04", "2250701020304", "00225…" or "+225…".
-        country: that of a number without calling code.
+        country: of a number without a calling code.
 
     Returns:
-        The number in international form; what is no number comes back as it is.
+        The number in international form; anything else is returned unchanged.
 
     Raises:
-        InvalidMessage: Excel has taken the 0 in front of it away.
+        InvalidMessage: Excel has removed the leading 0.
     """
     read = _DIGITS.fullmatch(_SEPARATORS.sub("", written))
     if read is None:
@@ -54,7 +54,7 @@ def _of_country(digits: str, country: Country) -> str:
         return called + digits.removeprefix(country.trunk)
     if country.code == "CIV" and len(digits) == 9 and digits[0] in "157":
         raise InvalidMessage(
-            "to: Excel has removed the 0 in front: give the column the format 0000000000, "
+            "to: Excel has removed the leading 0: give the column the format 0000000000, "
             "and save the file again"
         )
     return called + digits

@@ -14,7 +14,7 @@ from orange_sms_async.cli.csv_rows import Defaults, date_and_time
 from orange_sms_async.cli.template import Template
 from orange_sms_async.cli.words import echo
 
-# Slower is a slip: at this rate a thousand rows take four months. Faster is `off`.
+# Anything slower is a typing mistake: at this rate, a thousand rows take four months.
 _SLOWEST, _FASTEST = 0.0001, 1_000_000
 _YEAR = 365 * 24 * 3600  # seconds
 
@@ -35,7 +35,7 @@ def messages_a_second(given: str | float) -> float:
 
 
 def seconds(*, least: float = 0) -> Callable[[str | float], float]:
-    """Make a reader of seconds, up to a year: clocks and JSON have neither inf nor nan."""
+    """Make a parser of seconds, up to a year: clocks and JSON have neither inf nor nan."""
 
     def read_seconds(given: str | float) -> float:
         if not least <= (number := _number(given)) <= _YEAR:
@@ -53,13 +53,13 @@ def _number(given: str | float) -> float:
 
 
 Text = Annotated[
-    str, typer.Argument(metavar="TEXT", help="What the recipient reads; - reads it from stdin.")
+    str, typer.Argument(metavar="TEXT", help="The text of the SMS; - reads it from stdin.")
 ]
 
 
 def read(given: str) -> str:
     """
-    Return the text; of stdin without the line break that ends it.
+    Return the text; if it comes from stdin, without its last line break.
 
     Raises:
         typer.BadParameter: it is empty or not UTF-8.
@@ -80,7 +80,7 @@ RowsFile = Annotated[
     Path,
     typer.Argument(
         metavar="FILE.csv",
-        help="Columns to,text and, if wanted, sender_name, reference, country, not_before and "
+        help="Columns to,text and, optionally, sender_name, reference, country, not_before and "
         "expires_at.",
     ),
 ]
@@ -90,35 +90,35 @@ Rate = Annotated[
         "--rate",
         parser=messages_a_second,
         metavar="NUMBER|off",
-        help="Messages a second: 5 unless Orange gave you more. Off is for sandboxes.",
+        help="Messages per second: 5 unless Orange granted you more. off is for sandboxes.",
     ),
 ]
 SenderName = Annotated[
-    str | None, typer.Option("--sender-name", help="For rows that have none.", metavar="NAME")
+    str | None, typer.Option("--sender-name", help="For rows without one.", metavar="NAME")
 ]
 SenderAddress = Annotated[
     str | None,
     typer.Option(
         "--sender-address",
         metavar="NUMBER",
-        help="Where it is sent from, if not from the number that Orange recommends for the "
-        "country: tel:+2250000.",
+        help="The number to send from, if not the one Orange recommends for the country: "
+        "tel:+2250000.",
     ),
 ]
 
 
 def country_code(given: str) -> str:
     """
-    Read a country of Orange's.
+    Read the code of a country that Orange sends to.
 
     Raises:
-        typer.BadParameter: Orange's API does not send there.
+        typer.BadParameter: it is not one of them.
     """
     try:
         return Country.from_code(given.upper()).code
     except KeyError:
         raise typer.BadParameter(
-            "a country of Orange's by its three letters, such as CIV or SEN"
+            "one of Orange's countries by its three letters, such as CIV or SEN"
         ) from None
 
 
@@ -128,7 +128,7 @@ NumbersOf = Annotated[
         "--country",
         parser=country_code,
         metavar="CODE",
-        help="Read numbers as people there write them: 07 01 02 03 04 with CIV.",
+        help="Read numbers as they are written in this country: 07 01 02 03 04 for CIV.",
     ),
 ]
 
@@ -136,8 +136,9 @@ NumbersOf = Annotated[
 def _template(given: str) -> Template:
     try:
         return Template.of(given)
-    except ValueError as error:
-        raise typer.BadParameter(f'{error}: "Bonjour {{prenom}}"; {{{{ is a brace') from None
+    except ValueError:
+        rule = "only the name of a column goes between braces"
+        raise typer.BadParameter(f'{rule}: "Bonjour {{prenom}}"; {{{{ is a brace') from None
 
 
 TextOfRows = Annotated[
@@ -146,7 +147,7 @@ TextOfRows = Annotated[
         "--text",
         parser=_template,
         metavar="TEXT",
-        help='The text of every row, with its columns: "Bonjour {prenom}".',
+        help='The text for every row, with columns in braces: "Bonjour {prenom}".',
     ),
 ]
 
@@ -164,7 +165,7 @@ NotBefore = Annotated[
         "--not-before",
         parser=_date,
         metavar="DATE",
-        help="For rows that have none: send it then or later. 2026-12-31 08:00 is local time.",
+        help="For rows without one: send at this time or later. 2026-12-31 08:00 is local time.",
     ),
 ]
 ExpiresAt = Annotated[
@@ -173,7 +174,7 @@ ExpiresAt = Annotated[
         "--expires-at",
         parser=_date,
         metavar="DATE",
-        help="For rows that have none: do not send it any more then.",
+        help="For rows without one: do not send from this time on.",
     ),
 ]
 
@@ -188,10 +189,10 @@ def defaults_of_rows(
     expires_at: dt.datetime | None,
 ) -> Defaults:
     """
-    Check what holds for all rows once, or every row that relies on it would be invalid.
+    Check the values for all rows once; a wrong one would make every row invalid.
 
     Raises:
-        typer.BadParameter: says the rule that is broken.
+        typer.BadParameter: names the broken rule.
     """
     address = check_sender(sender_name, sender_address)
     if not_before and expires_at and not_before >= expires_at:
@@ -208,10 +209,10 @@ def defaults_of_rows(
 
 def check_sender(name: str | None, address: str | None) -> str | None:
     """
-    Check a sender name and return the address, which may be given without its `tel:`.
+    Check a sender name and address; return the address, with its `tel:` added if missing.
 
     Raises:
-        typer.BadParameter: says the rule it breaks.
+        typer.BadParameter: names the broken rule.
     """
     if address is not None and not address.startswith("tel:"):
         address = f"tel:{address}"
@@ -225,7 +226,7 @@ def check_sender(name: str | None, address: str | None) -> str | None:
 
 Debug = Annotated[
     bool,
-    typer.Option("--debug", help="After an error, show what is behind it: no number, no secret."),
+    typer.Option("--debug", help="After an error, show its causes, without numbers or secrets."),
 ]
 
 
@@ -244,16 +245,16 @@ Secret = Annotated[
         envvar="ORANGE_SMS_RECEIPTS_SECRET",
         metavar="WORD",
         show_envvar=False,
-        help="The last part of the address, or ?token=. Better in ORANGE_SMS_RECEIPTS_SECRET: "
-        "a command line is seen by everyone on this machine.",
+        help="The last part of the address, or ?token=. Better: set ORANGE_SMS_RECEIPTS_SECRET, "
+        "because every user of this machine can see a command line.",
     ),
 ]
 
 
 def warn_without(secret: str | None) -> None:
-    """Say what it means that there is no secret, if there is none."""
+    """Warn if there is no secret, and say what that means."""
     if not secret:
         echo(
-            "Warning: without a secret, everyone who reaches this address can post receipts.",
+            "Warning: without a secret, anyone who reaches this address can post receipts.",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""`orange-sms outbox`: what is in an outbox, and what a person changes in it."""
+"""`orange-sms outbox`: look into an outbox, or change it by hand."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ from orange_sms_async.outbox import KeptMessage
 from orange_sms_async.outbox.sqlite import copying, turn
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 
-_MOST_ROWS = 200  # on a terminal, which has to know them all before it can align them
+_MOST_ROWS = 200  # on a terminal, where all of them are read before any is shown
 _SHORT = 24  # characters
 _AT_ONCE = 500  # receipts that are taken over together
 _EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
@@ -50,12 +50,12 @@ _Action = Callable[[DurableOutbox], Awaitable[None]]
 _Opened = Callable[[DurableOutbox], contextlib.AbstractAsyncContextManager[object]]
 
 HELP = """
-Look into an outbox, or change what is in it. Nothing is sent.
+Look into an outbox, or change it. Nothing is sent.
 
-Queues and campaigns may run meanwhile. What was on the wire when the last of them ended is
-unknown: it may have been sent.
+Queues and campaigns can keep running. Messages that were being sent when the last of them ended
+are unknown: they may have been sent.
 
-All of them end with 0, or with 2 if the file is missing or no outbox, or the usage wrong.
+Exit codes: 0, or 2 if the file is missing or is not an outbox, or for wrong usage.
 """
 
 
@@ -64,17 +64,17 @@ def show(
     *,
     account: Account = "default",
     state: Annotated[
-        State | None, typer.Option(help="List the messages in this state, numbers masked.")
+        State | None, typer.Option(help="List the messages in this state, with numbers masked.")
     ] = None,
 ) -> None:
     """
     Show who sends, what waits and for how long, and how many messages are in each state.
 
-    Or list those in one state. It changes nothing, and queues may run meanwhile: "sending" is what
-    is on the wire.
+    With --state, list the messages in one state. Nothing is changed, and queues can keep running:
+    "sending" means that the request is in progress.
 
-    A receipt settles an unknown message where it is certain whose it is. Where it is not, --state
-    unknown lists the resource ids that may be its own: "perhaps".
+    A receipt settles an unknown message if it can only belong to that message. If it may belong to
+    several, --state unknown lists its resource id after "perhaps".
     """
     action = _count if state is None else partial(_list, state=state)
     _do(place.of(account), action, opened=look_into_outbox)
@@ -82,25 +82,27 @@ def show(
 
 def resolve(
     place: OutboxPlace,
-    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="Of an unknown message.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The reference of an unknown message.")
+    ],
     *,
     account: Account = "default",
     sent: Annotated[
         str | None,
-        typer.Option(metavar="RESOURCE_ID", help="It was sent, and Orange calls it this."),
+        typer.Option(metavar="RESOURCE_ID", help="It was sent, with this resource id."),
     ] = None,
     not_sent: Annotated[
-        bool, typer.Option("--not-sent", help="It was not sent, and is to be sent.")
+        bool, typer.Option("--not-sent", help="It was not sent, and must be sent.")
     ] = False,
 ) -> None:
     """
-    Settle one unknown message, as you found out: with --sent or with --not-sent.
+    Settle an unknown message once you know what happened to it: with --sent or --not-sent.
 
-    One that was not sent waits again: the next queue or campaign with this outbox sends it.
+    A message that was not sent waits again: the next queue or campaign with this outbox sends it.
     """
     if sent == "" or (sent is None) is not not_sent:
         raise typer.BadParameter(
-            "goes with either --sent RESOURCE_ID or --not-sent", param_hint="REFERENCE"
+            "needs either --sent RESOURCE_ID or --not-sent", param_hint="REFERENCE"
         )
     if not f"{reference}{sent}".isprintable():
         raise typer.BadParameter(
@@ -124,25 +126,27 @@ def import_(
     place: OutboxPlace,
     source: Annotated[
         Path,
-        typer.Argument(metavar="RECEIPTS.db", help="As given to `orange-sms receipts --store`."),
+        typer.Argument(
+            metavar="RECEIPTS.db", help="The file given to `orange-sms receipts --store`."
+        ),
     ],
     *,
     account: Account = "default",
 ) -> None:
     """
-    Take over the receipts that `orange-sms receipts` kept.
+    Import the receipts that `orange-sms receipts` kept.
 
-    It may go on meanwhile, and a receipt that is imported twice changes nothing.
+    That command can keep running. A receipt imported twice changes nothing.
     """
     _do(place.of(account), partial(_import, source=source))
 
 
 def forget(place: OutboxPlace, *, account: Account = "default") -> None:
     """
-    Take numbers and texts of finished messages out of it.
+    Delete the numbers and texts of finished messages.
 
-    What is left is a keyed hash of number and text, so that a campaign run again still recognises
-    its rows. Unknown messages keep theirs until they are settled.
+    A keyed hash of number and text is kept, so that a campaign run again still recognises its
+    rows. Unknown messages keep their number and text until they are settled.
     """
     _do(place.of(account), _forget)
 
@@ -152,33 +156,33 @@ def backup(
     copy: Annotated[Path, typer.Argument(metavar="COPY.db", help="A new file.")],
 ) -> None:
     """
-    Copy it to a new file that only you can read. Queues may run meanwhile.
+    Copy the outbox to a new file that only you can read. Queues can keep running.
 
-    What waits in the copy is sent from the outbox. So the copy is opened with `orange-sms outbox
-    restore` only, and what waits in it is then unknown.
+    The messages waiting in the copy are sent from the original. So the copy can only be opened
+    with `orange-sms outbox restore`, which makes them unknown.
     """
     path = place.file_alone()
     check_file(path)
     with _ending():
         copying.backup(path, copy)
-    console().print(f"{path} is copied to {copy}, with numbers and texts.")
+    console().print(f"{path} was copied to {copy}, including numbers and texts.")
 
 
 def restore(place: OutboxPlace) -> None:
     """
-    Open a copy or a file that lost its last changes, once: nothing of it is sent twice.
+    Make an outbox of a copy, or of a file that lost its last changes. Nothing is sent twice.
 
-    What waits in it and may have been sent since is unknown then, until you settle it. What is
-    scheduled for later still waits.
+    Waiting messages that may have been sent since become unknown, until you settle them. Messages
+    scheduled for later still wait.
     """
     path = place.file_alone()
     check_file(path)
     with _ending():
         if turn.taken(path):
-            raise OutboxUnusable(f"outbox {path}: a queue sends from it: end that first")
+            raise OutboxUnusable(f"outbox {path}: a queue is sending from it: stop it first")
         doubted = asyncio.run(_restored(path))
     screen = console()
-    screen.print(f"{path} is restored. Messages that are unknown now: {doubted}.")
+    screen.print(f"{path} was restored. Messages now unknown: {doubted}.")
     if doubted:
         screen.print(f"`orange-sms outbox show {path} --state unknown` lists them.")
 
@@ -191,7 +195,7 @@ async def _restored(path: Path) -> int:
 
 
 def _do(place: Place, action: _Action, opened: _Opened = open_outbox) -> None:
-    """Do one thing with an outbox, or end with one line that says why it cannot be done."""
+    """Do one thing with an outbox, or end with a one-line error."""
     place.check_exists()
     with _ending():
         asyncio.run(_within(place.outbox(), action, opened))
@@ -242,7 +246,7 @@ async def _list(outbox: DurableOutbox, state: State) -> None:
     else:
         screen.print(f"No message is {state}.")
     if total > len(rows):
-        screen.print(f"... and {total - len(rows)} more; in a pipe, all are listed.")
+        screen.print(f"... and {total - len(rows)} more. In a pipe, all are listed.")
 
 
 def _show_rows(rows: Sequence[Sequence[str]], screen: Console, *columns: str) -> None:
@@ -307,10 +311,12 @@ async def _resolve(outbox: DurableOutbox, place: Place, reference: str, sent: st
     if sent is None:
         line = f"{reference} waits again: the next queue or campaign with this outbox sends it."
     else:
-        line = f"{reference} is sent."
+        line = f"{reference} is now recorded as sent."
     console().print(line)
     for other in resolved[1:]:
-        line = f"{other.reference} is sent, too: the receipt that is left can only be its own."
+        line = (
+            f"{other.reference} too is now recorded as sent: the receipt left can only be its own."
+        )
         console().print(line)
 
 
@@ -323,7 +329,7 @@ async def _why_not(outbox: DurableOutbox, reference: str) -> str:
 
 
 async def _export(outbox: DurableOutbox, to: Path) -> None:
-    with PrivateCsv(to, _EXPORTED, instead="name another") as file:
+    with PrivateCsv(to, _EXPORTED, instead="choose another name") as file:
         rows = 0
         async for message in outbox.messages():
             outcome, error = message.outcome, message.outcome.error
@@ -331,7 +337,7 @@ async def _export(outbox: DurableOutbox, to: Path) -> None:
             delivery = outcome.delivery.status if outcome.delivery else ""
             file.write((outcome.reference, message.to or "", outcome.state, *what, delivery))
             rows += 1
-    console().print(f"Messages written to {to}, with their numbers: {rows}.")
+    console().print(f"Messages written to {to}, including numbers: {rows}.")
 
 
 async def _import(outbox: DurableOutbox, source: Path) -> None:
@@ -345,7 +351,7 @@ async def _import(outbox: DurableOutbox, source: Path) -> None:
             read, matched = read + len(batch), matched + len(matching)
             settled += sum(matching)
     console().print(
-        f"Receipts read: {read}. Of messages here: {matched}; {settled} unknown ones are sent now."
+        f"Receipts read: {read}. Of messages here: {matched}; unknown ones settled: {settled}."
     )
 
 
@@ -362,5 +368,5 @@ async def _in_batches(received: AsyncIterator[_Received]) -> AsyncIterator[list[
 async def _forget(outbox: DurableOutbox) -> None:
     forgotten = await outbox.forget()
     console().print(
-        f"Number and text of finished messages forgotten: {forgotten}. Their outcomes stay."
+        f"Finished messages whose number and text were deleted: {forgotten}. Their outcomes stay."
     )

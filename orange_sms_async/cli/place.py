@@ -1,4 +1,4 @@
-"""Where an outbox is, on a command line or in ORANGE_SMS_OUTBOX: a file, or a database."""
+"""Where an outbox is, as a command line or ORANGE_SMS_OUTBOX says: a file or a database."""
 
 import contextlib
 import os
@@ -14,19 +14,21 @@ from orange_sms_async.cli.exits import stop_with
 from orange_sms_async.outbox.postgres.address import Address, is_dsn
 
 VARIABLE = "ORANGE_SMS_OUTBOX"
-_ONE = "default"  # the account that is meant where none is named
+_ONE = "default"  # the account, if none is named
 
 DurableOutbox: TypeAlias = SqliteOutbox | PostgresOutbox
 Account = Annotated[
     str,
-    typer.Option(metavar="NAME", help="Of a database: whose messages. Each has a turn and a rate."),
+    typer.Option(
+        metavar="NAME", help="In a database: whose messages. Each account has its turn and rate."
+    ),
 ]
 
 
 @attrs.frozen
 class Place:
     """
-    Where an outbox is; as a string, without what a DSN may hold of secrets.
+    Where an outbox is; as a string, it shows no secret of a DSN.
 
     Attributes:
         where: a file, or an account in a database.
@@ -37,28 +39,28 @@ class Place:
     @classmethod
     def read(cls, given: str) -> "Place":
         """
-        Read what somebody typed.
+        Read a place from the command line.
 
         Raises:
-            typer.BadParameter: it names no place.
+            typer.BadParameter: it names no file and no database.
         """
         if is_dsn(given):
             return cls(Address(given, _ONE))
         if given in ("", ":memory:"):
-            raise typer.BadParameter("an outbox is kept on disk, so it must name a file")
+            raise typer.BadParameter("name a file: an outbox is kept on disk")
         return cls(Path(given))
 
     def of(self, account: str) -> "Place":
         """
-        Name whose messages are meant.
+        Select an account.
 
         Raises:
-            typer.BadParameter: it is a file, which has one account.
+            typer.BadParameter: it is a file, which has only one account.
         """
         if isinstance(self.where, Address):
             return Place(Address(self.where.dsn, account))
         if account != _ONE:
-            raise typer.BadParameter("goes with postgresql://…", param_hint="--account")
+            raise typer.BadParameter("needs postgresql://…", param_hint="--account")
         return self
 
     def __str__(self) -> str:
@@ -68,34 +70,34 @@ class Place:
         return f"{self.where.shown}{account}"
 
     def outbox(self) -> DurableOutbox:
-        """Make what opens it."""
+        """Make the outbox, not yet open."""
         if isinstance(self.where, Path):
             return SqliteOutbox(self.where)
         return PostgresOutbox(self.where.dsn, account=self.where.account)
 
     @property
     def file(self) -> Path | None:
-        """The file; None of a database."""
+        """The file; None for a database."""
         return self.where if isinstance(self.where, Path) else None
 
     def file_alone(self) -> Path:
         """
-        Return the file, for what only a file can have done to it.
+        Return the file, for a command that works on files only.
 
         Raises:
             typer.BadParameter: it is a database.
         """
         if self.file is None:
-            raise typer.BadParameter("a file; a database has tools of its own for that")
+            raise typer.BadParameter("needs a file; a database has its own tools for that")
         return self.file
 
     @property
     def is_there(self) -> bool:
-        """Whether there is anything to look into, as far as that can be told before opening it."""
+        """Whether there is anything to look into, as far as can be told before opening it."""
         return self.file is None or self.file.exists()
 
     def check_exists(self) -> None:
-        """End with one line if a file is missing or empty: opening it would make one."""
+        """End with a one-line error if a file is missing or empty: opening would create one."""
         if self.file:
             check_file(self.file)
 
@@ -105,16 +107,16 @@ OutboxPlace = Annotated[
     typer.Argument(
         parser=Place.read,
         metavar="SMS.db",
-        help=f"The file, or postgresql://user@host/database; without it, what {VARIABLE} names.",
+        help=f"The file, or postgresql://user@host/database. Default: {VARIABLE}.",
     ),
 ]
 
 
 class OfOutbox(TyperCommand):
-    """A command whose first argument is the place of an outbox, or left out."""
+    """A command whose first argument, the outbox, may be left out."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the place of the environment where the command line has one argument too few."""
+        """Insert the outbox of the environment if the command line lacks one argument."""
         if (place := os.environ.get(VARIABLE)) and self._lacks_one(ctx, args):
             args = [place, *args]
         return super().parse_args(ctx, args)
@@ -127,7 +129,7 @@ class OfOutbox(TyperCommand):
 
 
 async def enter(stack: contextlib.AsyncExitStack, queue: SendQueue) -> None:
-    """Open a queue, or end with one line if its rate is not that of the account in the outbox."""
+    """Open a queue, or end with a one-line error if its rate is not the account's."""
     try:
         await stack.enter_async_context(queue)
     except ValueError as error:
@@ -135,7 +137,7 @@ async def enter(stack: contextlib.AsyncExitStack, queue: SendQueue) -> None:
 
 
 def check_file(path: Path, what: str = "outbox") -> None:
-    """End with one line if a file is missing or empty."""
+    """End with a one-line error if a file is missing or empty."""
     try:
         empty = path.is_file() and not path.stat().st_size
         path.lstat()

@@ -1,8 +1,9 @@
-"""How far a campaign is, and what became of it: a bar on a terminal, lines elsewhere."""
+"""The progress and result of a campaign: a bar on a terminal, lines elsewhere."""
 
 import asyncio
 import contextlib
 import datetime as dt
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,8 +29,8 @@ from orange_sms_async.cli.results import RowState
 from orange_sms_async.cli.words import echo, said
 
 _BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
-_RATE_OVER = 10.0  # seconds whose average the rate is
-_STALLED = 2.0  # seconds without a row after which it is said what the trouble is
+_RATE_OVER = 10.0  # seconds over which the rate is averaged
+_STALLED = 2.0  # seconds without a row before the reason is shown
 _MOST_REASONS = 5
 _SETTLED = {*RowState} - {RowState.NOT_SENT, RowState.WAITING}
 
@@ -39,7 +40,7 @@ def _now() -> float:
 
 
 class Display(Protocol):
-    """Something that shows a line of text and, if it can, a share."""
+    """Something that shows a line of text and, if it can, a bar."""
 
     def show(self, text: str, done: int, total: int | None) -> None: ...
 
@@ -64,7 +65,7 @@ class _Bar:
 
 @attrs.define
 class _Course:
-    """What a campaign looks like from one look at it to the next."""
+    """The progress of a campaign, from one look to the next."""
 
     campaign: Campaign
     total: int | None
@@ -74,7 +75,7 @@ class _Course:
     _trouble: str = ""
 
     def look(self) -> str:
-        """Say how far it is."""
+        """Describe the progress."""
         tally, now = self.campaign.tally, _now()
         if tally.rows != self._rows:
             self._rows, self._moved_at = tally.rows, now
@@ -89,11 +90,18 @@ class _Course:
         return "  ".join(parts)
 
     def trouble(self) -> str:
-        """Say what keeps it waiting, once each."""
+        """Say what the campaign is waiting for, once per reason."""
         stalled = _now() - self._moved_at > _STALLED
-        trouble = self.campaign.trouble if stalled else None
+        trouble = (self.campaign.trouble or self._held) if stalled else None
         before, self._trouble = self._trouble, str(trouble or "")
         return self._trouble if self._trouble != before else ""
+
+    @property
+    def _held(self) -> str:
+        if self.campaign.held_until <= time.time():
+            return ""
+        date = dt.datetime.fromtimestamp(self.campaign.held_until, dt.UTC).astimezone()
+        return f"held back until {date:%Y-%m-%d %H:%M}"
 
     @property
     def _rate(self) -> float:
@@ -153,7 +161,7 @@ def show_end(
     *,
     debug: bool,
 ) -> None:
-    """Say what became of the rows, and what is to be done about it."""
+    """Show the results, and say what to do about them."""
     tally = campaign.tally
     counts = ", ".join(f"{times} {state}" for state, times in tally.counts())
     screen.print(f"{tally.rows} rows: {counts}.")
@@ -162,16 +170,16 @@ def show_end(
     _show_reasons(tally.rules, screen)
     _show_reasons(tally.reasons, screen)
     if tally.states[RowState.UNKNOWN]:
-        screen.print(
-            "Look into the unknown ones before you send them again: they may have been sent."
-        )
+        screen.print("Check the unknown ones before you send them again: they may have been sent.")
         if outbox:
             screen.print(f"`orange-sms outbox show {outbox} --state unknown` lists them.")
     if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
-        screen.print(f"The same command goes on; {campaign.waiting} messages wait in {outbox}.")
+        screen.print(
+            f"Run the same command to resume; {campaign.waiting} messages wait in {outbox}."
+        )
     if not outbox and tally.states[RowState.NOT_SENT]:
         screen.print(
-            "Without --outbox, it does not go on: send the rows marked not sent as a new file."
+            "Without --outbox, it cannot be resumed: send the rows marked not sent as a new file."
         )
     screen.print(f"The result of each row is in {path}")
     _show_why(campaign, debug=debug)
@@ -187,7 +195,7 @@ def _show_reasons(reasons: Counter[str], screen: Console) -> None:
 
 
 def _show_why(campaign: Campaign, *, debug: bool) -> None:
-    """Say on stderr why it ended before its rows did."""
+    """Say on stderr why the campaign stopped before its last row."""
     trouble, no_access = campaign.trouble, campaign.tally.no_access
     if campaign.ended is ExitCode.UNREACHABLE and trouble:
         _complain(f"{campaign.why}. {way_out(trouble)}.", trouble if debug else None)

@@ -16,10 +16,10 @@ def purchases(
     """
     Show the bundles bought, the newest first.
 
-    Who paid is a phone number or an e-mail address: the table masks it, --json and --csv are
-    complete. A contract ends on the day that its last bundle gave it.
+    The payer is a phone number or an e-mail address: the table masks it, --json and --csv show it
+    in full. A contract expires on the date set by its last bundle.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
+    Exit codes: 0, or 3 for wrong credentials, 4 if Orange is unreachable.
     """
     answer(
         lambda client: client.purchase_orders(country=country),

@@ -1,4 +1,4 @@
-"""`orange-sms receipts`: an endpoint for delivery receipts, served alone."""
+"""`orange-sms receipts`: an endpoint that only receives delivery receipts."""
 
 import asyncio
 import contextlib
@@ -32,19 +32,21 @@ def _network(given: str) -> str:
 
 def receipts(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8026,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8026,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     secret: Secret = None,
     store: Annotated[
         Path | None,
-        typer.Option(metavar="RECEIPTS.db", help="Keep them there before Orange is answered."),
+        typer.Option(
+            metavar="RECEIPTS.db", help="Keep each one in this file before answering Orange."
+        ),
     ] = None,
     allowed_source: Annotated[
         list[str] | None,
         typer.Option(
             parser=_network,
             metavar="ADDRESS",
-            help="Where Orange posts from; repeat it for several.",
+            help="An address that Orange posts from; repeatable.",
         ),
     ] = None,
     trusted_proxy: Annotated[
@@ -52,17 +54,17 @@ def receipts(
         typer.Option(
             parser=_network,
             metavar="ADDRESS",
-            help="A proxy in front whose X-Forwarded-For is true.",
+            help="A proxy whose X-Forwarded-For is to be trusted; repeatable.",
         ),
     ] = None,
 ) -> None:
     """
-    Take the delivery receipts that Orange posts, and keep them.
+    Receive the delivery receipts that Orange posts, and keep them.
 
-    Orange posts to https on port 443 only: put a proxy with a certificate before it. RECEIPTS.db
-    holds numbers and is created for you alone. `orange-sms outbox import CAMPAIGN.db RECEIPTS.db`
-    joins what is in it with the messages of a campaign, also while this runs. Every few seconds a
-    line says what came. Ctrl-C ends it.
+    Orange posts only to https on port 443: put a proxy with a certificate in front. RECEIPTS.db
+    contains numbers, and only you can read it. `orange-sms outbox import CAMPAIGN.db RECEIPTS.db`
+    adds its receipts to the messages of a campaign, even while this command runs. Every few
+    seconds, a line counts what has arrived. Ctrl-C stops the command.
     """
     taken = Counter[str]()
     file = ReceiptFile(store) if store else None
@@ -76,7 +78,7 @@ def receipts(
         )
         warn_without(secret)
         if not store:
-            echo("Warning: without --store, receipts are counted and not kept.", err=True)
+            echo("Warning: without --store, receipts are counted but not kept.", err=True)
         asyncio.run(_serve(receiver, file, taken, host, port))
     echo(_said(taken, receiver))
 
@@ -97,7 +99,7 @@ async def _serve(
         with interrupts_call(asked_to_end.set):
             listener = listening(host, port, instead="--port 0")
             async with serving(receiver, listener) as address:
-                echo(f"Receipts are taken on {address} (Ctrl-C ends it).")
+                echo(f"Receiving receipts on {address} (Ctrl-C stops it).")
                 sys.stdout.flush()
                 await _tell(receiver, taken, asked_to_end)
 

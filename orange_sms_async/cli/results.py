@@ -1,4 +1,4 @@
-"""What became of each row, one line a row in a CSV file for its owner's eyes only."""
+"""The result of each row, one line each, in a CSV file that only its owner can read."""
 
 import asyncio
 import contextlib
@@ -28,6 +28,7 @@ from orange_sms_async import (
     Refused,
     ResourceId,
     State,
+    Withheld,
 )
 from orange_sms_async.cli.csv_rows import Row
 from orange_sms_async.cli.exits import ExitCode
@@ -47,21 +48,21 @@ _AT_ONCE = 500  # rows whose outcome is asked for together
 
 
 class UnwritableFileError(Exception):
-    """The file cannot be written; one line says why."""
+    """The file cannot be written; the message says why in one line."""
 
 
 class PrivateCsv:
     """
-    A file whose every line is on disk at once.
+    A CSV file that only its owner can read; each line is written at once.
 
     Args:
-        path: of the file.
+        path: the file.
         columns: its first line.
-        replace: one that exists.
-        instead: what to do about a file that exists and is not to be replaced.
+        replace: whether to replace an existing file.
+        instead: what to do if a file exists and may not be replaced.
 
     Raises:
-        UnwritableFileError: it exists and is not to be replaced, or it cannot be written.
+        UnwritableFileError: it exists and may not be replaced, or it cannot be written.
     """
 
     def __init__(
@@ -118,21 +119,23 @@ def _open(path: Path, *, replace: bool) -> int:
 
 
 class RowState(enum.StrEnum):
-    """What became of a row."""
+    """The result of a row."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    WITHHELD = "withheld"
     INVALID = "invalid"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     NOT_SENT = "not sent"
     WAITING = "waiting"
-    """Not sent yet: with the same outbox, the same command goes on with it."""
+    """Not sent yet: with the same outbox, the same command sends it."""
 
 
 _STATES: dict[type[OrangeSMSError], RowState] = {
     InvalidMessage: RowState.INVALID,
     Refused: RowState.REFUSED,
+    Withheld: RowState.WITHHELD,
     OutcomeUnknown: RowState.UNKNOWN,
     MessageExpired: RowState.EXPIRED,
 }
@@ -142,11 +145,11 @@ _ASKED = {RowState.ACCEPTED, RowState.REFUSED, RowState.UNKNOWN}
 @attrs.frozen
 class Result:
     """
-    A row and what became of it.
+    A row and its result.
 
     Attributes:
-        stopped: why the campaign ended before this row, where nothing else says it.
-        goes_on: whether the campaign has an outbox, and so goes on when it is run again.
+        stopped: why the campaign stopped before this row, if no error says it.
+        goes_on: whether the campaign has an outbox, and so resumes when run again.
     """
 
     row: Row
@@ -172,7 +175,7 @@ class Result:
 
     @property
     def field(self) -> str:
-        """Of an invalid row, the field that breaks a rule."""
+        """The field that breaks a rule, if the row is invalid."""
         return str(self.error).partition(": ")[0] if self.state is RowState.INVALID else ""
 
     @property
@@ -185,19 +188,19 @@ class Result:
 
 
 def rule(error: OrangeSMSError | None) -> str:
-    """Name the rule that a row breaks, whichever row it is that has its reference already."""
+    """Name the rule that a row breaks, without the number of an earlier row."""
     return re.sub(r"row \d+$", "an earlier row", str(error))
 
 
 @attrs.define
 class Tally:
     """
-    How many rows came to what.
+    The results of all rows, counted.
 
     Attributes:
-        reasons: how often each error, in its words, was given for a row that was refused.
-        rules: how often a row broke each rule.
-        no_access: the error that concerns the whole account, if there was one.
+        reasons: how many rows were refused, withheld or unknown, by error message.
+        rules: how many rows broke each rule.
+        no_access: the error that concerns the whole account, if any.
     """
 
     states: Counter[RowState] = attrs.field(factory=Counter)
@@ -207,7 +210,7 @@ class Tally:
 
     def add(self, result: Result) -> None:
         self.states[result.state] += 1
-        if result.state in (RowState.REFUSED, RowState.UNKNOWN):
+        if result.state in (RowState.REFUSED, RowState.WITHHELD, RowState.UNKNOWN):
             self.reasons[f"{type(result.error).__name__}: {result.reason}"] += 1
         if result.state is RowState.INVALID:
             self.rules[rule(result.error)] += 1
@@ -215,7 +218,7 @@ class Tally:
             self.no_access = result.cause
 
     def settled_by_receipts(self, reasons: Counter[str]) -> None:
-        """Count as accepted rows that were unknown, for these reasons, until receipts came."""
+        """Count as accepted the rows that were unknown for these reasons until receipts came."""
         self.states[RowState.UNKNOWN] -= reasons.total()
         self.states[RowState.ACCEPTED] += reasons.total()
         self.reasons -= reasons
@@ -226,17 +229,17 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """Rows that there is nothing more to do about."""
+        """Rows that need nothing more."""
         return self.rows - self.states[RowState.NOT_SENT] - self.states[RowState.WAITING]
 
     def counts(self) -> Iterator[tuple[RowState, int]]:
-        """Tell how many rows were accepted, and how many came to each other state, if any did."""
+        """Yield how many rows were accepted, and the count of each other state that occurred."""
         for state in RowState:
             if self.states[state] or state is RowState.ACCEPTED:
                 yield state, self.states[state]
 
     def exit_code(self) -> ExitCode:
-        """Say how it ended, for a campaign that was not interrupted or given up."""
+        """Return the exit code of a campaign that was not interrupted or given up."""
         if self.no_access:
             return ExitCode.NO_ACCESS
         if self.states[RowState.UNKNOWN]:
@@ -247,14 +250,14 @@ class Tally:
 
 class ResultsFile(PrivateCsv):
     """
-    The results of a campaign, in the order in which they came.
+    The results of a campaign, in order of arrival.
 
     Raises:
-        UnwritableFileError: it exists and is not to be replaced, or it cannot be written.
+        UnwritableFileError: it exists and may not be replaced, or it cannot be written.
     """
 
     def __init__(self, path: Path, *, replace: bool) -> None:
-        instead = "--force replaces it, --results names another"
+        instead = "--force replaces it, --results chooses another"
         super().__init__(path, _COLUMNS, replace=replace, instead=instead)
 
     def write_result(self, result: Result) -> None:
@@ -265,17 +268,17 @@ class ResultsFile(PrivateCsv):
 
 async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Counter[str]:
     """
-    Write a results file again, with what receipts told since.
+    Rewrite a results file with what receipts have told since.
 
     Args:
-        path: of the results file.
-        find: tells the outcome of a reference.
+        path: the results file.
+        find: returns the outcome of a reference.
 
     Returns:
-        Why the rows were unknown that a receipt settled, and how many.
+        The reasons of the unknown rows that receipts settled, counted.
 
     Raises:
-        UnwritableFileError: it cannot be written; the file is as it was.
+        UnwritableFileError: it cannot be written; the file is unchanged.
     """
     beside = path.with_name(f"{path.name}.new")
     try:
@@ -286,7 +289,7 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
     except OSError as error:
         raise UnwritableFileError(f"cannot write {path}: {error.strerror}") from None
     except (LookupError, UnicodeError, csv.Error):
-        raise UnwritableFileError(f"{path} was changed meanwhile") from None
+        raise UnwritableFileError(f"{path} was changed in the meantime") from None
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()  # it holds numbers
@@ -311,7 +314,7 @@ async def _filled_in(
 
 
 async def _told(line: dict[str, str], find: Callable[[str], Awaitable[Outcome]]) -> str:
-    """Enter what is known now of a row; return why it was unknown, if a receipt settled it."""
+    """Enter what is now known of a row; return why it was unknown, if a receipt settled it."""
     if line["state"] not in (RowState.ACCEPTED, RowState.UNKNOWN):
         return ""
     outcome = await find(line["reference"])
@@ -326,10 +329,10 @@ async def _told(line: dict[str, str], find: Callable[[str], Awaitable[Outcome]])
 
 def first_outcome(path: Path) -> tuple[str, str] | None:
     """
-    Tell reference and resource id of the first row in a results file that Orange was asked to take.
+    Return reference and resource id of the first row in a results file that was sent to Orange.
 
     Raises:
-        LookupError: it is no results file.
+        LookupError: it is not a results file.
     """
     if not path.is_file():
         raise LookupError(path)

@@ -1,4 +1,4 @@
-"""What earlier runs left in an outbox, looked at before a campaign goes on with it."""
+"""What earlier runs left in an outbox, inspected before a campaign resumes."""
 
 import contextlib
 import time
@@ -25,10 +25,10 @@ class EarlierRuns:
     An outbox as earlier runs left it.
 
     Attributes:
-        cut: messages that were on the wire when the last run ended.
-        waiting: the references of those that are sent as soon as the outbox is opened.
-        key: makes references for rows that have none.
-        results: whether a results file tells of this outbox's messages.
+        cut: messages in flight when the last run ended.
+        waiting: references of the messages that are sent as soon as the outbox is opened.
+        key: makes references for rows without one.
+        results: whether a results file belongs to this outbox.
     """
 
     counts: Counter[State]
@@ -38,7 +38,7 @@ class EarlierRuns:
     results: bool
 
     def not_in(self, file: Path, defaults: Defaults) -> int | None:
-        """Count what waits and is in no row of a file; None for one that can be read once only."""
+        """Count waiting messages that are in no row of a file; None if it can be read only once."""
         if not self.waiting:
             return 0
         if not file.is_file():
@@ -55,10 +55,10 @@ class EarlierRuns:
 
 async def look_into(outbox: DurableOutbox, results: Path) -> EarlierRuns:
     """
-    Look into an outbox, created where there is none; nothing is sent.
+    Look into an outbox, and create it if there is none; nothing is sent.
 
     Raises:
-        OutboxUnusable: names the file and the cause.
+        OutboxUnusable: the message names the file and the cause.
     """
     async with open_outbox(outbox) as recovered:
         waiting = [
@@ -77,16 +77,16 @@ async def look_into(outbox: DurableOutbox, results: Path) -> EarlierRuns:
 
 @contextlib.asynccontextmanager
 async def open_outbox(outbox: DurableOutbox) -> AsyncIterator[list[Outcome]]:
-    """Open an outbox without a queue; yield what was settled by that."""
+    """Open an outbox without a queue; yield the outcomes that opening it settled."""
     async with look_into_outbox(outbox):
         now = time.time()
-        # While another process has the turn, that one settles.
+        # While another process has the turn, that process settles them.
         yield await outbox.tidy(now) if await outbox.take_turn(now) else []
 
 
 @contextlib.asynccontextmanager
 async def look_into_outbox(outbox: DurableOutbox) -> AsyncIterator[None]:
-    """Open an outbox, whoever has the turn, and let it be."""
+    """Open an outbox, whoever has the turn, and change nothing."""
     await outbox.open(time.time(), RETENTION)
     try:
         yield
@@ -95,7 +95,7 @@ async def look_into_outbox(outbox: DurableOutbox) -> AsyncIterator[None]:
 
 
 async def _tells_of(results: Path, outbox: DurableOutbox) -> bool:
-    """Say whether nothing is lost with a results file, as the outbox knows what it tells."""
+    """Say whether a results file can be replaced, because the outbox knows all it tells."""
     try:
         first = first_outcome(results)
         # One is enough: all of a run's rows are in one outbox.
@@ -106,10 +106,10 @@ async def _tells_of(results: Path, outbox: DurableOutbox) -> bool:
 
 
 def show_earlier(earlier: EarlierRuns, outbox: Place, screen: Console) -> None:
-    """Say what an outbox holds as the campaign goes on with it."""
+    """Say what an outbox holds when the campaign resumes."""
     counts = earlier.counts
     if not counts:
-        screen.print(f"{outbox} is new: the campaign begins.")
+        screen.print(f"{outbox} is new: the campaign starts.")
         return
     found = [f"{counts[State.SENT]} already sent", f"{len(earlier.waiting)} waiting"]
     found += [
@@ -117,16 +117,16 @@ def show_earlier(earlier: EarlierRuns, outbox: Place, screen: Console) -> None:
         for state in (State.UNKNOWN, State.FAILED, State.EXPIRED, State.WITHDRAWN)
         if counts[state]
     ]
-    screen.print(f"{outbox} goes on: {', '.join(found)}.")
+    screen.print(f"{outbox} resumes: {', '.join(found)}.")
     if earlier.cut:
         screen.print(
-            f"{earlier.cut} of the unknown: on the wire when the last run ended, perhaps sent."
+            f"{earlier.cut} of the unknown: in progress when the last run ended, so perhaps sent."
         )
 
 
 def show_others(others: int | None, file: Path, screen: Console) -> None:
-    """Say how many messages are sent that stand in no row of the file."""
+    """Say how many waiting messages are sent although they are in no row of the file."""
     if others is None:
-        screen.print("What waits is sent, also what may be in no row of this file.")
+        screen.print("All waiting messages are sent, even those in no row of this file.")
     elif others:
-        screen.print(f"{others} of the waiting: in no row of {file}. They are sent too.")
+        screen.print(f"{others} of the waiting: in no row of {file}, but sent too.")

@@ -1,4 +1,4 @@
-"""`orange-sms sandbox`: a local Orange to develop against."""
+"""`orange-sms sandbox`: a local copy of Orange's API to develop against."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
 
 class Throttle(enum.StrEnum):
-    """How the sandbox counts its messages a second."""
+    """How the sandbox counts messages per second."""
 
     ROLLING = "rolling"
     CALENDAR = "calendar"
@@ -36,14 +36,14 @@ class Throttle(enum.StrEnum):
 
 
 class ThrottleStatus(enum.StrEnum):
-    """What one message too many is answered with."""
+    """The status that answers a message over the limit."""
 
     FORBIDDEN = "403"
     TOO_MANY_REQUESTS = "429"
 
 
 class ExpiresIn(enum.StrEnum):
-    """How the answer with a token says its lifetime."""
+    """How the token answer gives the token's lifetime."""
 
     STRING = "string"
     NUMBER = "number"
@@ -53,96 +53,112 @@ class ExpiresIn(enum.StrEnum):
 def sandbox(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 8025,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8025,
     rate: Annotated[
         float,
         typer.Option(
-            parser=messages_a_second, metavar="NUMBER|off", help="Messages a second let through."
+            parser=messages_a_second, metavar="NUMBER|off", help="Messages accepted per second."
         ),
     ] = 5.0,
     throttle: Annotated[
         Throttle,
-        typer.Option(help="How that is counted; Orange does not say, rolling is the strictest."),
+        typer.Option(help="How the rate is counted. Orange does not say; rolling is strictest."),
     ] = Throttle.ROLLING,
     throttle_status: Annotated[
-        ThrottleStatus, typer.Option(help="The answer to one message too many.")
+        ThrottleStatus, typer.Option(help="The status that answers a message over the rate.")
     ] = ThrottleStatus.FORBIDDEN,
     receipts: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Post delivery receipts there; without it, none."),
+        typer.Option(metavar="URL", help="Post delivery receipts to this URL. Default: post none."),
     ] = None,
     replies: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Post recipients' answers there, and not with receipts."),
+        typer.Option(
+            metavar="URL", help="Post recipients' replies to this URL. Default: that of --receipts."
+        ),
     ] = None,
     receipt_delay: Annotated[
         float,
-        typer.Option(parser=seconds(), metavar="SECONDS", help="From a message to its receipt."),
+        typer.Option(
+            parser=seconds(), metavar="SECONDS", help="Delay of a receipt after its message."
+        ),
     ] = 1.0,
     sender_name: Annotated[
         list[str] | None,
-        typer.Option(help="An approved sender name; repeat it for several. Default: MonService."),
+        typer.Option(help="An approved sender name; repeatable. Default: MonService."),
     ] = None,
     latency: Annotated[
         float,
         typer.Option(
-            parser=seconds(), metavar="SECONDS", help="That each request and each answer travels."
+            parser=seconds(), metavar="SECONDS", help="Travel time of each request and each answer."
         ),
     ] = 0.0,
     jitter: Annotated[
         float,
         typer.Option(
-            parser=seconds(), metavar="SECONDS", help="Up to so many more, at random, each way."
+            parser=seconds(),
+            metavar="SECONDS",
+            help="Random extra travel time each way, up to this.",
         ),
     ] = 0.0,
     token_lifetime: Annotated[
         float | None,
-        typer.Option(parser=seconds(), metavar="SECONDS", help="After which a token is too old."),
+        typer.Option(
+            parser=seconds(), metavar="SECONDS", help="Lifetime of a token. Default: as at Orange."
+        ),
     ] = None,
     expires_in: Annotated[
-        ExpiresIn, typer.Option(help="How a token's answer says that; Orange does each.")
+        ExpiresIn, typer.Option(help="How the token answer gives the lifetime; Orange does each.")
     ] = ExpiresIn.STRING,
     seed: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Begin with these contracts and sender names (JSON)."),
+        typer.Option(
+            metavar="FILE", help="Start with the contracts and sender names in this JSON file."
+        ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
-            help="Refuse what Orange refuses and most need not care for: see docs/sandbox.md.",
+            help="Also refuse rarer mistakes that Orange refuses: see docs/sandbox.md.",
         ),
     ] = False,
     tls: Annotated[
         bool,
-        typer.Option("--tls", help="Speak HTTPS, with an authority of its own: see --tls-ca."),
+        typer.Option(
+            "--tls", help="Serve HTTPS, with its own certificate authority: see --tls-ca."
+        ),
     ] = False,
     tls_ca: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="Write there what clients need to trust --tls."),
+        typer.Option(
+            metavar="FILE",
+            help="With --tls: write the authority's certificate here, for clients to trust.",
+        ),
     ] = Path("orange-sandbox-ca.pem"),
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ADDRESS", help="Believe the X-Forwarded-Proto of this proxy; repeatable."
+            metavar="ADDRESS", help="Trust the X-Forwarded-Proto of this proxy; repeatable."
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keep messages, account and counts there between runs."),
+        typer.Option(
+            metavar="FILE", help="Keep messages, account and counts in this file between runs."
+        ),
     ] = None,
     keep: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Messages to remember, the last ones.")
+        int, typer.Option(min=1, max=1_000_000, help="How many of the latest messages to remember.")
     ] = 10_000,
     until_stdin_ends: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """
-    Serve a local Orange, and say what to set so that your program uses it.
+    Run a local sandbox of Orange's API, and show the settings for your program.
 
-    Its address in a browser shows what was sent, the account and the rate, and lets
-    things go wrong; all of it is also a JSON API under /_sandbox/. Recipients whose
-    number ends in 99 get the receipt DeliveryImpossible, in 98 DeliveryUncertain, in
-    97 MessageWaiting first. Ctrl-C ends it.
+    Open its address in a browser to see messages, account and rate, and to cause faults. All of
+    this is also a JSON API under /_sandbox/. Recipients whose number ends in 99 get the receipt
+    DeliveryImpossible, in 98 DeliveryUncertain, and in 97 first MessageWaiting. Ctrl-C stops it.
     """
     _check_url(receipts, "--receipts")
     _check_url(replies, "--replies")
@@ -171,7 +187,7 @@ def sandbox(
 
 @attrs.frozen
 class _Door:
-    """Where the sandbox is reached, and how."""
+    """Where and how the sandbox is reached."""
 
     host: str
     port: int
@@ -186,7 +202,7 @@ def _tls(tls_ca: Path, host: str) -> ssl.SSLContext:
     except ModuleNotFoundError:
         stop_with("--tls needs: pip install 'orange-sms-async[sandbox]'")
     except OSError as error:
-        stop_with(f"{tls_ca}: {error.strerror}")
+        stop_with(f"cannot write {tls_ca}: {error.strerror}")
 
 
 async def _serve(
@@ -207,12 +223,12 @@ async def _serve(
                 _announce_authority(door.tls_ca.absolute())
             sys.stdout.flush()
             await asked_to_end.wait()
-            await orange.aclose()  # a page that is open would hold the server up
+            await orange.aclose()  # an open page would keep the server from stopping
 
 
 def _announce(address: str, authorization: str) -> None:
-    echo(f"The sandbox listens on {address} (Ctrl-C ends it): look at it in a browser.")
-    echo("Your program finds it with:")
+    echo(f"The sandbox runs at {address} (Ctrl-C stops it): open it in a browser.")
+    echo("Set these for your program:")
     echo()
     typer.echo(f"export ORANGE_SMS_BASE_URL={address}")
     typer.echo(f'export ORANGE_SMS_AUTHORIZATION="{authorization}"')
@@ -220,7 +236,7 @@ def _announce(address: str, authorization: str) -> None:
 
 def _announce_authority(path: Path) -> None:
     echo()
-    echo("Its certificate is trusted with:")
+    echo("To trust its certificate, set:")
     echo()
     for name, who in (
         ("SSL_CERT_FILE", "Python, OpenSSL"),
@@ -232,7 +248,7 @@ def _announce_authority(path: Path) -> None:
 
 
 def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:
-    """Whoever started the sandbox holds the other end of its stdin, and may be killed."""
+    """Stop at the end of stdin: whoever started the sandbox holds its other end, even if killed."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
@@ -244,7 +260,7 @@ def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:
 
 
 def _seeded(seed: Path | None, sender_names: list[str] | None) -> dict[str, Any]:
-    """Give what the sandbox begins with: the file says it, and an option says it louder."""
+    """Return what the sandbox starts with: from the file, overridden by the option."""
     try:
         told = read_seed(seed) if seed else {}
     except SeedFileError as error:
@@ -264,7 +280,7 @@ def _warn_if_open_to_others(host: str) -> None:
         private = host == "localhost"
     if not private:
         echo(
-            f"Warning: on {host} everyone who reaches this machine can use the sandbox and read "
+            f"Warning: on {host}, anyone who reaches this machine can use the sandbox and read "
             "the numbers and texts sent to it.",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""`orange-sms segments`: what a text costs, and what it would cost in plain characters."""
+"""`orange-sms segments`: the cost of a text, and its cost in plain characters."""
 
 import itertools
 import unicodedata
@@ -12,14 +12,14 @@ from orange_sms_async.cli.stdout import console, show, table
 from orange_sms_async.segments import Encoding, SegmentCount
 
 _MOST_CHARACTERS = 10
-# What word processors and keyboards put into French and English, and Unicode does not decompose.
+# Characters that word processors and keyboards insert, and Unicode does not decompose.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("‘’‚‛′´`", "'"),
         **dict.fromkeys("“”„‟″«»", '"'),
         **dict.fromkeys("‹›", "'"),
         **dict.fromkeys("‐‑‒–—―−•", "-"),
-        **dict.fromkeys("\u200b\u2060\ufeff\u00ad", ""),  # invisible: they let a line break or not
+        **dict.fromkeys("\u200b\u2060\ufeff\u00ad", ""),  # invisible: where a line may break
         "œ": "oe",
         "Œ": "OE",
         "\t": " ",
@@ -31,18 +31,18 @@ _PLAIN = str.maketrans(
 
 def segments(text: Text) -> None:
     """
-    Show how many SMS a text costs, which characters make it cost more, and what plain ones save.
+    Show how many SMS a text takes, which characters make it longer, and what plain ones save.
 
-    Each SMS is one unit, as 3GPP counts; Orange does not say how it does. Costly characters stand
-    between > and <: one that is not in the GSM-7 alphabet makes the whole text travel in UCS-2,
-    70 characters an SMS instead of 160. In GSM-7 the sign of the euro, brackets, braces, ^, ~, |
-    and the backslash count double.
+    Each SMS is counted as one unit, by the 3GPP rules; Orange does not document its count. Costly
+    characters are shown between > and <. A single character outside the GSM-7 alphabet makes the
+    whole text UCS-2, with 70 characters per SMS instead of 160. In GSM-7, the euro sign, brackets,
+    braces, ^, ~, | and the backslash count double.
 
-    Nothing is sent, and no account is needed. It ends with 0, or with 2 for an empty text.
+    Nothing is sent, and no account is needed. Exit codes: 0, or 2 for an empty text.
     """
     text = read(text)
     counted = count_segments(text)
-    console().print(f"{_said(counted)}, room for {counted.room} plain characters more")
+    console().print(f"{_said(counted)}, with room for {counted.room} more plain characters")
     if not counted.costly:
         return
     console().print(_marked(text, counted.costly), soft_wrap=True)
@@ -56,7 +56,7 @@ def _said(counted: SegmentCount) -> str:
 
 
 def _marked(text: str, costly: str) -> Styled:
-    """Put what is costly between > and <, which any terminal can show."""
+    """Mark costly characters with > and <, which any terminal can show."""
     marked = Styled()
     for is_costly, run in itertools.groupby(text, key=costly.__contains__):
         part = "".join(run)
@@ -86,22 +86,24 @@ def _show_plain(text: str, counted: SegmentCount) -> None:
     replaced = in_plain_characters(text)
     cost = count_segments(replaced)
     if needs_ucs2(replaced):
-        console().print(f"Without a plain replacement: {cost.costly[:_MOST_CHARACTERS]}")
+        console().print(f"No plain replacement for: {cost.costly[:_MOST_CHARACTERS]}")
     saved = counted.segments - cost.segments
     if saved > 0:
-        console().print(f"In plain characters {_said(cost)}, {saved} fewer:")
+        console().print(f"With plain characters, {_said(cost)}, {saved} fewer:")
         console().print(replaced, soft_wrap=True)  # in one piece, to be copied
     elif saved == 0 and replaced != text:
-        console().print(f"In plain characters {_said(cost)} too, with room for {cost.room} more.")
+        console().print(
+            f"With plain characters, {_said(cost)} too, with room for {cost.room} more."
+        )
 
 
 def in_plain_characters(text: str) -> str:
     """
-    Replace characters that force UCS-2 by plain ones, where there are any: ç by c, … by three dots.
+    Replace characters that force UCS-2 by plain ones, if there are any: ç by c, … by three dots.
 
-    What GSM-7 has stays as it is, so é does. Other scripts and emoji stay too.
+    Characters of GSM-7, such as é, stay. So do other scripts and emoji.
     """
-    # First, as an e and an accent behind it may be é.
+    # Composed first: an e and a separate accent may be é.
     return "".join(map(_plain, unicodedata.normalize("NFC", text)))
 
 

@@ -1,4 +1,4 @@
-"""`orange-sms send`: one SMS, and its receipt where that can come."""
+"""`orange-sms send`: one SMS and, if asked, its receipt."""
 
 import asyncio
 import contextlib
@@ -45,17 +45,17 @@ _WAIT = 60.0  # seconds for the receipt, unless said otherwise
 
 
 def send(
-    to: Annotated[str, typer.Argument(metavar="TO", help="As in +2250701020304.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help="Such as +2250701020304.")],
     text: Text,
     *,
     sender_name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="One that Orange approved.")
+        str | None, typer.Option(metavar="NAME", help="A name that Orange has approved.")
     ] = None,
     sender_address: SenderAddress = None,
     on_net: Annotated[
         bool,
         typer.Option(
-            "--on-net", help='Pay with the "Orange only" offer: to other networks nothing arrives.'
+            "--on-net", help='Pay with the "Orange only" offer: nothing reaches other networks.'
         ),
     ] = False,
     receipts: Annotated[
@@ -64,21 +64,23 @@ def send(
             min=0,
             max=65535,
             metavar="PORT",
-            help="Take its delivery receipt there, on 127.0.0.1; 0 for a free port.",
+            help="Receive its delivery receipt on this port of 127.0.0.1; 0 picks a free port.",
         ),
     ] = None,
     secret: Secret = None,
     wait: Annotated[
         float | None,
-        typer.Option(parser=seconds(), metavar="SECONDS", help="For the receipt; 60 unless given."),
+        typer.Option(
+            parser=seconds(), metavar="SECONDS", help="Time to wait for the receipt. Default: 60."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """
-    Send one SMS, and show Orange's id of it and of the request.
+    Send one SMS, and show its resource id and the id of the request.
 
-    With --receipts it then waits for the word that it was delivered. Have your proxy pass what
-    Orange posts to that port. Ctrl-C ends the wait; what is on the wire finishes first.
+    With --receipts, the command then waits for the delivery receipt. Have your proxy forward
+    Orange's requests to that port. Ctrl-C ends the wait; a request in progress finishes first.
 
     Exit codes:
 
@@ -86,19 +88,19 @@ def send(
 
     1: refused, or the receipt says that it was not delivered.
 
-    2: wrong usage, such as a number without country.
+    2: wrong usage, such as a number without its country code.
 
     3: wrong credentials or no access.
 
-    4: not sent, as Orange is unreachable or overloaded; trying again is safe.
+    4: not sent, because Orange is unreachable or overloaded; trying again is safe.
 
     5: it is unknown whether it was sent or, with --receipts, delivered.
 
-    130: interrupted before it was sent, or while it waited for the receipt.
+    130: interrupted before sending, or while waiting for the receipt.
     """
     message = _message(to, read(text), sender_name, sender_address, on_net=on_net)
     if wait is not None and receipts is None:
-        raise typer.BadParameter("goes with --receipts PORT", param_hint="--wait")
+        raise typer.BadParameter("needs --receipts PORT", param_hint="--wait")
     client = config.client()
     endpoint = None
     if receipts is not None:
@@ -122,7 +124,7 @@ def _message(
 
 @attrs.frozen
 class _Endpoint:
-    """Where the receipt of one message is taken, and how long it is waited for."""
+    """Where the receipt of one message is received, and how long to wait for it."""
 
     listener: socket.socket
     secret: str | None = attrs.field(repr=False)
@@ -133,14 +135,14 @@ class _Endpoint:
     async def served(self) -> AsyncIterator[None]:
         receiver = ReceiptReceiver(self.book.add, secret=self.secret)
         async with serving(receiver, self.listener) as address:
-            echo(f"Receipts are taken on {address}")
+            echo(f"Receiving receipts on {address}")
             yield
 
     async def delivered(self, sent: SentMessage) -> ExitCode:
         try:
             receipt = await self.book.delivered(sent.resource_id, self.wait)
         except TimeoutError:
-            echo(f"no receipt within {self.wait:g} s: Orange may take 24 hours")
+            echo(f"no receipt within {self.wait:g} s: Orange may take up to 24 hours")
             return ExitCode.SOME_UNKNOWN
         echo(f"receipt: {receipt.status}")
         return _exit_code(receipt)
@@ -160,7 +162,7 @@ async def _send(client: Client, message: OutboundMessage, endpoint: _Endpoint | 
             await stack.enter_async_context(endpoint.served())
         with anyio.CancelScope() as interrupted, _interrupts(interrupted):
             await client.ready()
-            # What Orange says of a message on the wire is not to be missed.
+            # Shielded: Orange's answer to a message in flight must not be missed.
             with anyio.CancelScope(shield=True) as answered:
                 sent = await _sent(client, message)
                 echo(f"resource id: {sent.resource_id}")
@@ -172,7 +174,7 @@ async def _send(client: Client, message: OutboundMessage, endpoint: _Endpoint | 
 
 def _interrupts(scope: anyio.CancelScope) -> contextlib.AbstractContextManager[None]:
     def ask() -> None:
-        echo("Stopping: what is on the wire finishes. Ctrl-C again ends at once.")
+        echo("Stopping: requests in progress finish first. Ctrl-C again stops at once.")
         scope.cancel()
 
     def leave() -> None:
@@ -191,7 +193,7 @@ async def _sent(client: Client, message: OutboundMessage) -> SentMessage:
 
 
 async def _why_refused(client: Client, message: OutboundMessage) -> str:
-    """Look what is wrong with the contract; "" where that cannot be seen."""
+    """Look up what is wrong with the contract; "" if that cannot be told."""
     try:
         country = Country.from_number(message.to).code
         contracts = await client.contracts(country=country)

@@ -1,4 +1,4 @@
-"""An ASGI app on a socket of this machine, for as long as a block lasts."""
+"""Serve an ASGI app on a socket of this machine while a block lasts."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from orange_sms_async.cli.exits import stop_with
 
-_GRACE = 2  # seconds for answers under way when the block ends
+_GRACE = 2  # seconds for answers in progress when the block ends
 
 
 class _Server(uvicorn.Server):
@@ -30,16 +30,16 @@ class _Server(uvicorn.Server):
 
 def bind(host: str, port: int) -> socket.socket:
     """
-    Take a port; 0 is a free one.
+    Take a port; 0 picks a free one.
 
     Raises:
-        OSError: it is taken, not allowed, or the host is not this machine.
+        OSError: the port is taken or not allowed, or the host is not this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        # Python puts the address into it, which stands in the line of the error already.
+        # Python adds the address, which our line names already.
         if error.errno and not isinstance(error, socket.gaierror):
             raise OSError(error.errno, os.strerror(error.errno)) from None
         raise
@@ -51,12 +51,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
-    """Yield the address once the app really answers there; without an access log."""
+    """Yield the address once the app answers there; no access log is written."""
     config = uvicorn.Config(
         app,
         access_log=False,
         log_level="warning",
-        proxy_headers=False,  # or whoever posts from this machine says where from
+        proxy_headers=False,  # else anyone posting from this machine could forge the source
         timeout_graceful_shutdown=_GRACE,
     )
     server = _Server(config)
@@ -75,10 +75,10 @@ def address(listener: socket.socket) -> str:
 
 
 def listening(host: str, port: int, *, instead: str) -> socket.socket:
-    """Take a port, or end with one line that says why it cannot be had."""
+    """Take a port, or end with a one-line error."""
     try:
         return bind(host, port)
     except OSError as error:
         stop_with(
-            f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` takes a free one."
+            f"cannot listen on {host}:{port}: {error.strerror}. `{instead}` picks a free port."
         )

@@ -1,4 +1,4 @@
-"""A text file as a spreadsheet leaves it: its encoding, its lines, its header."""
+"""A text file as a spreadsheet saves it: encoding, lines and header."""
 
 import codecs
 import re
@@ -11,29 +11,29 @@ from typing import TextIO
 _LONGEST_LINE = 100_000
 _BLOCK = 1 << 20
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""What stands for a byte that is no UTF-8."""
+"""Stands for a byte that is not UTF-8."""
 # Zip, as in .xlsx, .ods and .numbers; the older .xls.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-# The bytes of Windows-1252 that French, English and Portuguese texts are written with. Those of a
-# Mac's own encoding are others: 0x8E is its é, and a Ž here.
+# The bytes of Windows-1252 used in French, English and Portuguese. The Mac's own encoding uses
+# others: 0x8E is é there, and Ž here.
 _WINDOWS = re.compile(rb"[\x00-\x7f\x80\x85\x8c\x91-\x97\x9c\xa0-\xff]*")
 _UTF_8 = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")
 
 
 class UnreadableFileError(Exception):
-    """The file cannot be read as rows at all; one line says why and shows no row of it."""
+    """The file cannot be read as rows; the message says why in one line and shows no row."""
 
 
 def opened(path: Path) -> TextIO:
     """
-    Open a file in the encoding that it seems to have; a pipe is UTF-8.
+    Open a file in the encoding it seems to have; a pipe is UTF-8.
 
     Raises:
-        UnreadableFileError: no such file, or no text.
+        UnreadableFileError: no such file, or not text.
     """
     try:
         encoding = encoding_of(path) if path.is_file() else "utf-8-sig"
-        # Bytes that are no UTF-8 become surrogates, so that they cost their own row only.
+        # Bytes that are not UTF-8 become surrogates, so that only their own row is lost.
         return path.open(encoding=encoding, errors="surrogateescape", newline="")
     except OSError as error:
         raise UnreadableFileError(f"cannot read {path}: {error.strerror}") from None
@@ -41,10 +41,10 @@ def opened(path: Path) -> TextIO:
 
 def encoding_of(path: Path) -> str:
     """
-    Tell UTF-8, UTF-16 and Windows-1252 apart: spreadsheets save a CSV in each of them.
+    Tell UTF-8, UTF-16 and Windows-1252 apart: spreadsheets save CSV files in each of them.
 
     Raises:
-        UnreadableFileError: it is no text.
+        UnreadableFileError: it is not text.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -68,8 +68,8 @@ def _checked_utf_16(path: Path) -> str:
 
 
 def _eight_bits(lines: Iterator[bytes]) -> str:
-    # A file in which some lines are UTF-8 and others are not is damaged UTF-8: these rows are
-    # refused, as another encoding would garble those.
+    # A file with some lines in UTF-8 and others not is damaged UTF-8. The damaged rows are
+    # refused, because another encoding would garble the good ones.
     windows = False
     for line in lines:
         if line.isascii():
@@ -88,7 +88,7 @@ def _eight_bits(lines: Iterator[bytes]) -> str:
 def count_rows(path: Path) -> int | None:
     """Count the lines below the header: the rows, if no text has several lines."""
     if not path.is_file():
-        return None  # a pipe can be read once only
+        return None  # a pipe can be read only once
     with opened(path) as file:
         newlines, last = 0, "\n"
         for block in iter(partial(file.read, _BLOCK), ""):
@@ -97,7 +97,7 @@ def count_rows(path: Path) -> int | None:
 
 
 class Lines:
-    """The lines of a file; those of a record that cannot be read are given back."""
+    """The lines of a file; those of an unreadable record can be given back."""
 
     def __init__(self, file: TextIO) -> None:
         self._unread = iter(partial(file.readline, _LONGEST_LINE), "")
@@ -113,20 +113,20 @@ class Lines:
         return line
 
     def forget(self) -> None:
-        """Keep nothing to give back: what was taken was read well."""
+        """Keep nothing to give back, because the record was read well."""
         self._taken.clear()
 
     def give_back(self) -> None:
-        """Of what was taken only the first line is to blame."""
+        """Give back all lines of the record but the first, which alone is to blame."""
         self._given_back.extendleft(reversed(self._taken[1:]))
         self._taken.clear()
 
 
 def header(path: Path, lines: Lines) -> tuple[list[str], str]:
     """
-    Read the names of the columns, in lower case, and what separates them.
+    Return the names of the columns, in lower case, and the separator.
 
-    A column that was emptied in the spreadsheet has no name.
+    A column emptied in the spreadsheet has no name.
 
     Raises:
         UnreadableFileError: there is nothing to read.

@@ -1,4 +1,4 @@
-"""Stdout: tables on it, as wide as it is, and what a command does when it cannot be written."""
+"""Stdout: tables as wide as it is, and what happens when it cannot be written."""
 
 import contextlib
 import errno
@@ -18,21 +18,21 @@ _WIDEST = 10_000  # columns: in a pipe nothing is folded
 
 
 class _Screen(Console):
-    """A screen that says lines in the language of the reader."""
+    """A screen that shows lines in the reader's language."""
 
     def print(self, *objects: Any, **settings: Any) -> None:
         super().print(*(said(one) if isinstance(one, str) else one for one in objects), **settings)
 
 
 def console() -> Console:
-    """Make the screen that all commands write to: folded between words, but not in a pipe."""
+    """Make the screen that all commands write to: it folds between words, but not in a pipe."""
     screen = _Screen(highlight=False, markup=False)
     screen.soft_wrap = not screen.is_terminal
     return screen
 
 
 class _Table(Table):
-    """A table that writes numbers in the language of the reader."""
+    """A table that writes numbers in the reader's language."""
 
     def add_row(self, *cells: Any, **settings: Any) -> None:
         super().add_row(
@@ -42,12 +42,12 @@ class _Table(Table):
 
 def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
     """
-    Make a table without lines, which fold badly and are no good in a pipe.
+    Make a table without lines, which fold badly and are useless in a pipe.
 
     Args:
-        columns: their names.
-        numbers: the columns that are aligned to the right.
-        whole: those that are not folded besides these.
+        columns: the names.
+        numbers: the columns to align to the right; they are not folded.
+        whole: other columns not to fold.
     """
     made = _Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
@@ -61,7 +61,7 @@ def table(*columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ())
 
 
 def show(made: Table) -> None:
-    """Print a table, as wide as the terminal allows; in a pipe as wide as it is."""
+    """Print a table as wide as the terminal; in a pipe, as wide as it needs."""
     screen = console()
     if not screen.is_terminal:
         screen.width = _WIDEST
@@ -69,9 +69,9 @@ def show(made: Table) -> None:
 
 
 class _Stream:
-    """A stream that tells of its first failure, and from then on leads nowhere."""
+    """A stream that reports its first failure, and from then on discards everything."""
 
-    buffer = None  # or click writes to it, past this, where the encoding is ASCII
+    buffer = None  # else click would bypass this stream if the encoding is ASCII
 
     def __init__(self, stream: TextIO, failed: Callable[[OSError], object]) -> None:
         self._stream = stream
@@ -94,7 +94,7 @@ class _Stream:
         return getattr(self._stream, name)
 
     def _lead_nowhere(self, error: OSError) -> None:
-        # What is still in its buffer would fail again when Python ends.
+        # Else the rest of its buffer would fail again when Python exits.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
@@ -103,7 +103,7 @@ class _Stream:
 
 @contextlib.contextmanager
 def goes_on() -> Iterator[None]:
-    """Go on without stdout and stderr, for a command whose work or verdict counts without them."""
+    """Continue without stdout and stderr, for a command whose work or verdict matters anyway."""
     with (
         contextlib.redirect_stderr(_Stream(sys.stderr, bool)),
         contextlib.redirect_stdout(_Stream(sys.stdout, _warn)),
@@ -113,7 +113,7 @@ def goes_on() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ends() -> Iterator[None]:
-    """End a command that only shows where stdout does: with 2, or 0 if its reader has gone."""
+    """End a command that only shows when stdout fails: with 2, or 0 if the reader has gone."""
     failed: list[OSError] = []
 
     def end(error: OSError) -> None:
@@ -125,13 +125,13 @@ def ends() -> Iterator[None]:
             yield
             sys.stdout.flush()
     finally:
-        # Not where it is caught: click writes nothing to try a stream, and does not mind.
+        # Not in `end`: click probes a stream by writing nothing, and swallows the error.
         if failed:
             _stop(failed[0])
 
 
 def _warn(error: OSError) -> None:
-    echo(f"Warning: stdout: {error.strerror}. The command goes on without it.", err=True)
+    echo(f"Warning: stdout: {error.strerror}. The command continues without it.", err=True)
 
 
 def _stop(error: OSError) -> None:

@@ -1,4 +1,4 @@
-"""The text of a campaign, with a column of its file in each pair of braces."""
+"""The text of a campaign, with a column of the CSV file in each pair of braces."""
 
 import string
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class Template:
     A text such as "Bonjour {prenom}".
 
     Attributes:
-        columns: those it names, in lower case, in the order in which it does.
+        columns: the columns it names, in lower case and in order.
     """
 
     _parts: tuple[tuple[str, str | None], ...] = attrs.field(repr=False)
@@ -26,12 +26,12 @@ class Template:
         Read a text; `{{` and `}}` stand for braces.
 
         Raises:
-            ValueError: a brace is alone, or holds more than the name of a column.
+            ValueError: a brace stands alone, or braces hold more than a column's name.
         """
         parts = []
         for before, field, form, conversion in string.Formatter().parse(text):
             if field is not None and (not field.strip() or form or conversion):
-                raise ValueError("only the name of a column stands between braces")
+                raise ValueError("only the name of a column goes between braces")
             parts.append((before, None if field is None else field.strip().lower()))
         return cls(tuple(parts), tuple(dict.fromkeys(name for _, name in parts if name)))
 
@@ -40,7 +40,7 @@ class Template:
         Put the cells of a row into the text.
 
         Raises:
-            InvalidMessage: one of them is empty, and the text would have a hole.
+            InvalidMessage: one of them is empty, which would leave a gap in the text.
         """
         if empty := [name for name in self.columns if not cells[name].strip()]:
             raise InvalidMessage(f'text: the column "{empty[0]}" is empty in this row')

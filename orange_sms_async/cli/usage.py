@@ -21,9 +21,9 @@ def usage(
     """
     Show how many SMS each application sent to each country.
 
-    Requests are what Orange counted, units are what it debited, both since the account began.
+    Requests are as Orange counted them and units as it debited them, since the account was opened.
 
-    It ends with 0, or with 3 for wrong credentials, 4 where Orange is unreachable.
+    Exit codes: 0, or 3 for wrong credentials, 4 if Orange is unreachable.
     """
     answer(
         lambda client: client.statistics(country=country, app_id=app_id),

@@ -1,4 +1,4 @@
-"""What commands say, in the language of the one who reads it: English, or the French of fr.json."""
+"""What commands say, in the reader's language: English, or the French of fr.json."""
 
 import contextlib
 import json
@@ -28,9 +28,9 @@ _spoken = _Spoken()
 
 
 def language_of_environment() -> str:
-    """Tell the language of the locale: "fr", or "en" for every other."""
+    """Return the language of the locale: "fr", or "en" for any other."""
     named = next(filter(None, map(os.environ.get, _VARIABLES)), None)
-    # Windows has none of these variables.
+    # Windows sets none of these variables.
     found = (named if named is not None else locale.getlocale()[0]) or ""
     return "fr" if found.lower().startswith("fr") else "en"
 
@@ -41,7 +41,7 @@ def speaks_french() -> bool:
 
 @contextlib.contextmanager
 def speaking(language: str) -> Iterator[None]:
-    """Say everything in this language within a block."""
+    """Use this language for everything within a block."""
     before, _spoken.language = _spoken.language, language
     try:
         yield
@@ -50,21 +50,21 @@ def speaking(language: str) -> Iterator[None]:
 
 
 def echo(line: str = "", *, err: bool = False) -> None:
-    """Write a line, as `typer.echo` does, in the language of the reader."""
+    """Write a line, as `typer.echo` does, in the reader's language."""
     typer.echo(said(line), err=err)
 
 
 def said(line: str) -> str:
     """
-    Say a line in the language of the reader.
+    Put a line into the reader's language.
 
-    It is looked up once it is whole: what it says may come from the library, which speaks English
-    alone, as everything does that programs read. What has no French stays as it is.
+    The complete line is looked up, because parts of it may come from the library, which has only
+    English, like everything that programs read. A line without a translation stays as it is.
     """
     return in_french(line) if speaks_french() else line
 
 
-# First, as a sentence that begins with the name of a file would take them for a part of it.
+# Removed first: a sentence that begins with a file's name would take them for part of it.
 _BEGINNINGS = {"Error: ": "Erreur\u00a0: ", "Warning: ": "Attention\u00a0: "}
 
 
@@ -87,8 +87,8 @@ class _Sentence:
     """
     A sentence with holes in it, in English and in French.
 
-    What stands in `{why}` is said in French as well, and so is each part of a list in `{list}`;
-    what stands in any other hole stays, but for the commas of numbers.
+    The content of `{why}` is translated too, and so is each part of a `{list}`. The content of any
+    other hole stays, except for the commas of numbers.
     """
 
     english: re.Pattern[str]
@@ -112,7 +112,7 @@ class _Sentence:
 
 
 def number(cell: str) -> str:
-    """Say a number in the language of the reader; anything else stays as it is."""
+    """Write a number in the reader's language; anything else stays as it is."""
     return _grouped(cell) if speaks_french() else cell
 
 
@@ -130,7 +130,7 @@ def _held(name: str, text: str) -> str:
 
 @cache
 def french() -> dict[str, dict[str, str]]:
-    """Return fr.json: `help` by the name of what it explains, `said` by its English."""
+    """Return fr.json: `help` by command or option, `said` by English sentence."""
     read: dict[str, dict[str, str]] = json.loads(
         Path(__file__).with_name("fr.json").read_text(encoding="utf-8")
     )
@@ -140,27 +140,27 @@ def french() -> dict[str, dict[str, str]]:
 @cache
 def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
     kept = french()["said"]
-    # The one with most words of its own first: others may be a part of it.
+    # The sentence with the most words of its own first: others may be a part of it.
     by_words = sorted(kept.items(), key=lambda one: -len(_HOLE.sub("", one[0])))
     sentences = [_Sentence.of(*one) for one in by_words if _HOLE.search(one[0])]
     return kept, sentences
 
 
 _TITLES = re.compile(
-    r"^(Usage|Options|Arguments|Commands):|\[(?:default: (?=.*\])|required\])", re.MULTILINE
+    r"^(Usage|Options|Arguments|Commands):|\[(?:default:|required\])", re.MULTILINE
 )
 _IN_FRENCH = {
     "Usage:": "Utilisation\u00a0:",
     "Options:": "Options\u00a0:",
     "Arguments:": "Arguments\u00a0:",
     "Commands:": "Commandes\u00a0:",
-    "[default: ": "[par défaut\u00a0: ",
+    "[default:": "[par défaut\u00a0:",
     "[required]": "[obligatoire]",
 }
 
 
 def help_in_french(command: Any, path: str = "") -> None:
-    """Put the help of a command, its options and the commands in it into French."""
+    """Put the help of a command, its options and its subcommands into French."""
     texts = french()["help"]
     command.help = texts.get(path, command.help)
     for parameter in command.params:

@@ -1,4 +1,4 @@
-"""`orange-sms work`: a process that sends what waits in an outbox, and nothing else."""
+"""`orange-sms work`: a process that only sends what waits in an outbox."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,12 @@ from orange_sms_async import (
 from orange_sms_async.cli import config
 from orange_sms_async.cli.deliveries import ReceiptsPort, listens, receipts_taken
 from orange_sms_async.cli.exits import ExitCode, end_with, interrupts_call, stop_with
+from orange_sms_async.cli.gating import GateOption
 from orange_sms_async.cli.metrics import MetricsPort, serve_metrics
 from orange_sms_async.cli.options import Debug, Rate, Secret
 from orange_sms_async.cli.place import Account, DurableOutbox, OutboxPlace, Place, enter
 from orange_sms_async.cli.words import echo
+from orange_sms_async.gates import Gate
 
 _EVERY = 60.0  # seconds between two lines
 _LOOK = 0.25  # seconds between two looks at the queue
@@ -44,11 +46,12 @@ def work(
     *,
     account: Account = "default",
     rate: Rate = 5.0,
+    gate: GateOption = None,
     until_empty: Annotated[
-        bool, typer.Option("--until-empty", help="End once nothing waits, whoever sends it.")
+        bool, typer.Option("--until-empty", help="Stop once nothing waits, whoever sends it.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Each line is an object, for programs.")
+        bool, typer.Option("--json", help="Write each line as a JSON object, for programs.")
     ] = False,
     receipts: ReceiptsPort = None,
     secret: Secret = None,
@@ -56,32 +59,34 @@ def work(
     debug: Debug = False,
 ) -> None:
     """
-    Send what waits in an outbox, and what comes to wait, until it is asked to end.
+    Send the messages that wait in an outbox, and new ones as they come, until told to stop.
 
-    For systemd or a container, beside applications that only put messages into the file. Any
-    number of processes may have it open: one sends, the others stand by. The file is made if there
-    is none. Finished messages are forgotten after 30 days.
+    Use it under systemd or in a container, beside applications that only put messages into the
+    file. Any number of processes may have the file open: one sends, the others stand by. The file
+    is created if there is none. Finished messages are forgotten after 30 days.
 
-    Once a minute a line says what became of messages here and what waits, and at once why nothing
-    leaves. A connection that is lost, or Orange away, does not end it. SIGTERM and Ctrl-C finish
-    what is on the wire and leave the rest in the file; a second one ends at once.
+    Once a minute, a line counts the messages settled here and those waiting. When nothing can
+    leave, a line says why at once. A lost connection or an outage of Orange does not stop it.
+    SIGTERM and Ctrl-C finish the requests in progress and leave the rest in the file; a second one
+    stops at once.
 
-    Exit codes; where several apply, the first of 2, 3, 130, 5 and 1:
+    Exit codes; if several apply, the first of 2, 3, 130, 5 and 1:
 
-    0: it was asked to end or, with --until-empty, nothing waits any more.
+    0: told to stop or, with --until-empty, nothing waits any more.
 
-    1: with --until-empty, some messages were refused or expired here.
+    1: with --until-empty, some messages were refused, withheld or expired here.
 
     2: wrong usage, or a file that cannot be read or written.
 
     3: wrong credentials or no access; the rest waits.
 
-    5: with --until-empty, for some it is unknown whether they were sent.
+    5: with --until-empty, it is unknown whether some messages were sent.
 
     130: with --until-empty, interrupted.
     """
     listener = None if receipts is None else listens(receipts, secret)
-    shift = Shift(config.client(rate), place.of(account), _as_json if as_json else _in_words)
+    tell = _as_json if as_json else _in_words
+    shift = Shift(config.client(rate), place.of(account), tell, gate)
     if metrics is not None:
         serve_metrics(shift.queue, metrics)
     try:
@@ -105,12 +110,12 @@ def _end(stopped: str, cause: BaseException | None, *, debug: bool) -> NoReturn:
 @attrs.frozen
 class Told:
     """
-    What a line tells.
+    The content of one line.
 
     Attributes:
-        counts: what became of messages here since the line before.
-        now: the queue.
-        over: whether it is the last one.
+        counts: messages settled here since the previous line.
+        now: the queue's statistics.
+        over: whether it is the last line.
     """
 
     counts: Counter[State]
@@ -133,8 +138,8 @@ class Told:
         if self.over or not self.waiting:
             return ""
         if self.now.waiting_words:
-            return f" Nothing leaves: {self.now.waiting_words}."
-        return "" if self.now.has_turn else " Another process sends."
+            return f" Nothing is leaving: {self.now.waiting_words}."
+        return "" if self.now.has_turn else " Another process is sending."
 
     def json(self) -> str:
         now = self.now
@@ -160,11 +165,13 @@ class Shift:
 
     Attributes:
         tell: given what each line tells.
+        gate: asked before a message leaves; None lets everything pass.
     """
 
     client: Client
     place: Place
     tell: Callable[[Told], object]
+    gate: Gate | None = None
     outbox: DurableOutbox = attrs.field(init=False)
     queue: SendQueue = attrs.field(init=False)
     _counts: Counter[State] = attrs.field(factory=Counter, init=False)
@@ -174,10 +181,12 @@ class Shift:
 
     def __attrs_post_init__(self) -> None:
         self.outbox = self.place.outbox()
-        self.queue = SendQueue(self.client, outbox=self.outbox, on_outcome=self._count)
+        self.queue = SendQueue(
+            self.client, outbox=self.outbox, gate=self.gate, on_outcome=self._count
+        )
 
     async def run(self, asked: asyncio.Event, *, until_empty: bool) -> None:
-        """Tell of it until somebody asks for the end, the queue stops or, perhaps, is empty."""
+        """Report until asked to stop, the queue stops or, if wanted, nothing is left."""
         loop = asyncio.get_running_loop()
         told_at = loop.time()
         while not (asked.is_set() or self.look().stopped or (until_empty and self._is_empty())):
@@ -192,14 +201,14 @@ class Shift:
         return self.queue.statistics()
 
     def say(self, *, over: bool = False) -> None:
-        """Tell what became of messages since this was called last."""
+        """Report what was settled since the last call."""
         now, self._counts, counts = self.look(), Counter(), self._counts
         self._why = now.waiting_words
         self.tell(Told(counts, now, over))
 
     @property
     def exit_code(self) -> ExitCode:
-        """What to tell a shell that waited for all to be sent."""
+        """The exit code with --until-empty."""
         if self._unknown:
             return ExitCode.SOME_UNKNOWN
         failed = self._all[State.FAILED] + self._all[State.EXPIRED]
@@ -209,7 +218,7 @@ class Shift:
         return not self.outbox.unfinished
 
     def _begins_to_wait(self) -> bool:
-        # Not each time it does so for the same reason, as often as Orange comes and goes.
+        # Once per reason, however often Orange comes and goes.
         return self.look().waiting_words not in (None, self._why)
 
     def _count(self, outcome: Outcome) -> None:
@@ -229,22 +238,22 @@ async def _work(
     *,
     quiet: bool,
 ) -> bool:
-    """Send until there is an end; return whether somebody asked for it."""
+    """Send until the end; return whether the user asked to stop."""
     asked = asyncio.Event()
 
     def ask() -> None:
-        echo("Stopping: what is on the wire finishes. Ctrl-C again ends at once.", err=quiet)
+        echo("Stopping: requests in progress finish first. Ctrl-C again stops at once.", err=quiet)
         asked.set()
 
     with interrupts_call(ask):
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(shift.client)
             await enter(stack, shift.queue)
-            echo(f"Sends what waits in {shift.place} (Ctrl-C ends it).", err=quiet)
+            echo(f"Sending what waits in {shift.place} (Ctrl-C stops it).", err=quiet)
             if listener:
                 taken = receipts_taken(shift.queue, listener, secret)
                 address = await stack.enter_async_context(taken)
-                echo(f"Receipts are taken on {address}", err=quiet)
+                echo(f"Receiving receipts on {address}", err=quiet)
             await shift.run(asked, until_empty=until_empty)
         shift.say(over=True)
     return asked.is_set()

@@ -75,8 +75,9 @@ class AiohttpEngine:
         try:
             if exchange.body is not None and not exchange.left:
                 raise ConnectionError("an answer came before the request left")
-            exchange.head = Answer(response.status, response.headers)
-            return Answer(response.status, response.headers, await _read(response))
+            exchange.head = answer = Answer(response.status, response.headers)
+            answer.body = await _read(response)
+            return answer
         finally:
             response.close()  # its connection, unless all was read
 

@@ -124,8 +124,8 @@ async def _leaving(exchange: Exchange, line: Socket | None) -> AsyncIterator[byt
 async def _answer(line: _Line, request: "httpx.Request", exchange: Exchange) -> Answer:
     response = await line.transport.handle_async_request(request)
     try:
-        exchange.head = Answer(response.status_code, response.headers)
-        answer = Answer(response.status_code, response.headers, await _body(response))
+        exchange.head = answer = Answer(response.status_code, response.headers)
+        answer.body = await _body(response)
         await line.answered(response)
         return answer
     finally:

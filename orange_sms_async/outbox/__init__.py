@@ -15,6 +15,8 @@ from orange_sms_async.receipts import DeliveryReceipt
 if TYPE_CHECKING:  # slow to import, and who only puts messages needs no loop
     import asyncio
 
+    from orange_sms_async.gates.gate import Notes
+
 
 @attrs.define(eq=False)  # not frozen: that takes twice as long to make
 class Entry:
@@ -107,6 +109,11 @@ class Outbox(Protocol):
 
     rate: float | None
     """Messages a second that whoever sends from it may send; None leaves that to the client."""
+
+    @property
+    def notes(self) -> "Notes":
+        """What the rules of a gate keep: the same in every process that has it open."""
+        ...
 
     @property
     def guard(self) -> float | None:
@@ -206,13 +213,14 @@ class Outbox(Protocol):
         """Take the oldest ready message of the most urgent lane."""
         ...
 
-    async def put_back(self, claim: Claim, *, again: bool) -> None:
+    async def put_back(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
         """
         Return a claimed message to the head of its lane, unless the claim is over.
 
         Args:
             claim: as it was given.
             again: whether the message may have been sent, as its next claim will say.
+            not_before: from when on it may be claimed again; 0 for at once.
         """
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:

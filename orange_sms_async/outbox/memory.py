@@ -11,6 +11,7 @@ import attrs
 
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.outbox import Claim, Entry
+from orange_sms_async.outbox.notebook import Notebook
 from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
@@ -68,6 +69,7 @@ class MemoryOutbox:
         self._lanes = {priority: _Heap(State.QUEUED) for priority in Priority}
         self._later = _Heap(State.SCHEDULED)
         self._waiting = Counter[Priority]()
+        self.notes = Notebook()
 
     async def open(self, now: float, retention: timedelta) -> None:
         pass
@@ -100,13 +102,14 @@ class MemoryOutbox:
     def add(self, entry: Entry) -> None:
         held = self._held[entry.message.reference] = _Held(entry, next(self._arrivals))
         self._waiting[entry.priority] += 1
-        if entry.not_before:
-            self._later.push(entry.not_before, held)
-        else:
-            self._queue(held)
+        self._queue(held, entry.not_before)
 
-    def _queue(self, held: _Held) -> None:
-        self._lanes[held.entry.priority].push(held.arrival, held)
+    def _queue(self, held: _Held, not_before: float = 0.0) -> None:
+        if not_before:
+            held.entry.not_before = not_before
+            self._later.push(not_before, held)
+        else:
+            self._lanes[held.entry.priority].push(held.arrival, held)
 
     async def ready_at(self) -> float | None:
         if any(lane.top() for lane in self._lanes.values()):
@@ -124,11 +127,11 @@ class MemoryOutbox:
                 return Claim(held.entry, _OWNER, held.attempt, held.again)
         return None
 
-    async def put_back(self, claim: Claim, *, again: bool) -> None:
+    async def put_back(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
         if held := self._claimed(claim):
             held.again = again
             self._waiting[held.entry.priority] += 1
-            self._queue(held)
+            self._queue(held, not_before)
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         held = self._claimed(claim)
@@ -148,6 +151,8 @@ class MemoryOutbox:
     def _finish(self, held: _Held, outcome: Outcome) -> None:
         del self._held[outcome.reference]
         held.state = outcome.state
+        counts = outcome.state in (State.SENT, State.UNKNOWN)
+        self.notes.over(outcome.reference, counts=counts)
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
         return None  # what is sent is forgotten, so that a receipt is of nobody

@@ -1,4 +1,4 @@
-"""An Orange to develop against: its API, account, limits and receipts, on this machine."""
+"""A local Orange to develop against: its API, account, limits and receipts."""
 
 try:
     from orange_sms_async.sandbox.sandbox import Sandbox

@@ -1,4 +1,4 @@
-"""A local Orange with its page: one ASGI app, or one transport for an httpx client."""
+"""A local Orange with its page: an ASGI app, or a transport for an httpx client."""
 
 from typing import Any
 
@@ -37,56 +37,55 @@ _CHANGEABLE = ("latency", "jitter", "token_latency", "receipt_delay", "receipt_f
 @attrs.define(kw_only=True, eq=False, repr=False)
 class Sandbox(Settings):
     """
-    A local Orange. Serve it, or hand `sandbox.transport` to an httpx client.
+    A local Orange. Serve it, or pass `sandbox.transport` to an httpx client.
 
-    Its clock is the event loop's, so that a test whose loop jumps need not wait. Its arguments are
-    attributes. Only those that say so can be changed later. Seconds are finite, and 0 or more.
+    It uses the event loop's clock, so a test whose loop jumps need not wait. Its arguments are
+    attributes; only those that say so can be changed later. Seconds are finite, and 0 or more.
 
     Attributes:
-        rate: messages a second that are let through; None for any number.
-        throttle: how that is counted; Orange does not say, the strictest is the default.
-        throttle_status: what one too many is answered with, 403 or 429 (code 53 either way).
-        client_id: what the token endpoint wants to be told, with the `client_secret`.
+        rate: messages accepted per second; None for no limit.
+        throttle: how the rate is counted; Orange does not say, and the default is the strictest.
+        throttle_status: the status of a message too many, 403 or 429 (code 53 either way).
+        client_id: the id that the token endpoint requires, with `client_secret`.
         client_secret: see `client_id`.
         token_lifetime: seconds; None for Orange's own: an hour, and 90 days from `/oauth/v2/token`.
-        expires_in: how the token answer says it.
+        expires_in: how the token answer gives the lifetime.
         receipt_url: where delivery receipts are posted. They say DeliveredToTerminal, except for
-            recipients that end in 99 (DeliveryImpossible), 98 (DeliveryUncertain) and 97
-            (MessageWaiting first).
-        reply_url: where replies are posted; without it, where receipts are.
+            recipients whose number ends in 99 (DeliveryImpossible), 98 (DeliveryUncertain) or 97
+            (first MessageWaiting).
+        reply_url: where replies are posted; by default, to the `receipt_url`.
         receipt_delay: seconds from a message to its receipt; can be changed.
         receipt_transport: reaches an endpoint in this process.
-        receipt_faults: what becomes of receipts that do not simply come; can be changed.
-        sender_names: those approved at the beginning.
-        sender_name_error: what another one is answered with; Orange does not say.
-        raw_sender: whether a sender address may stand in the path as `tel:+...`.
-        longest_message: characters; one more is SVC0280, whose limit Orange does not say.
-        subscriptions: whether the operations that only old clients call are there.
+        receipt_faults: what goes wrong with receipts; can be changed.
+        sender_names: the names approved at the start.
+        sender_name_error: the error for any other name; Orange does not say which.
+        raw_sender: whether the path may contain a sender address as `tel:+...`.
+        longest_message: the most characters; more is SVC0280, whose limit Orange does not give.
+        subscriptions: whether to offer the operations that only old clients call.
         account_shape: "2021" answers contracts and purchases as before 2022.
-        contracts: what there is at the beginning: all 13 countries, with plenty of units.
-        latency: seconds each request travels, and each answer; can be changed.
-        jitter: up to so many seconds more each way, at random; can be changed.
-        token_latency: seconds the token endpoint needs besides; can be changed.
-        strict: True refuses what Orange does and most need not care for here; or some of the rules
-            by name: `sender_names`, `sender_addresses`, `ivorian_numbers`, `on_net`,
-            `request_rate`.
-        keep: how many messages, requests and receipts are remembered (of each, approximately).
+        contracts: the contracts at the start: all 13 countries, with plenty of units.
+        latency: travel time of each request and each answer, in seconds; can be changed.
+        jitter: random extra travel time each way, at most, in seconds; can be changed.
+        token_latency: extra seconds the token endpoint takes; can be changed.
+        strict: True also refuses rarer mistakes that Orange refuses. A set of names selects rules:
+            `sender_names`, `sender_addresses`, `ivorian_numbers`, `on_net`, `request_rate`.
+        keep: how many messages, requests and receipts to remember (of each, approximately).
             `statistics` counts them all.
-        seed: makes chance repeatable, resource ids included.
-        account: what was bought and is left: `buy`, `expire`, `approve`, `withdraw` change it.
-        requests: all requests, in order of arrival; those refused say what was `wrong`, and hold
+        seed: makes chance repeatable, including resource ids.
+        account: what was bought and is left; change it with `buy`, `expire`, `approve`, `withdraw`.
+        requests: all requests, in order of arrival; refused ones say what was `wrong`, and hold
             the `exchange`.
-        faults: what is to go wrong.
+        faults: the faults to come.
         inbox: the messages with their evidence.
-        replies: those posted.
-        events: what happens, for whoever watches.
-        tokens: those issued.
-        counted: what `statistics` gives a copy of.
-        traffic: the way of each request through Orange.
+        replies: the replies posted.
+        events: what happens, for anyone who watches.
+        tokens: the tokens issued.
+        counted: the counts that `statistics` copies.
+        traffic: handles each request on its way through Orange.
         transport: for an `httpx.AsyncClient` in this process.
 
     Raises:
-        ValueError: an argument is none of its choices, or out of its range.
+        ValueError: an argument is not one of its choices, or out of range.
     """
 
     account: Account = field(init=False)
@@ -169,20 +168,21 @@ class Sandbox(Settings):
         """
         Answer the next requests with an error, whatever else may be wrong with them.
 
-        The name of a fault that the page lists says it all: `fail_next("429/53", times=3)`. A
-        status needs its parts: `fail_next(429, code=53, times=3)`.
+        The name of a fault that the page lists is enough: `fail_next("429/53", times=3)`. A status
+        needs its parts: `fail_next(429, code=53, times=3)`.
 
         Args:
-            status: an HTTP status, or the name of a fault; with a name only `times` and `on` count.
+            status: an HTTP status, or a fault's name; with a name, only `times` and `on` count.
             code: makes it an error of the gateway.
-            message: what such an error, or one of the token endpoint, says in words.
+            message: the text of such an error, or of one of the token endpoint.
             message_id: makes it an error of the SMS backend.
-            variable: what such an error speaks of.
+            variable: the variable of such an error.
             error: makes it an error of the token endpoint.
-            body: what an answer in none of these envelopes holds.
+            body: the body of an answer in none of these forms.
             times: how many requests meet it.
-            on: which kind of request does.
-            taken: whether the request is first carried out: a message is in `sent` and yet failed.
+            on: the kind of request.
+            taken: whether Orange carries the request out first: the message is in `sent`, and yet
+                its answer is an error.
 
         Raises:
             KeyError: no fault has that name.
@@ -208,12 +208,12 @@ class Sandbox(Settings):
         """
         Let a share of all requests meet a fault.
 
-        What `fail_next` and its like have said comes first. There is one such chance at a time.
+        Faults set by `fail_next` and similar calls come first. Only one share is set at a time.
 
         Args:
             share: from 0 to 1; 0 ends it.
             fault: its name, as the page lists it.
-            on: which kind of request meets it.
+            on: the kind of request.
 
         Raises:
             KeyError: no fault has that name.
@@ -250,13 +250,13 @@ class Sandbox(Settings):
         self.faults.add(on, KNOWN["hang" + " taken" * taken], times)
 
     def behave(self) -> None:
-        """End all faults: those to come, latency and jitter, and those of receipts."""
+        """End all faults, including latency, jitter and those of receipts."""
         self.faults.clear()
         self.latency = self.jitter = self.token_latency = 0.0
         self.receipt_faults = ReceiptFaults()
 
     def expire_tokens(self) -> None:
-        """Make every token issued until now too old (401, code 42)."""
+        """Expire every token issued until now (401, code 42)."""
         self.tokens.expire()
         self.events.publish("account")
 
@@ -270,11 +270,11 @@ class Sandbox(Settings):
         Post a delivery receipt now.
 
         Args:
-            resource_id: the message that it is of.
-            status: what it says, also what Orange does not document.
+            resource_id: the message's id.
+            status: any status, even one that Orange does not document.
 
         Returns:
-            The receipt, and how it was received.
+            The receipt, with the endpoint's answer.
 
         Raises:
             ValueError: there is no `receipt_url` to post it to, and no subscription.
@@ -289,19 +289,19 @@ class Sandbox(Settings):
         Post a short message from a recipient now, as Orange posts replies.
 
         Args:
-            address: who writes it, as `+2250701020304`.
-            text: what it says.
+            address: the sender of the reply, such as `+2250701020304`.
+            text: its text.
 
         Returns:
-            The reply, and how it was received.
+            The reply, with the endpoint's answer.
 
         Raises:
-            ValueError: it is no number, or there is neither a `reply_url` nor a `receipt_url`.
+            ValueError: not a number, or there is neither a `reply_url` nor a `receipt_url`.
         """
         return await self._orange.replies.post(address, text)
 
     def reset(self) -> None:
-        """Become what the arguments say, as at the beginning: nothing sent, no token, no fault."""
+        """Return to the start, as the arguments say: nothing sent, no token, no fault."""
         self._orange.start_anew()
         for name, value in self._given.items():
             setattr(self, name, value)
@@ -314,12 +314,12 @@ class Sandbox(Settings):
         self, *, to: str = "", text: str = "", after: int = 0, timeout: float = 30.0
     ) -> Message:
         """
-        Give the newest message that is asked for, as soon as there is one.
+        Return the newest matching message, as soon as there is one.
 
         Args:
-            to: its recipient's number, in any spelling; empty for anybody's.
-            text: what it holds, in any case of letters.
-            after: the `number` of a message; what is asked for is newer.
+            to: the recipient's number, in any spelling; empty for any recipient.
+            text: what its text must contain, in upper or lower case.
+            after: the `number` of a message; only newer ones match.
             timeout: seconds.
 
         Returns:
@@ -353,18 +353,18 @@ class Sandbox(Settings):
         return self.counted.throttled
 
     def statistics(self) -> Statistics:
-        """Say in numbers what happened until now, also what is no longer remembered."""
+        """Return counts of everything until now, including what is no longer remembered."""
         return attrs.evolve(self.counted)
 
     def clear(self) -> None:
-        """Empty the inbox; what was counted stays counted."""
+        """Empty the inbox; the counts stay."""
         self.inbox.clear()
         self.events.publish("cleared")
 
     # How it is reached, and ended.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as Orange, or as the page where the path is the page's."""
+        """Answer as Orange, or as the page if the path belongs to the page."""
         if _is_for_page(scope):
             await self._control(scope, receive, send)
         elif scope["type"] == "http" and from_another_site(scope):
@@ -374,7 +374,7 @@ class Sandbox(Settings):
             await self._orange(scope, receive, send)
 
     async def aclose(self) -> None:
-        """End what still runs: receipts not yet posted, answers nobody waits for, the page."""
+        """Stop what still runs: receipts not yet posted, answers nobody waits for, the page."""
         await self._orange.aclose()
 
 

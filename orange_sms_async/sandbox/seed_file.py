@@ -1,4 +1,4 @@
-"""A file that says what a sandbox begins with: contracts, their units, sender names."""
+"""A file with what a sandbox starts with: contracts, their units, and sender names."""
 
 import json
 import os
@@ -15,17 +15,17 @@ _UNITS = 1_000_000_000
 
 
 class SeedFileError(Exception):
-    """The file cannot be used; why is said in one line."""
+    """The file cannot be used; the message says why in one line."""
 
 
 def read_seed(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
-    Read what a sandbox begins with.
+    Read what a sandbox starts with.
 
     Args:
         path: a JSON file: `{"contracts": [{"country": "CIV", "available_units": 100}],
-            "sender_names": ["Boutique"]}`; each may be left out, and so may a contract's units,
-            its `offer_name` and its `expiration_date`.
+            "sender_names": ["Boutique"]}`. Each may be left out; so may a contract's units, its
+            `offer_name` and its `expiration_date`.
 
     Returns:
         Arguments of `Sandbox`.
@@ -36,9 +36,9 @@ def read_seed(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        raise SeedFileError(f"{path}: {error.strerror}") from None
+        raise SeedFileError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise SeedFileError(f"{path}: no JSON") from None
+        raise SeedFileError(f"{path}: not JSON") from None
     try:
         return _arguments(content)
     except HTTPException as refusal:

@@ -1,4 +1,4 @@
-"""The sandbox on a socket of this machine: HTTP or HTTPS, for clients that are good or bad."""
+"""The sandbox on a socket of this machine: HTTP or HTTPS, for good and bad clients."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_GRACE = 2  # seconds for answers under way when the block ends
+_GRACE = 2  # seconds for answers in progress when the block ends
 _PATIENCE = 30.0  # seconds for the head of a request; its body has as long in the app
 
 _NAMES = ("api.orange.com", "localhost", "127.0.0.1", "::1")
@@ -22,21 +22,21 @@ _NAMES = ("api.orange.com", "localhost", "127.0.0.1", "::1")
 
 def tls_context(authority: str | os.PathLike[str], *names: str) -> ssl.SSLContext:
     """
-    Make a certificate authority, and a certificate of it for Orange's name and this machine's.
+    Make a certificate authority, and its certificate for the names of Orange and this machine.
 
     Args:
-        authority: the file that the authority's certificate is written to, for clients to trust.
-            Its key is kept nowhere, so that nobody else can sign with it.
+        authority: the file for the authority's certificate, which clients must trust. Its key is
+            stored nowhere, so that nobody else can sign with it.
         names: other names and addresses of this machine.
 
     Returns:
-        What a server presents the certificate with.
+        A context with which a server presents the certificate.
 
     Raises:
         ModuleNotFoundError: trustme is not installed.
         OSError: the file cannot be written.
     """
-    import trustme  # noqa: PLC0415 -- only who asks for TLS waits for it
+    import trustme  # noqa: PLC0415 -- loaded only for TLS
 
     made = trustme.CA(organization_name="orange-sms sandbox, of no use elsewhere")
     Path(authority).write_bytes(made.cert_pem.bytes())
@@ -46,7 +46,7 @@ def tls_context(authority: str | os.PathLike[str], *names: str) -> ssl.SSLContex
 
 
 class _Patient(H11Protocol):
-    """HTTP for a client that comes to the end of its request's head, sooner or later."""
+    """HTTP that gives a client limited time for the head of its request."""
 
     _ending: asyncio.TimerHandle | None = None
 
@@ -112,13 +112,13 @@ async def serving(
     proxies: Sequence[str] = (),
 ) -> AsyncIterator[str]:
     """
-    Yield the address once the app really answers there; without an access log.
+    Yield the address once the app answers there; no access log is written.
 
     Args:
-        app: what answers.
-        listener: where.
-        tls: what HTTPS is spoken with; without it, HTTP.
-        proxies: addresses whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed.
+        app: the app that answers.
+        listener: the socket.
+        tls: the context for HTTPS; without it, HTTP.
+        proxies: addresses whose `X-Forwarded-Proto` and `X-Forwarded-For` are trusted.
 
     Yields:
         The scheme, the host and the port.
@@ -128,8 +128,8 @@ async def serving(
         http=_Patient,
         ws="none",
         access_log=False,
-        log_level="error",  # that a client's bytes are no HTTP is a warning, and its own affair
-        proxy_headers=bool(proxies),  # or whoever posts from this machine says where from
+        log_level="error",  # bytes that are not HTTP are only a warning, and the client's problem
+        proxy_headers=bool(proxies),  # else anyone on this machine could forge the source
         forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=_GRACE,
     )

@@ -1,4 +1,4 @@
-"""What a sandbox is told: every argument of `Sandbox`, and the values they are made of."""
+"""The settings of a sandbox: every argument of `Sandbox`, and the values they take."""
 
 import datetime as dt
 import sys
@@ -14,14 +14,14 @@ Throttle = Literal["rolling", "calendar", "bucket", "spike"]
 ExpiresIn = Literal["string", "number", "absent"]
 AccountShape = Literal["current", "2021"]
 
-# What a sender name that is not approved is answered with: "400 requestError", says the page and
-# no more; integrators tell of SVC0002, and of SVC0001 around POL2204 (unverified).
+# The error for a sender name that is not approved. The page only says "400 requestError";
+# integrators report SVC0002, and SVC0001 around POL2204 (unverified).
 SenderNameError = Literal["SVC0002", "SVC0001"]
 
-# What Orange is stricter in than most need it to be here; docs/sandbox.md says what each rests on.
+# Rules that most tests need not enforce; docs/sandbox.md says what each rests on.
 Rule = Literal["sender_names", "sender_addresses", "ivorian_numbers", "on_net", "request_rate"]
 
-# Orange's own number, for whoever takes the defaults (D).
+# Orange's documented limit, for whoever keeps the defaults (D).
 ORANGE_RATE = 5.0
 
 # A choice: SVC0280 is documented and its limit is not; a sibling platform is said to take 1024.
@@ -54,7 +54,7 @@ _FLIP = dt.timedelta(seconds=30)
 
 
 def in_days(days: int) -> dt.datetime:
-    """Give the last second of the day that comes so many days after today."""
+    """Return the last second of the day that many days from today."""
     last = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     return last.replace(hour=23, minute=59, second=59, microsecond=0)
 
@@ -167,13 +167,13 @@ _fixed = attrs.setters.frozen  # changing it later would have no effect
 @attrs.define(kw_only=True, eq=False, repr=False)
 class Settings:
     """
-    The arguments of `Sandbox`, checked; what each of them means is said there.
+    The arguments of `Sandbox`, checked; its docstring explains them.
 
-    Orange and the page's API are given this much of a sandbox, and so need not know the whole.
-    Most are fixed. The others are faults: they may be changed at any time.
+    Orange and the page's API get only these, and so need not know the whole sandbox. Most are
+    fixed. The others are faults, and can be changed at any time.
 
     Attributes:
-        on_change: told before one of them changes.
+        on_change: called before one of them changes.
     """
 
     rate: float | None = field(default=ORANGE_RATE, on_setattr=_fixed)

@@ -38,7 +38,7 @@ _converter = make_converter()
 
 
 class StateFileError(Exception):
-    """The file cannot be used; why is said in one line."""
+    """The file cannot be used; the message says why in one line."""
 
 
 @attrs.frozen
@@ -53,17 +53,17 @@ class _State:
 @contextlib.asynccontextmanager
 async def kept_in(path: str | os.PathLike[str], sandbox: Sandbox) -> AsyncIterator[None]:
     """
-    Give a new sandbox what the file holds, and keep it there for as long as the block lasts.
+    Load the file into a new sandbox, and save the sandbox to it while the block lasts.
 
-    What happens is on disk a quarter of a second later, and survives the process's being killed.
-    The file holds numbers and texts, and is created for its owner alone. Tokens are not kept.
+    Changes are on disk a quarter of a second later, and survive if the process is killed. The file
+    contains numbers and texts; only its owner can read it. Tokens are not kept.
 
     Args:
         path: the file; it is created if it does not exist.
-        sandbox: one that has not answered yet. One sandbox at a time has a file.
+        sandbox: a sandbox that has not answered yet. Only one at a time can use a file.
 
     Raises:
-        StateFileError: it is somebody else's, damaged, in use, or cannot be written.
+        StateFileError: the file is another program's, damaged, in use, or cannot be written.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="orange-sms sandbox") as thread:
         file = _StateFile(Path(path), thread, sandbox)
@@ -114,7 +114,7 @@ class _StateFile:
     async def keep_saving(self) -> None:
         seen = -1
         while True:
-            # Nothing happens without an event, the most trifling requests left out.
+            # Every change publishes an event, except for the most trifling requests.
             if seen != self.sandbox.events.count:
                 seen = self.sandbox.events.count
                 await self._save_or_complain()
@@ -139,12 +139,12 @@ class _StateFile:
             rows = [(number, _written(message)) for number, message in changed.items()]
             last, account = sandbox.inbox.last_number, sandbox.account.state()
             state = _written(_State(last, sandbox.statistics(), account))
-            # Once begun it is awaited: a batch that is cut would be lost.
+            # Once begun it is awaited: a batch that is interrupted would be lost.
             writing = loop.run_in_executor(
                 self.thread, _write, self._connection, rows, first, state
             )
             await asyncio.shield(writing)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, what came is kept for later
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the changes are kept for later
             still = {number: m for number, m in changed.items() if number >= first}
             self._changed = still | self._changed
             raise _unusable(self.path, error) from None
@@ -178,9 +178,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_ours(path: Path) -> None:
-    """Look at the file without writing a byte of it: it may be somebody else's."""
-    # Never opened here but by SQLite, which says either a disk error: to close a file that this
-    # process has open in SQLite would take its lock away.
+    """Look at the file without writing a byte: it may be another program's."""
+    # Only SQLite opens the file: if this process closed it elsewhere, SQLite would lose its lock.
+    # SQLite would report both errors below as a disk error.
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not os.access(path, os.R_OK | os.W_OK):
@@ -192,18 +192,18 @@ def _check_ours(path: Path) -> None:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION:
-        raise StateFileError(f"{path}: not a sandbox's file but another program's")
+        raise StateFileError(f"{path}: belongs to another program, not to a sandbox")
     if version != _VERSION:
-        raise StateFileError(f"{path}: kept by another version of the sandbox")
+        raise StateFileError(f"{path}: written by another version of the sandbox")
 
 
 def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
-    # Whose it is stands in the file itself before there is a log beside it.
+    # The file itself says whose it is before there is a log beside it.
     db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
     db.execute("PRAGMA journal_mode = WAL")
-    # A process that is killed loses nothing so; only a power cut may cost the last moments.
+    # A killed process loses nothing; only a power cut may cost the last moments.
     db.execute("PRAGMA synchronous = NORMAL")
 
 
@@ -218,7 +218,7 @@ def _read(db: sqlite3.Connection, path: Path, keep: int) -> tuple[_State, list[M
         return _structured(state[0], _State), messages
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    except Exception:  # noqa: BLE001 -- whatever cattrs finds; its words would show what is kept
+    except Exception:  # noqa: BLE001 -- whatever cattrs finds; its message would show the content
         raise StateFileError(f"{path}: damaged") from None
 
 

@@ -21,6 +21,7 @@ import attrs
 
 from orange_sms_async.errors import MessageWithdrawn, OrangeSMSError
 from orange_sms_async.messages import OutboundMessage, ResourceId
+from orange_sms_async.outbox import Outbox
 from orange_sms_async.outcomes import Outcome
 from orange_sms_async.receipts import DeliveryReceipt
 
@@ -216,3 +217,17 @@ def check_finite(name: str, seconds: float) -> None:
     """
     if not 0 <= seconds < math.inf:
         raise ValueError(f"{name}: a finite number of seconds")
+
+
+def check_durable(outbox: Outbox) -> None:
+    """
+    Refuse an outbox that knows of no receipts.
+
+    Raises:
+        RuntimeError: says which one does.
+    """
+    if not outbox.durable:
+        raise RuntimeError(
+            "receipts need a durable outbox, as one in memory forgets what was sent: "
+            "use a SqliteOutbox, or a ReceiptBook"
+        )

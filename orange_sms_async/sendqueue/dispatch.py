@@ -17,6 +17,7 @@ from orange_sms_async.errors import (
     OutcomeUnknown,
     Throttled,
     TokenExpired,
+    Withheld,
     in_words,
 )
 from orange_sms_async.events import Answered, Claimed, Left, PaceChanged, PutBack, WaitingFor
@@ -24,8 +25,9 @@ from orange_sms_async.messages import SentMessage
 from orange_sms_async.outbox import Claim, Outbox
 from orange_sms_async.outcomes import Outcome, State, expired, not_again, unknown, withdrawn
 from orange_sms_async.pacing import Departure, departure
+from orange_sms_async.sendqueue.asking import Asking
 from orange_sms_async.sendqueue.backoff import Backoff
-from orange_sms_async.sendqueue.sender import Sender
+from orange_sms_async.sendqueue.sender import Sender, check_rate
 from orange_sms_async.sendqueue.watch import STEP, Watch
 
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
@@ -42,6 +44,7 @@ class Dispatch:
         sender: posts them; None where this process only submits.
         outbox: where they wait; open.
         watch: told what becomes of them.
+        asking: says whether one may leave.
         workers: requests on the wire at once.
         now: the queue's clock.
 
@@ -55,9 +58,11 @@ class Dispatch:
         outbox: Outbox,
         watch: Watch,
         *,
+        asking: Asking,
         workers: int,
         now: Callable[[], float],
     ) -> None:
+        self._asking = asking
         self._outbox, self._watch, self._sends = outbox, watch, sender is not None
         if sender:
             self._sender, self._pacer = sender, sender.pacer
@@ -78,18 +83,12 @@ class Dispatch:
     async def begin(self) -> list[Outcome]:
         """Have the turn at once if it is free, so that what is settled by that is known first."""
         try:
-            self._check_rate()
+            if self._sends:
+                check_rate(self._sender, self._outbox.rate)
             return await self._take_turn() or []
         except BaseException:
             await self._outbox.aclose()
             raise
-
-    def _check_rate(self) -> None:
-        theirs = self._outbox.rate
-        if self._sends and theirs is not None and theirs != (ours := self._pacer.rate):
-            raise ValueError(
-                f"rate: the client has {ours:g} a second, the account in the outbox {theirs:g}"
-            )
 
     def start(self) -> None:
         """Begin to send."""
@@ -164,7 +163,6 @@ class Dispatch:
         return await self._tidy()
 
     async def _wait_for_turn(self) -> None:
-        self._watch.put_back_since.clear()  # it leaves from where the turn is, and nobody says so
         while (settled := await self._take_turn()) is None:
             if self._outbox.away:
                 pass  # who follows the outbox says so
@@ -254,7 +252,7 @@ class Dispatch:
                 await self._settle(claim, withdrawn(claim.reference))
             elif self._watch.stopped:  # while it was written down: its owner was told so
                 await self._put_back(claim, again=claim.again)
-            elif not await self._expired(claim):
+            elif not (await self._expired(claim) or await self._withheld(claim)):
                 return claim
         return None
 
@@ -273,7 +271,7 @@ class Dispatch:
         try:
             outcome = await self._attempt(claim, slot)
             cut = False
-            if outcome and claim.entry.on_unknown == "resend" and not again and _in_doubt(outcome):
+            if outcome and claim.entry.on_unknown == "resend" and not again and outcome.in_doubt:
                 outcome, again = None, True
         finally:
             leaving.over()
@@ -362,21 +360,31 @@ class Dispatch:
         await self._settle(claim, expired(claim.reference))
         return True
 
-    async def _put_back(self, claim: Claim, *, again: bool) -> None:
+    async def _withheld(self, claim: Claim) -> bool:
+        answer = await self._asking.leave(claim)
+        if isinstance(answer, Withheld):
+            self._asking.held_back(claim.entry, answer, leaving=True)
+            await self._settle(claim, Outcome(claim.reference, State.FAILED, error=answer))
+        elif answer is not None:
+            await self._put_back(claim, again=claim.again, not_before=answer)
+        return answer is not None
+
+    async def _put_back(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
         if self._now() >= claim.entry.expires_at:
             outcome = not_again if again else expired
             await self._settle(claim, outcome(claim.reference))
             return
         try:
-            await self._outbox.put_back(claim, again=again)
+            await self._outbox.put_back(claim, again=again, not_before=not_before)
         except OutboxUnusable as error:
             self.stop(error)
-        self._given_up(claim, again=again)
+        self._given_up(claim, again=again, not_before=not_before)
         self.arrived.set()
 
-    def _given_up(self, claim: Claim, *, again: bool) -> None:
-        self._tell(PutBack, message=claim.message, attempt=claim.attempt)
-        self._watch.put_back(claim.reference, again=again)
+    def _given_up(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
+        self._tell(PutBack, message=claim.message, attempt=claim.attempt, not_before=not_before)
+        delay = max(0.0, not_before - self._now())
+        self._watch.put_back(claim.reference, again=again, delay=delay)
 
     async def _settle(self, claim: Claim, outcome: Outcome) -> None:
         if claim.again and outcome.state is not State.SENT:
@@ -390,8 +398,3 @@ class Dispatch:
         if not settled:  # in other hands by now, who will tell what became of it
             self._given_up(claim, again=claim.again)
         self._settled(settled)
-
-
-def _in_doubt(outcome: Outcome) -> bool:
-    # A 201 without an id was taken for certain: to send it again is to send it twice.
-    return isinstance(outcome.error, OutcomeUnknown) and not outcome.error.accepted

@@ -12,6 +12,7 @@ import anyio
 
 from orange_sms_async.errors import QueueFull
 from orange_sms_async.events import Event
+from orange_sms_async.gates.gate import Gate, Notes
 from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.outbox.memory import MemoryOutbox
@@ -20,7 +21,8 @@ from orange_sms_async.outbox.terms import Terms, as_entry
 from orange_sms_async.outcomes import Outcome, Priority, State
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 from orange_sms_async.sendqueue.admission import Admission
-from orange_sms_async.sendqueue.bulk import Bulk, Messages, check_finite, delivery
+from orange_sms_async.sendqueue.asking import Asking
+from orange_sms_async.sendqueue.bulk import Bulk, Messages, check_durable, check_finite, delivery
 from orange_sms_async.sendqueue.dispatch import Dispatch
 from orange_sms_async.sendqueue.follow import Following
 from orange_sms_async.sendqueue.sender import Sender, check_sender, workers_for
@@ -49,6 +51,8 @@ class SendQueue:
             the client's timeout allows, 200 at the most.
         outbox: where messages wait; by default in memory, lost with the process. With a
             `SqliteOutbox` what was admitted is on disk: opening the queue goes on with it.
+        gate: asked of each message when it is submitted, and again before it leaves; see
+            `orange_sms_async.gates`. Give all processes of an outbox the same.
         on_outcome: called with each message's final `Outcome`, also when nobody awaits its
             future; what a closed queue did not send has none. What it raises is logged.
         on_event: called with each of `orange_sms_async.events` as it happens. It must return at
@@ -62,7 +66,8 @@ class SendQueue:
             ended are UNKNOWN, or SENT where a receipt says so; EXPIRED is what ended since.
 
     Raises:
-        TypeError: the client lacks one of the four, or there is none and the outbox is in memory.
+        TypeError: the client lacks one of the four, or there is none and the outbox is in memory;
+            or the gate has no `ask`.
         ValueError: `capacity` or `workers` is less than 1.
     """
 
@@ -73,6 +78,7 @@ class SendQueue:
         capacity: int = 10_000,
         workers: int | None = None,
         outbox: Outbox | None = None,
+        gate: Gate | None = None,
         on_outcome: Callable[[Outcome], object] | None = None,
         on_event: Callable[[Event], object] | None = None,
         retention: timedelta = timedelta(days=30),
@@ -88,6 +94,7 @@ class SendQueue:
         elif not self._outbox.durable:
             raise TypeError("client: None needs a durable outbox, from which another queue sends")
         self._client, self._workers = client, workers or 1
+        self._asking = Asking(gate, self._outbox)
         self._retention = retention
         self._watch = Watch(
             capacity, durable=self._outbox.durable, on_outcome=on_outcome, on_event=on_event
@@ -103,7 +110,10 @@ class SendQueue:
         self._now = getattr(self._loop, "wall_time", time.time)
         outbox, watch = self._outbox, self._watch
         await outbox.open(self._now(), self._retention)
-        self._dispatch = Dispatch(self._client, outbox, watch, workers=self._workers, now=self._now)
+        asking, workers = self._asking.since(self._now, self.listeners.tell), self._workers
+        self._dispatch = Dispatch(
+            self._client, outbox, watch, asking=asking, workers=workers, now=self._now
+        )
         arrived = self._dispatch.arrived.set
         self._admission = Admission(outbox, watch, arrived, self._now)
         self.recovered = await self._dispatch.begin()
@@ -143,18 +153,20 @@ class SendQueue:
                 its outcome is unknown: use it when a duplicate is better than no SMS).
 
         Returns:
-            A future. It raises what became of the message instead: `Refused`, `OutcomeUnknown`,
-            `MessageExpired`, `MessageWithdrawn` or `QueueClosed`.
+            A future. It raises what became of the message instead: `Refused`, `Withheld`,
+            `OutcomeUnknown`, `MessageExpired`, `MessageWithdrawn` or `QueueClosed`.
 
         Raises:
             InvalidMessage: a datetime without time zone, or a reference that is kept already with
                 another number or text.
             OutboxUnusable: it cannot be kept, and so was not admitted.
+            Withheld: a rule of the gate says no, and so it was not admitted.
             QueueClosed: the queue sends nothing more; `__cause__` says why.
         """
         self._watch.check_admits()
         entry = as_entry(message, **terms)
         if message.reference not in self._watch.tickets:
+            await self._asking.admit(entry)
             await self._watch.enter(entry.priority)
             self._admission.admit(entry)
         future = self._watch.future(message)
@@ -169,6 +181,8 @@ class SendQueue:
         """
         Admit a message at once or not at all; a durable outbox has it on disk a little later.
 
+        With a durable outbox the gate is asked only before the message leaves.
+
         Args:
             message: what to send.
             **terms: as `submit`.
@@ -180,6 +194,7 @@ class SendQueue:
         self._watch.check_admits()
         entry = as_entry(message, **terms)
         if message.reference not in self._watch.tickets:
+            self._asking.admit_at_once(entry)
             try:
                 self._watch.enter_nowait(entry.priority)
             except anyio.WouldBlock:
@@ -230,7 +245,7 @@ class SendQueue:
         withdraw = None if self._outbox.durable else self._withdraw_unwanted
         if delivered_within is None:
             return Bulk(messages, window, submit, withdraw)
-        self._check_durable()
+        check_durable(self._outbox)
         check_finite("delivered_within", delivered_within)
         asked = partial(delivery, self.delivered, self.outcome, within=delivered_within)
         return Bulk(messages, window, submit, withdraw, asked)
@@ -299,7 +314,7 @@ class SendQueue:
         Raises:
             OutboxUnusable: it could not be kept.
         """
-        self._check_durable()
+        check_durable(self._outbox)
         return await self._admission.keep(receipt, self._client)
 
     async def delivered(self, reference: str, timeout: float = REPORTED_WITHIN) -> DeliveryReceipt:
@@ -316,24 +331,12 @@ class SendQueue:
         Raises:
             TimeoutError: none came; the message may have been delivered all the same.
             KeyError: the message is not known.
-            Refused: it was not sent.
-            MessageExpired: it was not sent.
-            MessageWithdrawn: it was not sent.
+            Refused: it was not sent; so do Withheld, MessageExpired and MessageWithdrawn say.
             QueueClosed: the queue ended first.
         """
-        self._check_durable()
+        check_durable(self._outbox)
         check_finite("timeout", timeout)
-        if self._watch.phase is Phase.ENDED:
-            raise self._watch.closing_error()
-        future = self._watch.delivery(reference)
-        try:
-            self._watch.inform(await self.outcome(reference))
-            await asyncio.wait({future}, timeout=timeout)
-        finally:
-            self._watch.forget_delivery(reference, future)
-        if not future.done():
-            raise TimeoutError("no final receipt came in time")
-        return future.result()
+        return await self._watch.delivered(reference, self.outcome, timeout)
 
     async def delivery_summary(self, *, since: datetime | None = None) -> list[DeliveryCount]:
         """
@@ -345,15 +348,8 @@ class SendQueue:
         Raises:
             RuntimeError: the outbox is in memory, and so knows of no receipts.
         """
-        self._check_durable()
+        check_durable(self._outbox)
         return await self._outbox.delivery(since.timestamp() if since else 0.0, self._now())
-
-    def _check_durable(self) -> None:
-        if not self._outbox.durable:
-            raise RuntimeError(
-                "receipts need a durable outbox, as one in memory forgets what was sent: "
-                "use a SqliteOutbox, or a ReceiptBook"
-            )
 
     async def join(self) -> None:
         """Wait until what was submitted here is settled, or the queue is closed."""
@@ -364,9 +360,14 @@ class SendQueue:
         """Whether it was opened, and so has statistics; also once it is closed."""
         return self._watch.phase is not Phase.NEW
 
+    @property
+    def notes(self) -> Notes:
+        """What the rules of the gate keep in the outbox, as `Suppression.add` asks for it."""
+        return self._outbox.notes
+
     def statistics(self) -> QueueStatistics:
         """Describe the queue as it is now."""
-        return look(self._watch, self._outbox, self._client, self._now())
+        return look(self._watch, self._outbox, self._client, self._now(), self._asking.held)
 
     # -- closing --------------------------------------------------------------------------------
 

@@ -46,6 +46,19 @@ def check_sender(client: Sender) -> None:
             raise TypeError(f"client: has no {name}; a wrapper forwards {all_four}")
 
 
+def check_rate(client: Sender, theirs: float | None) -> None:
+    """
+    Refuse another rate than whoever sends from the same outbox has; None if that says nothing.
+
+    Raises:
+        ValueError: names both.
+    """
+    if theirs is not None and theirs != (ours := client.pacer.rate):
+        raise ValueError(
+            f"rate: the client has {ours:g} a second, the account in the outbox {theirs:g}"
+        )
+
+
 def workers_for(client: Sender) -> int:
     """Tell how many requests at once use all of the rate while answers take their longest."""
     if math.isinf(client.pacer.rate):

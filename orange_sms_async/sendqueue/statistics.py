@@ -8,7 +8,9 @@ import attrs
 from orange_sms_async.events import WaitingFor
 from orange_sms_async.outbox import Outbox
 from orange_sms_async.outcomes import Priority, State
+from orange_sms_async.sendqueue.foresight import Held, end
 from orange_sms_async.sendqueue.sender import Sender
+from orange_sms_async.sendqueue.tickets import Place
 from orange_sms_async.sendqueue.watch import Watch
 
 
@@ -34,8 +36,9 @@ class QueueStatistics:
         stopped: why the queue sends nothing more, in words; None while it sends, and where its
             owner closed it.
         cause: what stopped it.
-        estimated_end: when the last waiting message leaves at this pace; those for later count
-            as if they could leave now. None when none waits, and while nothing leaves.
+        estimated_end: when the last waiting message leaves at this pace, with what the gate will
+            hold back on the way; those for a date of their own count as if they could leave now.
+            None when none waits, and while nothing leaves.
     """
 
     waiting: Mapping[Priority, int]
@@ -57,15 +60,17 @@ class QueueStatistics:
     estimated_end: datetime | None
 
 
-def look(watch: Watch, outbox: Outbox, client: Sender | None, now: float) -> QueueStatistics:
+def look(
+    watch: Watch, outbox: Outbox, client: Sender | None, now: float, held: Held[Priority]
+) -> QueueStatistics:
     """Describe a queue as it is now."""
     waiting = {priority: outbox.waiting(priority) for priority in Priority}
     pace, guard = (client.pacer.pace, client.pacer.guard) if client else (0.0, 0.0)
     leaving = pace and sum(waiting.values()) and not (watch.waiting_for or watch.stopped)
-    seconds = sum(waiting.values()) / pace if leaving else 0.0
+    ends = end(waiting, pace, now, held) if leaving else None
     return QueueStatistics(
         waiting=waiting,
-        oldest=watch.oldest(waiting if outbox.has_turn else {}),
+        oldest=_oldest(watch, waiting if outbox.has_turn else {}),
         in_flight=watch.in_flight,
         sent=watch.counted[State.SENT],
         failed=watch.counted[State.FAILED],
@@ -80,5 +85,16 @@ def look(watch: Watch, outbox: Outbox, client: Sender | None, now: float) -> Que
         waiting_words=watch.waiting_words,
         stopped=watch.why_stopped,
         cause=watch.cause,
-        estimated_end=datetime.fromtimestamp(now + seconds, UTC) if leaving else None,
+        estimated_end=datetime.fromtimestamp(ends, UTC) if ends else None,
     )
+
+
+def _oldest(watch: Watch, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
+    # As known here: of what waits again, others may have sent theirs, and do where the turn is.
+    now = watch.time()
+    since = dict.fromkeys(Priority, now)
+    since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting.get(lane)}
+    for ticket in list(watch.tickets.values()):
+        if ticket.place is not Place.CLAIMED:
+            since[ticket.priority] = min(since[ticket.priority], ticket.ready_at)
+    return {lane: now - at for lane, at in since.items()}

@@ -46,7 +46,7 @@ class Ticket:
         written: done once a durable outbox has written it down.
         futures: one for each time it was submitted here.
         expiry: ends it in time, if it expires.
-        given_up: called when one of the futures is cancelled.
+        on_given_up: told its reference when one of the futures is cancelled or done.
         not_before: from when on it may leave, in seconds since 1970; 0 for at once.
         ready_at: since when it could leave, on the loop's clock.
         ours: whether it was submitted here.
@@ -59,7 +59,7 @@ class Ticket:
     written: asyncio.Future[Outcome | None] | None = None
     futures: list[asyncio.Future[ResourceId]] = attrs.field(factory=list)
     expiry: asyncio.TimerHandle | None = None
-    given_up: Callable[[asyncio.Future[ResourceId]], object] = attrs.field(default=id)
+    on_given_up: Callable[[str], object] = id
     not_before: float = 0.0
     ready_at: float = 0.0
     ours: bool = True
@@ -68,6 +68,9 @@ class Ticket:
     def unwanted(self) -> bool:
         """Whether all who submitted it here have gone away."""
         return bool(self.futures) and all(future.cancelled() for future in self.futures)
+
+    def given_up(self, _: asyncio.Future[ResourceId]) -> None:
+        self.on_given_up(self.message.reference)
 
     def leave_lane(self) -> None:
         if self.room:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import ChainMap, Counter
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection
+from contextvars import copy_context
 
 import anyio
 
@@ -55,8 +55,9 @@ class Watch:
         why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
         waiting_words: the same in words.
+        waits_again: of each lane, since when what others submitted waits after an attempt here.
+        time: the loop's clock.
         listeners: told what happens.
-        put_back_since: by lane, since when what others submitted waits after an attempt here.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Watch:
         self.waiting_words: str | None = None
         self.counted, self.throttled = Counter[State](), 0
         self.tickets: dict[str, Ticket] = {}
-        self.put_back_since: dict[Priority, float] = {}
+        self.waits_again: dict[Priority, float] = {}
         self._capacity, self._durable = capacity, durable
         self.listeners = Listeners(on_outcome, on_event)
         self._awaiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
@@ -88,8 +89,10 @@ class Watch:
             unwanted: told the reference of a message that nobody waits for any more.
         """
         self.phase, self._unwanted = Phase.OPEN, unwanted
+        self._on_given_up, self._context = self._given_up, copy_context()
         self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
         self._changed.set()
+        self.time = self._loop.time
         self._rooms = {
             priority: anyio.Semaphore(self._capacity, fast_acquire=True) for priority in Priority
         }
@@ -140,8 +143,7 @@ class Watch:
             room.release()
             return None
         ticket = self.tickets[reference] = Ticket(message, priority, Place.BEING_KEPT, room)
-        ticket.ready_at = self._loop.time()
-        ticket.given_up = partial(self._given_up, reference)
+        ticket.ready_at, ticket.on_given_up = self.time(), self._on_given_up
         return ticket
 
     def future(self, message: OutboundMessage) -> asyncio.Future[ResourceId]:
@@ -158,10 +160,11 @@ class Watch:
             raise InvalidMessage("reference: waits already, with another number or text")
         future: asyncio.Future[ResourceId] = self._loop.create_future()
         ticket.futures.append(future)
-        future.add_done_callback(ticket.given_up)
+        # Without a context of its own: each would be one object more for all that waits.
+        future.add_done_callback(ticket.given_up, context=self._context)
         return future
 
-    def _given_up(self, reference: str, _: asyncio.Future[ResourceId]) -> None:
+    def _given_up(self, reference: str) -> None:
         if not (self.stopped or self._durable):
             self._unwanted(reference)
 
@@ -184,22 +187,25 @@ class Watch:
         if ticket is None:
             ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
             # What was put back is at the head of its lane: it is this one, or left from elsewhere.
-            ticket.ready_at = self.put_back_since.pop(priority, self._loop.time())
+            ticket.ready_at = self.waits_again.pop(priority, self.time())
             ticket.ours = False
         self.admitted(ticket)
         ticket.place = Place.CLAIMED
         ticket.leave_lane()
         return ticket
 
-    def put_back(self, reference: str, *, again: bool) -> None:
-        """Note that a claimed message waits again; `again`: it may have been sent."""
+    def put_back(self, reference: str, *, again: bool, delay: float) -> None:
+        """Note that a claimed message waits, for `delay` seconds; `again`: it may have been sent."""
         ticket = self.tickets[reference]
         ticket.place = Place.IN_DOUBT if again else Place.WAITING
+        if delay:
+            ticket.ready_at = self.time() + delay
         if self.stopped:
             self.abandon(reference)
         elif not ticket.futures:
             del self.tickets[reference]
-            self.put_back_since.setdefault(ticket.priority, ticket.ready_at)
+            if not delay:
+                self.waits_again.setdefault(ticket.priority, ticket.ready_at)
 
     def settle(self, outcome: Outcome) -> None:
         """Tell everybody a message's outcome."""
@@ -250,22 +256,6 @@ class Watch:
         """Count the messages that are claimed."""
         # Of a copy, as another thread may ask for a scrape.
         return sum(ticket.place is Place.CLAIMED for ticket in list(self.tickets.values()))
-
-    def oldest(self, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
-        """
-        Tell for how many seconds what waits longest in each lane could have left, as known here.
-
-        Args:
-            waiting: messages in each lane that may leave from here, as the outbox knows: what
-                others submitted may be gone.
-        """
-        now = self._loop.time()
-        since = dict.fromkeys(Priority, now)
-        since |= {lane: at for lane, at in list(self.put_back_since.items()) if waiting.get(lane)}
-        for ticket in list(self.tickets.values()):
-            if ticket.place is not Place.CLAIMED:
-                since[ticket.priority] = min(since[ticket.priority], ticket.ready_at)
-        return {lane: now - at for lane, at in since.items()}
 
     def all_settled(self) -> bool:
         """Tell whether nobody waits for a message that was submitted here."""
@@ -338,17 +328,25 @@ class Watch:
 
     # -- receipts -------------------------------------------------------------------------------
 
-    def delivery(self, reference: str) -> asyncio.Future[DeliveryReceipt]:
-        """Return a future of a message's final receipt, to be given back to `forget_delivery`."""
+    async def delivered(
+        self, reference: str, find: Callable[[str], Awaitable[Outcome]], timeout: float
+    ) -> DeliveryReceipt:
+        """Wait for the final receipt of a message, which may be there already."""
+        if self.phase is Phase.ENDED:
+            raise self.closing_error()
         future: asyncio.Future[DeliveryReceipt] = self._loop.create_future()
         future.add_done_callback(_retrieved)
         self._awaiting.setdefault(reference, []).append(future)
-        return future
-
-    def forget_delivery(self, reference: str, future: asyncio.Future[DeliveryReceipt]) -> None:
-        self._awaiting[reference].remove(future)
-        if not self._awaiting[reference]:
-            del self._awaiting[reference]
+        try:
+            self.inform(await find(reference))
+            await asyncio.wait({future}, timeout=timeout)
+        finally:
+            self._awaiting[reference].remove(future)
+            if not self._awaiting[reference]:
+                del self._awaiting[reference]
+        if not future.done():
+            raise TimeoutError("no final receipt came in time")
+        return future.result()
 
     def inform(self, outcome: Outcome) -> None:
         """Tell who waits for its delivery, if there is something final to tell."""

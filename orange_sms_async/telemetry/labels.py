@@ -2,7 +2,7 @@
 
 from orange_sms_async import errors
 from orange_sms_async.countries import COUNTRIES
-from orange_sms_async.errors import OrangeSMSError
+from orange_sms_async.errors import OrangeSMSError, Withheld
 from orange_sms_async.receipts import DeliveryStatus
 
 OTHER = "other"
@@ -16,6 +16,9 @@ ERRORS = tuple(
     )
 )
 """The classes of errors that an attempt can end with, by name."""
+
+RULES = ("hours", "suppression", "per recipient", "budget", "gate", OTHER)
+"""The names of rules; those of somebody's own are all "other"."""
 
 _COUNTRIES = {country.calling_code: country.code for country in COUNTRIES}
 _SENDERS = {country.sender_address for country in COUNTRIES}
@@ -36,6 +39,11 @@ def sender_of(address: str) -> str:
 def status_of(status: str) -> str:
     """Tell a receipt's status, if Orange documents it."""
     return str(status) if status in _STATUSES else OTHER
+
+
+def rule_of(error: Withheld) -> str:
+    """Tell which rule withheld a message, if it is one of ours."""
+    return error.rule if error.rule in RULES else OTHER
 
 
 def error_name(error: OrangeSMSError) -> str:

@@ -10,7 +10,7 @@ from orange_sms_async.outcomes import State
 from orange_sms_async.receipts import DeliveryStatus
 from orange_sms_async.sendqueue.queue import SendQueue
 from orange_sms_async.sendqueue.statistics import QueueStatistics
-from orange_sms_async.telemetry.labels import ERRORS, OTHER
+from orange_sms_async.telemetry.labels import ERRORS, OTHER, RULES
 from orange_sms_async.telemetry.tally import ACCEPTED, Histogram, Tally
 
 try:
@@ -125,6 +125,8 @@ class QueueCollector:
         yield self._counter("settled", "Messages settled here", settled, "country", "state")
         attempts = {(result,): tally.attempts[result] for result in (ACCEPTED, *ERRORS)}
         yield self._counter("attempts", "Requests, by what they came to", attempts, "result")
+        withheld = {(rule,): tally.withheld[rule] for rule in RULES}
+        yield self._counter("withheld", "Messages withheld by a rule", withheld, "rule")
         units = {(country,): tally.units[country] for country in countries}
         yield self._counter("units", "SMS that Orange took", units, "country")
         reporting = sorted({*countries, *(country for country, _ in list(tally.receipts))})

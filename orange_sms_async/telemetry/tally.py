@@ -5,10 +5,10 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from orange_sms_async.events import Answered, Event, Reported, Settled
+from orange_sms_async.events import Answered, Event, HeldBack, Reported, Settled
 from orange_sms_async.outcomes import State
 from orange_sms_async.segments import segments_of
-from orange_sms_async.telemetry.labels import OTHER, country_of, error_name, status_of
+from orange_sms_async.telemetry.labels import OTHER, country_of, error_name, rule_of, status_of
 from orange_sms_async.telemetry.recent import Recent
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Tally:
     Attributes:
         settled: messages that this process settled, by country and state.
         attempts: requests, by what they came to: "accepted", or an error's class.
+        withheld: messages that the gate withheld, by its rule.
         units: SMS that Orange took, a long text counted as several, by country.
         receipts: by country and status.
         accepted: seconds from the submission of a message to its acceptance.
@@ -60,15 +61,20 @@ class Tally:
     def __init__(self) -> None:
         self.settled, self.receipts = Counter[tuple[str, State]](), Counter[tuple[str, str]]()
         self.attempts, self.units = Counter[str](), Counter[str]()
+        self.withheld = Counter[str]()
         self.accepted = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
         self.delivered = Histogram(1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
         self._sent = Recent[float]()
         self._now: Callable[[], float] = self._first
         self.listeners: dict[type[Event], Callable[[Any], None]] = {
+            HeldBack: self._held_back,
             Answered: self._answered,
             Settled: self._settled,
             Reported: self._reported,
         }
+
+    def _held_back(self, event: HeldBack) -> None:
+        self.withheld[rule_of(event.error)] += 1
 
     def _first(self) -> float:
         self._now = asyncio.get_running_loop().time

@@ -34,7 +34,7 @@ async def test_a_balance(orange, ask):
         f"CIV SMS_OCB 10,000,000 EXPIRED {on[0]:%Y-%m-%d} expired",
         f"CIV SMS_OCB2 10,000,250 ACTIVE {on[1]:%Y-%m-%d} 365",
         "total 10,000,250",
-        "10,000,000 units more wait in expired contracts: buy a bundle to use them.",
+        "10,000,000 more units are in expired contracts: buy a bundle to use them.",
     ] == lines(said)
 
 
@@ -90,7 +90,7 @@ def test_who_paid_is_masked_for_people(invoke):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(["--json", "--csv"], "one at a time"), (["--country", "Mali"], "such as CIV or SEN")],
+    [(["--json", "--csv"], "give only one of them"), (["--country", "Mali"], "such as CIV or SEN")],
 )
 def test_what_cannot_be_asked(invoke, options, said):
     ended = invoke("balance", *options)

@@ -146,7 +146,7 @@ UNREADABLE = {
     "to,text,numéro\n": 'unknown column "numéro"',
     "to,message\n": 'unknown column "message"',
     "to,reference\n": 'the column "text" is missing',
-    "to,text,to\n": "a column is named twice",
+    "to,text,to\n": "two columns have the same name",
     "+2250700000001,Bonjour\n": "the first row must name the columns",
     "": "is empty",
     "\n": "begins with an empty line",

@@ -17,8 +17,8 @@ BAD_ROWS = {
     f"{GOOD},,,": "text: may not be empty",
     f"{GOOD},Bonjour,Café,": "sender_name: 1 to 11 letters",
     f"{GOOD},Bonjour,,B1": "reference: the same as in an earlier row",
-    f"{GOOD},Bonjour": "row: 2 columns where the header has 4",
-    f"{GOOD},Bonjour, à demain,,": "row: 5 columns where the header has 4",
+    f"{GOOD},Bonjour": "row: 2 columns, but the header has 4",
+    f"{GOOD},Bonjour, à demain,,": "row: 5 columns, but the header has 4",
     f'{GOOD},"Bonjour,,': "row: a quote is not closed",
     f"{GOOD},caf\udce9,,": "text: not UTF-8",
 }
@@ -44,8 +44,8 @@ def test_ten_thousand_rows_with_all_that_can_be_wrong(run, rows_file, sandbox, c
         assert 1 == sum(
             f"no-go  1,000 x {rule}" in line and f"first in row {row}" in line for line in said
         )
-    assert "go     sender names, if Orange approved them: MonService" in said
-    assert "No-go: 9 things to put right. Nothing was sent." == said[-1]
+    assert "go     sender names, if Orange has approved them: MonService" in said
+    assert "No-go: 9 problems to fix. Nothing was sent." == said[-1]
     assert GOOD[4:] not in ended.stdout
     assert before == len(sandbox.shown("sent"))
     assert [path] == [*path.parent.iterdir()]
@@ -63,8 +63,8 @@ async def test_go(ask, rows_file):
     lines = said.splitlines()
     assert (0, "") == (code, complaints)
     assert lines[0].startswith("go     3 messages, 4 SMS, counted as 1 unit each")
-    assert "the cheapest 2 rows take 1 SMS each, the dearest 1 take 2; first in row 3" in lines[1]
-    assert 'go     1 rows take more SMS because of "ê" alone; first in row 3' == lines[2]
+    assert "the 2 cheapest rows take 1 SMS each, the 1 longest take 2; first in row 3" in lines[1]
+    assert 'go     1 rows take more SMS only because of "ê"; first in row 3' == lines[2]
     assert lines[3].startswith("go     about 0:00:03 at 1/s: until ")
     assert [
         "go     the credentials work",
@@ -86,7 +86,7 @@ async def test_a_contract_that_ends_before_the_campaign(orange, ask, rows_file):
 
     assert (0, 1) == (in_time[0], too_late[0])
     assert f"no-go  contract for CIV ends on {soon:%Y-%m-%d %H:%M} UTC, too early" in too_late[1]
-    assert "No-go: 1 thing to put right." in too_late[1]
+    assert "No-go: 1 problem to fix." in too_late[1]
 
 
 @pytest.mark.real_time
@@ -98,14 +98,14 @@ async def test_a_campaign_that_goes_on(orange, ask, rows_file):
     kept_in = ("--outbox", "c.db", "--max-units", "1")
     before = (await ask("bulk", path, *kept_in, "--dry-run"))[1]
     assert "3 messages" in before
-    assert "no-go  --max-units 1 stops it before its end\n" in before
+    assert "no-go  --max-units 1 stops it before its end: 2 rows are left\n" in before
     assert [path] == [*path.parent.iterdir()]
 
     assert 1 == (await ask("bulk", path, *kept_in))[0]
     orange.account.expire("CIV")
     code, after, _ = await ask("bulk", path, "--outbox", "c.db", "--dry-run")
 
-    assert "go     settled already, and not sent again: 1 rows\ngo     2 messages" in after
+    assert "go     already settled, and not sent again: 1 rows\ngo     2 messages" in after
     assert (1, 1) == (code, after.count("no-go"))
     assert 1 == len(orange.sent)
 

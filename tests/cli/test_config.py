@@ -75,20 +75,20 @@ def test_a_file_that_others_may_read_is_refused(invoke, config_file, home, mode)
 
     ended = invoke("balance", settings=home)
 
-    said = f"Error: {path}: others may read the secret in it: `chmod 600 {path}` fixes that\n"
+    said = f"Error: {path}: others can read the secret in it: `chmod 600 {path}` fixes that\n"
     assert (2, said) == (ended.exit_code, ended.stderr)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f'{FILE}base_ur = "x"\nid = "y"\n', 'unknown key "base_ur", "id"; known are client_id, '),
-        ('client_id = "canary"\n', "client_secret is missing, and so is authorization"),
-        ('client_id = "canary"\nclient_secret = ""\n', "client_secret is missing"),
-        ("client_id = 1\n", 'client_id: a text between quotes: client_id = "..."'),
+        (f'{FILE}base_ur = "x"\nid = "y"\n', 'unknown key "base_ur", "id"; the keys are client_'),
+        ('client_id = "canary"\n', "client_secret or authorization is missing"),
+        ('client_id = "canary"\nclient_secret = ""\n', "client_secret or authorization is missing"),
+        ("client_id = 1\n", 'client_id: write it between quotes: client_id = "..."'),
         ('authorization = "canary"\n', 'the header is "Basic " and the base64 of id:secret'),
         ("client_id = canary\n", "Invalid value (at line 1, column 13)"),
-        (f'{FILE}base_url = "canary"\n', "base_url: an http:// or https:// address"),
+        (f'{FILE}base_url = "canary"\n', "base_url: must start with http:// or https://"),
         ("# Côte\n", "not UTF-8"),
     ],
 )
@@ -125,7 +125,8 @@ def test_no_account_at_all(invoke, home, tmp_path):
 
     assert 2 == ended.exit_code
     assert "ORANGE_SMS_CLIENT_ID is not set, nor ORANGE_SMS_AUTHORIZATION" in ended.stderr
-    assert f"there is no {tmp_path}/orange-sms/config.toml. `orange-sms sandbox`" in ended.stderr
+    assert f"there is no {tmp_path}/orange-sms/config.toml. To try without" in ended.stderr
+    assert "run `orange-sms sandbox`." in ended.stderr
     assert f"{tmp_path}/.config/orange-sms/config.toml" in elsewhere.stderr
 
 

@@ -32,7 +32,7 @@ def contract(offer_name="SMS_OCB", **fields):
         ({"status": "EXPIRED", "expiration_date": None}, "contract for CIV expired: buy a bundle"),
         (
             {"expiration_date": datetime(2023, 9, 25, 23, 59, 59, tzinfo=UTC)},
-            "contract for CIV expired on 2023-09-25: buy a bundle, units are kept",
+            "contract for CIV expired on 2023-09-25: buy a bundle; unused units are kept",
         ),
         ({"expiration_date": NOW + timedelta(hours=12)}, "too early: buy a bundle"),
     ],

@@ -38,7 +38,7 @@ def test_a_copy_is_sent_only_after_it_is_restored(run, outbox, tmp_path):
     copy = SqliteOutbox(tmp_path / "copy.db")
     assert 2 == refused.returncode
     assert "`orange-sms outbox restore`" in refused.stderr
-    assert "unknown now: 1." in restored.stdout
+    assert "Messages now unknown: 1." in restored.stdout
     assert (State.UNKNOWN, State.SCHEDULED) == (
         copy.outcome("now").state,
         copy.outcome("later").state,
@@ -100,7 +100,7 @@ def test_what_is_sent_from_is_not_restored(start, run, outbox, tmp_path):
     refused = run("outbox", "restore", "sms.db")
 
     assert 2 == refused.returncode
-    assert "a queue sends from it" in refused.stderr
+    assert "a queue is sending from it: stop it first" in refused.stderr
     assert State.SENT is outbox.outcome("now").state
     queue.terminate()
     queue.communicate()

@@ -35,7 +35,7 @@ def test_the_table_says_what_prefixes_are_not(run):
 
     assert ["CIV", "2", "1", "0", "0", "0"] == shown[1].split()[:6]
     assert ["CIV", "07", "2", "1"] == shown[2].split()[:4]
-    assert "Prefixes are not operators where numbers are ported." == shown[-1]
+    assert "Where numbers can be ported, a prefix does not identify an operator." == shown[-1]
 
 
 def test_programs_get_json_or_csv(run):

@@ -59,7 +59,7 @@ async def test_an_unknown_outcome_is_said_and_not_tried_again(orange, rows_file,
     assert 5 == process.returncode
     assert 2 == len(sandbox.sent)
     assert ["accepted", "unknown"] == sorted(line["state"] for line in results(path).values())
-    assert "Look into the unknown ones" in said
+    assert "Check the unknown ones" in said
 
 
 async def test_a_row_that_is_unknown_until_its_receipt_comes(rows_file, results):

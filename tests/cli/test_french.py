@@ -45,7 +45,7 @@ def constants():
 
 # Said by typer or the system, or put together of pieces with no hole between them.
 OF_OTHERS = re.compile(
-    r"Missing argument|No such|Option '|Permission|Is a dir|Address already|No space"
+    r"Missing (argument|command)|No such|Option '|Permission|Is a dir|Address already|No space"
     r"|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
     r"|more than|^\{|^  |^\.\.\."
 )
@@ -143,6 +143,8 @@ MISTAKES = {
     "sent": "commande inconnue\u00a0: sent",
     "balance --country FRA": "--country\u00a0: un pays d’Orange",
     "--lang de": "--lang\u00a0: en ou fr",
+    "outbox migrate sms.db": "dsn\u00a0: commence par postgresql://",
+    "sandbox --seed nowhere.json": "impossible de lire nowhere.json\u00a0: fichier introuvable",
 }
 
 

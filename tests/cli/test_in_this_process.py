@@ -64,8 +64,8 @@ def test_a_person_is_shown_who_sends_and_what_waits(invoke, outbox):
     shown = invoke("outbox", "show", outbox.path, locale="FORCE_COLOR=1")
     listed = invoke("outbox", "show", outbox.path, "--state", "failed", locale="FORCE_COLOR=1")
 
-    assert "No process has the turn: nothing is sent." in shown.stdout
-    assert "Waiting: urgent 0, normal 1, bulk 0; the oldest for 0:00:" in shown.stdout
+    assert "No process has the turn: nothing is being sent." in shown.stdout
+    assert "Waiting: urgent 0, normal 1, bulk 0; the oldest has waited 0:00:" in shown.stdout
     assert "No message is failed." in listed.stdout
 
 
@@ -100,7 +100,7 @@ def test_a_dry_run_of_a_campaign_that_has_begun(invoke, outbox, rows_file):
     ended = invoke("bulk", path, "--dry-run", "--outbox", outbox.path)
 
     assert 0 == ended.exit_code
-    assert "settled already, and not sent again: 1 rows" in ended.stdout
+    assert "already settled, and not sent again: 1 rows" in ended.stdout
     assert "1 messages, 1 SMS" in ended.stdout
 
 

@@ -52,7 +52,7 @@ def test_a_zero_that_excel_took_away_is_said():
     """
     It is not put back: nobody is written to whose number was guessed.
     """
-    with pytest.raises(InvalidMessage, match="Excel has removed the 0 in front"):
+    with pytest.raises(InvalidMessage, match="Excel has removed the leading 0"):
         international("701020304", Country.from_code("CIV"))
 
 

@@ -100,7 +100,7 @@ def test_a_killed_campaign_goes_on_where_it_was(start, run, campaign, results, r
     ended = run("bulk", path, "--outbox", "c.db", "--rate", "off")
 
     lines, taken = results(path), received("Tuée")
-    assert "c.db goes on: " in ended.stdout
+    assert "c.db resumes: " in ended.stdout
     assert {1} == set(taken.values())
     assert list(range(2, 302)) == sorted(lines)
     assert {"accepted", "unknown"} >= states(lines).keys()
@@ -124,7 +124,7 @@ def test_ctrl_c_leaves_the_rest_waiting(start, run, campaign, results, received)
     assert 130 == process.returncode
     assert {"accepted", "waiting"} == first.keys()
     assert f"{first['waiting']} waiting." in said
-    assert "The same command goes on" in said
+    assert "Run the same command to resume" in said
     assert (0, {"accepted": 400}) == (ended.returncode, states(results(path)))
     assert [1] * 400 == list(received("Arrêtée").values())
 
@@ -139,7 +139,7 @@ def test_a_finished_campaign_sends_nothing_more(run, rows_file, results, receive
     first = results(path)
     ended = run("bulk", path, "--outbox", "c.db", "--rate", "off")
 
-    assert "c.db goes on: 3 already sent, 0 waiting." in ended.stdout
+    assert "c.db resumes: 3 already sent, 0 waiting." in ended.stdout
     assert (0, first) == (ended.returncode, results(path))
     assert {"Finie": 3} == received("Finie")
 
@@ -184,9 +184,9 @@ def test_what_is_in_no_row_is_announced_and_sent(run, rows_file, unknown, result
     ended = run("bulk", path, "--outbox", "c.db", "--rate", "off")
 
     said = ended.stdout
-    assert "c.db goes on: 1 already sent, 1 waiting, 1 unknown." in said
-    assert "1 of the unknown: on the wire when the last run ended, perhaps sent." in said
-    assert f"1 of the waiting: in no row of {path}. They are sent too." in said
+    assert "c.db resumes: 1 already sent, 1 waiting, 1 unknown." in said
+    assert "1 of the unknown: in progress when the last run ended, so perhaps sent." in said
+    assert f"1 of the waiting: in no row of {path}, but sent too." in said
     assert (0, {"accepted": 1}) == (ended.returncode, states(results(path)))
     assert (0, 3) == (counts()["queued"], counts()["sent"])
 
@@ -269,7 +269,7 @@ def test_an_unknown_message_was_sent(run, unknown, counts):
     settled = run("outbox", "resolve", unknown, "U1", "--sent", "r-2")
     again = run("outbox", "resolve", unknown, "U1", "--not-sent")
 
-    assert (0, "U1 is sent.\n") == (settled.returncode, settled.stdout)
+    assert (0, "U1 is now recorded as sent.\n") == (settled.returncode, settled.stdout)
     assert (2, f"Error: outbox {unknown}: U1 is sent, not unknown\n") == (
         again.returncode,
         again.stderr,
@@ -305,7 +305,7 @@ def test_all_messages_are_exported_for_their_owner(run, unknown, tmp_path):
     assert ("+2250700000011", "sent", "r-1", "") == tuple(lines["S1"].values())[:4]
     assert ("unknown", "", "OutcomeUnknown") == tuple(lines["U1"].values())[1:4]
     assert "queued" == lines["W1"]["state"]
-    assert (2, f"Error: {out} exists already: name another\n") == (
+    assert (2, f"Error: {out} exists already: choose another name\n") == (
         again.returncode,
         again.stderr,
     )
@@ -322,7 +322,7 @@ def test_what_is_forgotten_is_still_recognised(run, rows_file, tmp_path, receive
     listed = run("outbox", "show", "c.db", "--state", "sent").stdout
     again = run("bulk", path, "--outbox", "c.db", "--rate", "off")
 
-    assert "finished messages forgotten: 1." in forgotten.stdout
+    assert "number and text were deleted: 1." in forgotten.stdout
     assert "\tforgotten\t" in listed
     assert not [
         word for word in (GOOD, "Oubliée") if word.encode() in (tmp_path / "c.db").read_bytes()
@@ -434,9 +434,9 @@ def content(path):
 
 WRONG_USE = {
     "resolve c.db": "Missing argument 'REFERENCE'",
-    "resolve c.db U1": "Error: REFERENCE: goes with either --sent",
-    "resolve c.db U1 --sent r-1 --not-sent": "Error: REFERENCE: goes with either --sent",
-    "resolve c.db U1 --sent ''": "Error: REFERENCE: goes with either --sent",
+    "resolve c.db U1": "Error: REFERENCE: needs either --sent",
+    "resolve c.db U1 --sent r-1 --not-sent": "Error: REFERENCE: needs either --sent",
+    "resolve c.db U1 --sent ''": "Error: REFERENCE: needs either --sent",
     "resolve c.db U1 --sent 'r\t1'": "Error: REFERENCE, --sent: contains an unprintable",
     "forget c.db --state sent": "No such option: --state",
     "c.db": "No such command 'c.db'",

@@ -54,8 +54,8 @@ def endpoint(start):
     def endpoint(*options):
         process = start("receipts", "--port", 0, *options)
         line = process.stdout.readline()
-        assert "Receipts are taken on" in line
-        return process, line.split()[4]
+        assert "Receiving receipts on" in line
+        return process, line.split()[3]
 
     return endpoint
 
@@ -122,7 +122,7 @@ def test_results_that_cannot_be_filled_in_leave_the_summary(
 
     assert 2 == process.returncode
     assert "2 rows: 2 accepted" in said
-    assert complaints.startswith("Error: no receipts in ")
+    assert complaints.startswith("Error: receipts missing from ")
     assert 1 == complaints.count("\n")
 
 
@@ -169,7 +169,7 @@ def test_ctrl_c_in_the_middle_of_a_campaign_that_takes_receipts(start, sandbox, 
 
     assert 130 == process.returncode
     assert "Error" not in err
-    assert "The same command goes on" in out
+    assert "Run the same command to resume" in out
 
 
 def test_an_account_without_access_ends_a_campaign_that_takes_receipts(
@@ -219,9 +219,9 @@ def test_a_port_that_is_taken(run, rows_file):
 
     assert (2, 2) == (done.returncode, alone.returncode)
     assert f"cannot listen on 127.0.0.1:{taken}" in done.stderr
-    assert "`--receipts 0` takes a free one" in done.stderr
+    assert "`--receipts 0` picks a free port" in done.stderr
     assert f"cannot listen on 127.0.0.1:{taken}" in alone.stderr
-    assert "`--port 0` takes a free one" in alone.stderr
+    assert "`--port 0` picks a free port" in alone.stderr
 
 
 def test_what_a_campaign_answered_before_sigkill_is_in_its_outbox(
@@ -391,8 +391,8 @@ def test_receipts_taken_elsewhere_are_joined(run, endpoint, crashed, tmp_path):
         exported = {line["reference"]: line for line in csv.DictReader(file)}
 
     assert [
-        "Receipts read: 3. Of messages here: 1; 1 unknown ones are sent now.\n",
-        "Receipts read: 3. Of messages here: 1; 0 unknown ones are sent now.\n",
+        "Receipts read: 3. Of messages here: 1; unknown ones settled: 1.\n",
+        "Receipts read: 3. Of messages here: 1; unknown ones settled: 0.\n",
     ] == imported
     assert 2 == listed.count("perhaps 92f5, DeliveredToTerminal")
     assert {"sent\t1", "unknown\t2", "DeliveredToTerminal\t1"} <= set(counted.splitlines())
@@ -411,7 +411,7 @@ def test_one_of_two_that_a_person_settles(run, endpoint, crashed):
     run("outbox", "import", "c.db", "r.db")
     settled = run("outbox", "resolve", "c.db", "U2", "--sent", "70d3").stdout
 
-    assert "U3 is sent, too: the receipt that is left can only be its own." in settled
+    assert "U3 too is now recorded as sent: the receipt left can only be its own." in settled
 
 
 def test_a_person_may_be_wrong_about_one_of_two(run, endpoint, crashed, tmp_path):

@@ -64,7 +64,7 @@ def test_a_host_that_others_reach_is_warned_about(start):
         pass
     process.terminate()
 
-    assert said.startswith("Warning: on 0.0.0.0 everyone")
+    assert said.startswith("Warning: on 0.0.0.0, anyone")
     assert 0 == process.wait(10)
 
 

@@ -11,7 +11,7 @@ from orange_sms_async.cli.segments import in_plain_characters, needs_ucs2
 def test_a_text_that_costs_nothing_more(invoke):
     ended = invoke("segments", "Réunion à 15 h")
 
-    assert (0, "1 SMS in GSM-7, room for 146 plain characters more\n") == (
+    assert (0, "1 SMS in GSM-7, with room for 146 more plain characters\n") == (
         ended.exit_code,
         ended.stdout,
     )
@@ -25,18 +25,18 @@ def test_costly_characters_and_what_plain_ones_save(invoke):
 
     said = invoke("segments", text).stdout.splitlines()
 
-    assert "2 SMS in UCS-2, room for 56 plain characters more" == said[0]
+    assert "2 SMS in UCS-2, with room for 56 more plain characters" == said[0]
     assert f"L>’<été>\u00a0<: >ç<a y est>…< {'a' * 60}" == said[1]
     assert ["ç", "U+00E7", "1", "'c'"] == [said[5].split()[n] for n in (0, 1, -2, -1)]
-    assert "In plain characters 1 SMS in GSM-7, 1 fewer:" == said[-2]
+    assert "With plain characters, 1 SMS in GSM-7, 1 fewer:" == said[-2]
     assert f"L'été : ca y est... {'a' * 60}" == said[-1]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ça va", "In plain characters 1 SMS in GSM-7 too, with room for 155 more."),
-        ("🙂", "Without a plain replacement: 🙂"),
+        ("ça va", "With plain characters, 1 SMS in GSM-7 too, with room for 155 more."),
+        ("🙂", "No plain replacement for: 🙂"),
         ("".join(map(chr, range(0x623, 0x643))), "... and 22 others"),
         ("5€", "counts double"),
     ],

@@ -29,7 +29,7 @@ def test_it_shows_what_orange_calls_the_message(run, sandbox):
         (["0700000001", "Bonjour"], "TO: write it as +2250701020304"),
         ([TO, " "], "TEXT: may not be empty"),
         ([TO, "Bonjour", "--sender-name", "Café"], "--sender-name: 1 to 11 letters"),
-        ([TO, "Bonjour", "--wait", "5"], "--wait: goes with --receipts PORT"),
+        ([TO, "Bonjour", "--wait", "5"], "--wait: needs --receipts PORT"),
     ],
 )
 def test_what_cannot_be_sent(invoke, arguments, said):
@@ -56,7 +56,7 @@ async def test_an_unknown_outcome(orange, ask):
     code, _, complaints = await ask("send", TO, "Bonjour")
 
     assert (5, 1) == (code, len(orange.sent))
-    assert "It may have been sent: ask the recipient before you send it again." in complaints
+    assert "It may have been sent: ask the recipient before sending it again." in complaints
 
 
 @pytest.mark.real_time
@@ -113,7 +113,7 @@ async def test_a_receipt_that_does_not_come(orange, ask):
 
     assert 5 == code
     assert "resource id: " in said
-    assert "no receipt within 0.1 s: Orange may take 24 hours" in said
+    assert "no receipt within 0.1 s: Orange may take up to 24 hours" in said
     assert "Warning: without a secret" in complaints
 
 

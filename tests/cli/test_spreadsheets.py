@@ -66,7 +66,7 @@ def test_rows_and_columns_that_were_emptied(rows_file):
     good, bad = read(path)
 
     assert good.message
-    assert (4, "row: a cell stands in a column without a name") == (bad.number, str(bad.error))
+    assert (4, "row: a cell is in a column without a name") == (bad.number, str(bad.error))
 
 
 def test_numbers_of_a_country_and_of_another(rows_file):
@@ -80,7 +80,7 @@ def test_numbers_of_a_country_and_of_another(rows_file):
     first, second, third, fourth = read(path, country=CIV)
 
     assert [GOOD, "+221771234567"] == [first.message.to, second.message.to]
-    assert "country: none of Orange's" in str(third.error)
+    assert "country: one of Orange's countries" in str(third.error)
     assert "Excel has rounded" in str(fourth.error)
 
 
@@ -149,8 +149,8 @@ def test_check_tells_landlines_and_what_a_character_costs(invoke, rows_file):
     said = invoke("check", path).output
 
     assert "go     read as Windows-1252" in said
-    assert "go     1 landlines, which an SMS seldom reaches; first in row 3" in said
-    assert 'go     1 rows take more SMS because of "ç" alone; first in row 3' in said
+    assert "go     1 landlines, which SMS rarely reach; first in row 3" in said
+    assert 'go     1 rows take more SMS only because of "ç"; first in row 3' in said
 
 
 def test_a_campaign_from_an_address_of_ones_own(run, rows_file, sandbox):

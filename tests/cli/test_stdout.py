@@ -20,7 +20,7 @@ def test_a_campaign_goes_on_without_its_reader(start, rows_file, results):
 
     assert 0 == process.wait(timeout=30)
     assert ["accepted"] * 7 == [line["state"] for line in results(path).values()]
-    assert "Warning: stdout: Broken pipe. The command goes on without it.\n" == complaints
+    assert "Warning: stdout: Broken pipe. The command continues without it.\n" == complaints
 
 
 def test_what_is_sent_is_no_failure_on_a_full_disk(full, rows_file, results):
@@ -30,7 +30,7 @@ def test_what_is_sent_is_no_failure_on_a_full_disk(full, rows_file, results):
     path = rows_file("to,text\n+2250700000001,Disque plein\n")
     ended = [full(*SEND), full("bulk", path, "--rate", "off")]
 
-    warning = "Warning: stdout: No space left on device. The command goes on without it.\n"
+    warning = "Warning: stdout: No space left on device. The command continues without it.\n"
     assert [(0, warning)] * 2 == [(one.returncode, one.stderr) for one in ended]
     assert "accepted" == results(path)[2]["state"]
 

@@ -29,7 +29,7 @@ async def test_wrong_credentials(ask, commands):
         code, _, complaints = await ask(*command, ORANGE_SMS_AUTHORIZATION="Basic eDp5")
 
         assert 3 == code
-        in_one_line(complaints, "Compare client id and secret with those of MyApps")
+        in_one_line(complaints, "Compare the client id and secret with MyApps")
 
 
 async def test_no_network(ask, commands):
@@ -49,7 +49,7 @@ async def test_an_expired_contract(orange, ask, commands):
     """
     orange.account.expire("CIV")
     day = orange.account.contract("CIV").expiration_date
-    words = f"contract for CIV expired on {day:%Y-%m-%d}: buy a bundle, units are kept"
+    words = f"contract for CIV expired on {day:%Y-%m-%d}: buy a bundle; unused units are kept"
     sent, _, checked = [await ask(*command) for command in commands]
 
     assert (1, "") == sent[:2]

@@ -58,7 +58,7 @@ async def ended(process):
 class TestSends:
     async def test_what_is_put_until_it_is_asked_to_end(self, begin, outbox, orange):
         process = await begin("work", "sms.db")
-        await said(process, "Sends what waits")
+        await said(process, "Sending what waits")
 
         await become(outbox, put(outbox, 3), State.SENT)
         process.send_signal(signal.SIGTERM)
@@ -129,12 +129,12 @@ class TestSends:
         told = [json.loads(line) for line in out.splitlines()]
         assert 2 == sum(one["accepted"] for one in told)
         assert {"urgent": 0, "normal": 0, "bulk": 0} == told[-1]["waiting"]
-        assert "Sends what waits" in err
+        assert "Sending what waits" in err
 
     async def test_receipts_come_into_the_same_file(self, begin, outbox, orange):
         (reference,) = put(outbox)
         process = await begin("work", "--receipts", "0", "--secret", "word", "sms.db")
-        address = (await said(process, "Receipts are taken on")).split()[-1]
+        address = (await said(process, "Receiving receipts on")).split()[-1]
         await become(outbox, [reference], State.SENT)
         told = {
             "deliveryInfoNotification": {
@@ -155,7 +155,7 @@ class TestSeveral:
         first = await begin("work", "sms.db")
         await become(outbox, put(outbox), State.SENT)
         second = await begin("work", "sms.db")
-        await said(second, "Sends what waits")
+        await said(second, "Sending what waits")
 
         first.kill()
         await first.wait()
@@ -199,7 +199,7 @@ class TestTroubles:
         away = {"ORANGE_SMS_BASE_URL": "http://127.0.0.1:9"}
         process = await begin("work", "sms.db", **away)
 
-        line = await said(process, "Nothing leaves: no connection to Orange")
+        line = await said(process, "Nothing is leaving: no connection to Orange")
         process.terminate()
 
         assert "waiting: 1." in line

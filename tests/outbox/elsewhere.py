@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import multiprocessing
+import operator
 from collections.abc import AsyncIterator
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ class Elsewhere:
         self._pipe, there = SPAWN.Pipe()
         SPAWN.Process(target=_serve, args=(there,), daemon=True).start()
 
-    async def ask(self, what: str, *arguments: object) -> Any:
-        self._pipe.send((what, arguments))
+    async def ask(self, what: str, *arguments: object, **keywords: object) -> Any:
+        self._pipe.send((what, arguments, keywords))
         done, answer = await asyncio.to_thread(self._pipe.recv)
         if done:
             return answer
@@ -37,7 +39,7 @@ def _serve(pipe: Connection) -> None:
 async def _answer(pipe: Connection) -> None:
     outbox: Any = None
     while True:
-        what, arguments = await asyncio.to_thread(pipe.recv)
+        what, arguments, keywords = await asyncio.to_thread(pipe.recv)
         try:
             if what == "outbox":
                 outbox = SqliteOutbox(*arguments)
@@ -45,11 +47,21 @@ async def _answer(pipe: Connection) -> None:
             elif what == "outcomes":
                 answer = [each async for each in outbox.outcomes(*arguments)]
             else:
-                answer = await getattr(outbox, what)(*arguments)
+                answer = await operator.attrgetter(what)(outbox)(*arguments, **keywords)
         except Exception as error:  # noqa: BLE001 -- as it is raised there
             pipe.send((False, error))
         else:
             pipe.send((True, answer))
+
+
+class NotesElsewhere:
+    """The notes as the others have them, in turn."""
+
+    def __init__(self, others: list[Elsewhere]) -> None:
+        self._next = itertools.cycle(others)
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(next(self._next).ask, f"notes.{name}")
 
 
 class ThreeProcesses(SqliteOutbox):
@@ -58,6 +70,7 @@ class ThreeProcesses(SqliteOutbox):
     def __init__(self, path: Path, others: list[Elsewhere]) -> None:
         super().__init__(path)
         self._others, self._next = others, itertools.cycle(others)
+        self.notes: Any = NotesElsewhere(others)
 
     async def open(self, now, retention):
         await super().open(now, retention)

@@ -33,6 +33,7 @@ from orange_sms_async.outbox import Claim, Entry
 from orange_sms_async.outbox.memory import MemoryOutbox
 
 MONTH = timedelta(days=30)
+MOST = 4  # that is counted under a name
 
 
 class Memory:
@@ -102,6 +103,8 @@ class Model:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.counted: dict[tuple[str, str], tuple[int, float]] = {}
+        self.listed: set[str] = set()
 
     def of(self, *states: State) -> list[Row]:
         return [row for row in self.rows.values() if row.state in states]
@@ -116,6 +119,30 @@ class Model:
         due = (row.entry.not_before for row in self.of(State.SCHEDULED))
         return 0.0 if self.of(State.QUEUED) else min(due, default=None)
 
+    def take(self, name: str, member: str, units: int, *, until: float, now: float) -> bool:
+        lapsed = [key for key, (_, end) in self.counted.items() if end <= now]
+        for key in lapsed:
+            del self.counted[key]
+        total = sum(many for (of, _), (many, _) in self.counted.items() if of == name)
+        before = self.counted.get((name, member))
+        if before is None and total + units > MOST:
+            return False
+        self.counted[name, member] = before[0] if before else units, until
+        return True
+
+    def give_back(self, member: str) -> None:
+        self.counted = {key: it for key, it in self.counted.items() if key[1] != member}
+
+    def over(self, row: Row, *, durable: bool) -> None:
+        """Of what is finished, only what was not sent is given back; memory then forgets whose."""
+        if row.state in (State.FAILED, State.WITHDRAWN, State.EXPIRED):
+            self.give_back(row.reference)
+        elif not durable:
+            for key in [key for key in self.counted if key[1] == row.reference]:
+                self.counted[key[0], f"{row.reference}, sent {len(self.counted)}"] = (
+                    self.counted.pop(key)
+                )
+
     def crash(self, now: float) -> None:
         for row in self.of(State.SENDING):
             row.state = State.QUEUED if row.may_go_again else State.UNKNOWN
@@ -123,6 +150,7 @@ class Model:
         for row in self.of(State.QUEUED, State.SCHEDULED):
             if row.entry.expires_at <= now:
                 row.state = State.UNKNOWN if row.again else State.EXPIRED
+                self.over(row, durable=True)
 
 
 class Walk:
@@ -179,11 +207,19 @@ class Walk:
             await self.outbox.put_back(row.claim, again=row.again)
             self.over.append(row.claim)
 
+    async def put_back_for_later(self, n, k):
+        for row in self.model.of(State.SENDING)[:1]:
+            row.entry.not_before, row.state = self.now + 1 + k, State.SCHEDULED
+            at = row.entry.not_before
+            await self.outbox.put_back(row.claim, again=row.again, not_before=at)
+            self.over.append(row.claim)
+
     async def settle(self, n, k):
         for row in self.model.of(State.SENDING)[:1]:
             row.state = (State.SENT, State.FAILED, State.UNKNOWN)[k % 3]
             settled = await self.outbox.settle(row.claim, outcome(row), self.now)
             self.over.append(row.claim)
+            self.model.over(row, durable=self.outbox.durable)
 
             assert [row.reference] == [each.reference for each in settled]
 
@@ -207,6 +243,7 @@ class Walk:
                 continue
             row.state = (State.SENT, State.FAILED)[k % 2]
             settled = await self.outbox.settle(row.claim, outcome(row), self.now)
+            self.model.over(row, durable=True)
 
             assert row.state is settled[0].state
 
@@ -216,8 +253,34 @@ class Walk:
         gone = Outcome(str(n), State.WITHDRAWN, error=MessageWithdrawn())
 
         assert waits == await self.outbox.withdraw(gone, self.now)
-        if waits:
+        if row and waits:
             row.state = State.WITHDRAWN
+            self.model.over(row, durable=self.outbox.durable)
+
+    async def take(self, n, k):
+        name, within = (f"of {k % 2}", 3.0 + k % 2)
+        units, until, now = 1 + n % 2, self.now + within, self.now
+        expected = self.model.take(name, str(n), units, until=until, now=now)
+        taken = await self.outbox.notes.take(name, str(n), units, most=MOST, within=within, now=now)
+
+        assert expected is taken
+
+    async def give_back(self, n, k):
+        self.model.give_back(str(n))
+        await self.outbox.notes.give_back(str(n))
+
+    async def list(self, n, k):
+        notes, member = self.outbox.notes, f"{n:032x}"
+        if k % 2:
+            self.model.listed |= {member, "a"}
+            await notes.enter("list", [member, "a"])
+        else:
+            self.model.listed.discard(member)
+            await notes.strike("list", member)
+
+        assert sorted(self.model.listed) == sorted(await notes.members("list"))
+        assert bool(k % 2) is await notes.has("list", member)
+        assert not await notes.has("another", member)
 
     async def resolve(self, n, k):
         row = self.model.rows.get(str(n))
@@ -288,8 +351,9 @@ def outcome(row: Row) -> Outcome:
 
 
 NAMES = (
-    "add", "add", "add", "claim", "claim", "claim", "put_back", "settle", "settle_what_is_over",
-    "settle_late", "withdraw", "resolve", "wait", "crash",
+    "add", "add", "add", "claim", "claim", "claim", "put_back", "put_back_for_later", "settle",
+    "settle_what_is_over", "settle_late", "take", "take", "give_back", "list", "withdraw",
+    "resolve", "wait", "crash",
 )  # fmt: skip
 STEPS = st.tuples(st.sampled_from(NAMES), st.integers(0, 9), st.integers(0, 5))
 

@@ -18,4 +18,4 @@ def test_its_tables_are_the_results():
     )
 
     assert written == PAGE.read_text("utf-8")
-    assert 4 == written.count("\n| --- |")
+    assert 5 == written.count("\n| --- |")

@@ -7,7 +7,7 @@ import pytest
 from fleet_store import apart, command
 
 _EMPTY = """
-TRUNCATE orange_sms.message, orange_sms.receipt;
+TRUNCATE orange_sms.message, orange_sms.receipt, orange_sms.note, orange_sms.tally;
 DELETE FROM orange_sms.account WHERE name <> 'default';
 UPDATE orange_sms.account
     SET rate = 5, guard = NULL, sender = NULL, sender_until = '-infinity', claimed_at = '-infinity';

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 import time
+from functools import partial
 
 import asyncpg
 import pytest
@@ -107,7 +108,7 @@ class TestALostAnswer:
         """
         await outbox.add(entry("a", on_unknown="resend"))
         claim = await claimed(outbox)
-        wire.lose("SET state = 'queued', lease_until = NULL")
+        wire.lose("state = CASE WHEN $7 > 0")
         await outbox.put_back(claim, again=True)
         again = await claimed(outbox)
         await outbox.put_back(claim, again=False)
@@ -115,6 +116,17 @@ class TestALostAnswer:
         assert 0 == wire._lose
         assert (2, True) == (again.attempt, again.again)
         assert State.SENDING is (await outbox.find("a")).state
+
+    async def test_of_what_a_rule_counts(self, outbox, wire, db):
+        """
+        It is counted once, and the last place is had by the one who asked for it.
+        """
+        wire.lose("orange_sms.take(")
+        take = partial(outbox.notes.take, "codes", units=1, most=1, within=60, now=time.time())
+
+        assert await take(member="a")
+        assert 0 == wire._lose
+        assert not await take(member="b")
 
     async def test_of_a_withdrawal(self, outbox, wire, db):
         await outbox.add(entry("a"))
@@ -280,7 +292,7 @@ class TestOpening:
         await db.execute("UPDATE orange_sms.version SET number = 99")
 
         assert "newer version" in await self.refused(dsn)
-        await db.execute("UPDATE orange_sms.version SET number = 1")
+        await db.execute(f"UPDATE orange_sms.version SET number = {len(migrating.VERSIONS)}")
 
     async def test_a_replica(self, postgres):
         """

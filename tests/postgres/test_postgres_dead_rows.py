@@ -39,7 +39,7 @@ def slow(monkeypatch):
 
 @pytest.fixture
 async def outbox(dsn, db):
-    """One with the turn, behind many rows that were sent and may not be cleared away."""
+    """One without the turn, behind many rows that were sent and may not be cleared away."""
     left_open = await asyncpg.connect(dsn)
     async with left_open.transaction(isolation="repeatable_read"):
         await left_open.fetch("SELECT count(*) FROM orange_sms.message")
@@ -49,30 +49,41 @@ async def outbox(dsn, db):
         await db.execute("ANALYZE orange_sms.message")
         outbox = PostgresOutbox(dsn)
         await outbox.open(time.time(), MONTH)
-        assert await outbox.take_turn(time.time())
         yield outbox
         await outbox.aclose()
     await left_open.close()
 
 
-async def test_only_the_first_claim_walks_over_dead_rows(outbox, slow):
+async def test_no_claim_walks_over_dead_rows(outbox, slow):
     """
-    It was slow, so the next ones begin where it found something.
+    Whoever takes the turn looks where the first message is, and each claim begins there.
     """
+    assert await outbox.take_turn(time.time())
     read = [await entries_read(outbox)]
     for _ in range(3):
         assert await outbox.claim(time.time())
         read.append(await entries_read(outbox))
-    first, second, third = (after - before for before, after in itertools.pairwise(read))
 
-    assert first > DEAD
-    assert 50 > max(second, third)
+    assert 50 > max(after - before for before, after in itertools.pairwise(read))
+
+
+async def test_an_urgent_message_goes_first_all_the_same(outbox, slow, db):
+    """
+    Its lane was empty when the turn was taken, and its number is higher than all others.
+    """
+    assert await outbox.take_turn(time.time())
+    await outbox.claim(time.time())
+    urgent = INSERT.replace("'queued', 2", "'queued', 0")
+    await db.execute(urgent, "urgent ", 1)
+
+    assert "urgent 1" == (await outbox.claim(time.time())).reference
 
 
 async def test_what_was_committed_late_is_claimed_once_the_rest_is(outbox, slow, db):
     """
     It has a number from before those that were claimed.
     """
+    assert await outbox.take_turn(time.time())
     assert "waits 1" == (await outbox.claim(time.time())).reference
     await db.execute("UPDATE orange_sms.message SET state = 'queued' WHERE reference = 'dead 7'")
     found = [await outbox.claim(time.time()) for _ in range(11)]

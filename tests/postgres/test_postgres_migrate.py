@@ -21,6 +21,10 @@ from orange_sms_async.outbox.postgres import migrating, moving
 from orange_sms_async.outcomes import unknown, withdrawn
 
 pytestmark = pytest.mark.real_time
+GRANTS = """
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA orange_sms TO sender;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA orange_sms TO sender;
+"""
 
 
 def run(*words, **environment):
@@ -44,7 +48,7 @@ class TestMigrate:
         """
         done = await typed("migrate", empty)
 
-        assert "The outbox goes from 0 to 1; its account default is there.\n" == done.stdout
+        assert "The outbox goes from 0 to 2; its account default exists.\n" == done.stdout
         assert 0 == done.exit_code
         outbox = PostgresOutbox(empty)
         await outbox.open(time.time(), MONTH)
@@ -60,7 +64,7 @@ class TestMigrate:
         rate = await rate_of(empty)
         changed = await typed("migrate", empty, "--rate", "8", "--account", "o'brien")
 
-        assert "is at version 1" in again.stdout
+        assert "is at version 2" in again.stdout
         assert (20, 8) == (rate, await rate_of(empty, "o'brien"))
         assert 0 == changed.exit_code
 
@@ -74,7 +78,7 @@ class TestMigrate:
         other = empty.rpartition("/")[0] + "/printed"
         await command(empty, "CREATE DATABASE printed")
         await command(other, printed.stdout)
-        assert 1 == await migrating.migrate(other)
+        assert 2 == await migrating.migrate(other)
         assert await columns(empty) == await columns(other)
 
     async def test_the_dsn_may_be_in_the_environment(self, empty, typed):
@@ -90,7 +94,29 @@ class TestMigrate:
         """
         found = await asyncio.gather(*(migrating.migrate(empty) for _ in range(6)))
 
-        assert [0, 1, 1, 1, 1, 1] == sorted(found)
+        assert [0, 2, 2, 2, 2, 2] == sorted(found)
+
+    async def test_from_the_first_version(self, empty, typed, monkeypatch):
+        """
+        What waits is sent, and who was allowed to send still is.
+        """
+        with monkeypatch.context() as patch:
+            patch.setattr(migrating, "VERSIONS", migrating.VERSIONS[:1])
+            await migrating.migrate(empty)
+        await command(empty, "CREATE ROLE sender")
+        await command(empty, f"GRANT USAGE ON SCHEMA orange_sms TO sender; {GRANTS}")
+        await command(empty, "SELECT orange_sms.submit('default', 'a', '+2250700000001', 'x')")
+        with pytest.raises(OutboxUnusable, match="orange-sms outbox migrate"):
+            await rate_of(empty)
+        said = await typed("migrate", empty)
+
+        assert "The outbox goes from 1 to 2;" in said.stdout
+        outbox = PostgresOutbox(empty)
+        await begin(outbox, time.time(), MONTH)
+        assert "a" == (await outbox.claim(time.time())).reference
+        await outbox.aclose()
+        take = "SELECT orange_sms.take(1, 'codes', 'a', 1, 3, 60, 0, now())"
+        await command(empty, f"SET ROLE sender; {take}; SELECT orange_sms.forget_notes(1, now())")
 
     async def test_what_fails_leaves_nothing_half_made(self, empty):
         await command(empty, "CREATE SCHEMA orange_sms")
@@ -189,6 +215,16 @@ class TestMove:
         )
         assert await target.ready_at() == pytest.approx(time.time() + 3600, abs=30)
         assert not path.exists()
+
+    async def test_who_is_left_alone_still_is(self, path, dsn, target):
+        outbox = await filled(path)
+        await outbox.notes.enter("suppression", ["a hash"])
+        await outbox.notes.take("codes", "queued", 1, most=3, within=60, now=time.time())
+        await outbox.aclose()
+        await moving.move(path, dsn)
+
+        assert ["a hash"] == await target.notes.members("suppression")
+        assert [] == await target.notes.members("codes")
 
     async def test_what_was_on_the_wire_is_unknown(self, path, dsn, target):
         outbox = await filled(path)

@@ -18,8 +18,8 @@ def test_a_fault_set_on_the_page_changes_the_next_answer(visit, program):
     """
     page = visit("/#/faults")
     page.get_by_role("button", name="503/6 Over capacity").click()
-    expect(page.locator("#alarm")).to_contain_text("1 fault is set")
-    expect(page.locator("#alarm")).to_contain_text("The next message meets: 503/6 Over capacity")
+    expect(page.locator("#alarm")).to_contain_text("1 fault is active")
+    expect(page.locator("#alarm")).to_contain_text("Next message: 503/6 Over capacity")
 
     assert (503, 201) == (program.send().status_code, program.send().status_code)
     expect(page.locator("#alarm")).to_be_empty()
@@ -32,9 +32,9 @@ def test_a_fault_by_chance_and_all_back_to_normal(visit, program, sandbox):
     page = visit("/#/faults")
     page.get_by_label("Probability in percent").fill("100")
     page.get_by_role("button", name="429/53 Too many requests").click()
-    expect(page.locator("#alarm")).to_contain_text("100% of messages meet: 429/53")
+    expect(page.locator("#alarm")).to_contain_text("100% of messages: 429/53")
     refused = [program.send().status_code for _ in range(3)]
-    page.locator("#alarm").get_by_role("button", name="All back to normal").click()
+    page.locator("#alarm").get_by_role("button", name="End all faults").click()
     expect(page.locator("#alarm")).to_be_empty()
 
     assert [429, 429, 429, 201] == [*refused, program.send().status_code]
@@ -47,8 +47,8 @@ def test_a_dropped_line(visit, program):
     """
     page = visit("/#/faults")
     page.get_by_label("How many requests").fill("2")
-    page.get_by_role("button", name="Send it, then drop the line").click()
-    expect(page.locator("#alarm")).to_contain_text("The next 2 messages meet")
+    page.get_by_role("button", name="Send it, then drop the connection").click()
+    expect(page.locator("#alarm")).to_contain_text("Next 2 messages: ")
     for _ in range(2):
         with pytest.raises(httpx.RemoteProtocolError):
             program.send()
@@ -66,7 +66,7 @@ def test_the_line_and_the_receipts(visit, sandbox):
     page.get_by_label("come before the 201").press("End")
     page.get_by_label("Say this status instead").fill("SomethingElse")
     page.get_by_label("Say this status instead").press("Enter")
-    expect(page.locator("#alarm")).to_contain_text("3 faults are set")
+    expect(page.locator("#alarm")).to_contain_text("3 faults are active")
 
     assert 0.5 == sandbox.latency
     assert 1.0 == sandbox.receipt_faults.before_answer
@@ -81,7 +81,7 @@ def test_a_fault_set_by_a_program_is_shown(visit, sandbox):
     page = visit()
     sandbox.fail_next(418, message_id="SVC9999", times=3)
 
-    expect(page.locator("#alarm")).to_contain_text("The next 3 messages meet: 418/SVC9999")
+    expect(page.locator("#alarm")).to_contain_text("Next 3 messages: 418/SVC9999")
 
 
 def test_the_account_is_edited(visit, sandbox):
@@ -114,7 +114,7 @@ def test_a_sender_name_is_approved_and_taken_back(visit, program):
     page.get_by_role("button", name="Approve").click()
     expect(page.locator("#notice")).to_have_text("Ma Boutique is approved.")
     passed = program.send(senderName="Ma Boutique").status_code
-    page.get_by_role("button", name="Take back the approval of Ma Boutique").click()
+    page.get_by_role("button", name="Withdraw the approval of Ma Boutique").click()
     expect(page.locator(".names")).not_to_contain_text("Ma Boutique")
 
     assert [400, 201, 400] == [refused, passed, program.send(senderName="Ma Boutique").status_code]

@@ -106,7 +106,7 @@ def test_french(visit, program, path, settings):
     expect(page.locator(".contracts")).to_contain_text("10\u202f000\u202f000 unités")
     page.get_by_role("link", name="Pannes").click()
     page.get_by_role("button", name="Ne jamais répondre", exact=True).click()
-    expect(page.locator("#alarm")).to_contain_text("1 panne est en place")
+    expect(page.locator("#alarm")).to_contain_text("1 panne est active")
 
 
 def test_the_language_is_switched_where_one_is(visit):
@@ -116,7 +116,7 @@ def test_the_language_is_switched_where_one_is(visit):
     page = visit("/#/faults")
     page.get_by_role("link", name="FR").click()
 
-    expect(page.get_by_role("heading", name="Ligne lente")).to_be_visible()
+    expect(page.get_by_role("heading", name="Connexion lente")).to_be_visible()
     expect(page.get_by_role("link", name="FR")).to_have_attribute("aria-current", "true")
 
 

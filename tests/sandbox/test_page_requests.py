@@ -33,7 +33,7 @@ def test_a_refusal_is_seen_as_it_happens(visit, program):
     page.locator(".refusal > summary").click()
 
     expect(refusals(page)).to_contain_text("400")
-    expect(refusals(page)).to_contain_text("The senderName is not one that Orange approved")
+    expect(refusals(page)).to_contain_text("Orange has not approved this senderName")
     expect(page.locator(".full pre").nth(1)).to_contain_text('"senderName":"Nobody"')
     expect(page.locator(".full pre").nth(3)).to_contain_text("SVC0002")
     assert program.client.headers["Authorization"] not in page.content()
@@ -49,7 +49,7 @@ def test_a_refusal_in_french(visit, program, sandbox):
     page = visit("/?lang=fr#/requests")
 
     expect(refusals(page).first).to_contain_text("Orange n’a aucune opération à ce chemin.")
-    expect(refusals(page).last).to_contain_text("Une panne mise en place\u00a0: 503/5")
+    expect(refusals(page).last).to_contain_text("Panne provoquée\u00a0: 503/5")
 
 
 def test_refusals_are_searched_and_bounded(visit, program):

@@ -188,7 +188,7 @@ async def test_a_database_of_somebody_else(run, path):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE mine (x)")
     content = path.read_bytes()
-    with pytest.raises(StateFileError, match="another program's"):
+    with pytest.raises(StateFileError, match="belongs to another program"):
         async with run():
             pass
 

@@ -240,7 +240,7 @@ def test_a_sandbox_begins_as_a_file_says(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "a JSON object"),
         ('{"names": []}', "'names': one of contracts, sender_names"),
         ('{"contracts": {}}', "contracts: a list"),

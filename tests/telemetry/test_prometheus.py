@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from datetime import timedelta
 
 import pytest
 from line import Line, named
@@ -17,6 +18,8 @@ from orange_sms_async import (
     SendQueue,
     SqliteOutbox,
     Throttled,
+    Withheld,
+    gates,
 )
 from orange_sms_async.account import Contract
 from orange_sms_async.telemetry.prometheus import register
@@ -51,6 +54,28 @@ async def test_what_became_of_messages_by_country(line, registry, value):
     results = ["accepted", "Throttled", "RequestRejected", "OutcomeUnknown", "AccessDenied"]
     assert [1, 1, 1, 1, 0] == [value("attempts_total", result=each) for each in results]
     assert 1 == value("throttled_total") == value("units_total", country="CIV")
+
+
+async def test_what_rules_withhold(line, registry, value):
+    """
+    By the rule; those of somebody's own are one, whatever they are called.
+    """
+    rules = gates.all_of(gates.PerRecipient(1, timedelta(minutes=10)), Mine())
+    queue = SendQueue(line, gate=rules)
+    register(queue, registry=registry)
+    async with queue:
+        await queue.send(named("a"))
+        for text, to in (("b", "+2250701020304"), ("mine", "+2250700000001")):
+            with pytest.raises(Withheld):
+                await queue.submit(named(text, to))
+
+    names = ("per recipient", "other", "budget")
+    assert [1, 1, 0] == [value("withheld_total", rule=name) for name in names]
+
+
+class Mine:
+    def ask(self, asked):
+        return Withheld("no", rule="mine") if asked.message.text == "mine" else None
 
 
 async def test_what_waits_and_why_nothing_leaves(line, registry, value):

@@ -1,7 +1,7 @@
 """What a user writes, as the type checkers read it. Nobody runs this file."""
 
 from collections.abc import Iterable
-from datetime import datetime  # noqa: TC003 -- as a user writes it
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 import httpx
@@ -21,9 +21,11 @@ from orange_sms_async import (
     Refused,
     ResourceId,
     SendQueue,
+    Withheld,
     count_segments,
     decode_inbound,
     decode_receipt,
+    gates,
 )
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
@@ -82,6 +84,25 @@ async def queue(messages: Iterable[OutboundMessage]) -> None:
                 error: OrangeSMSError | None = report.error
                 taken: ResourceId | None = report.resource_id
                 show(report.message.reference, error, taken)
+
+
+class Plain:
+    def ask(self, asked: gates.Asked) -> datetime | None:
+        return asked.now if asked.leaving else None
+
+
+class Counting:
+    async def ask(self, asked: gates.Asked) -> Withheld | None:
+        counted: bool = await asked.count("all", most=3, within=timedelta(minutes=1))
+        return None if counted else Withheld("no", rule="mine")
+
+
+async def rules(client: Client) -> None:
+    hours = gates.Hours({"CMR": (time(6), time(22))}, exempt=[Priority.URGENT])
+    alone = gates.Suppression("a long secret of yours")
+    every: gates.Gate = gates.all_of(hours, alone, Plain(), Counting())
+    async with SendQueue(client, gate=every) as queue, SendQueue(client, gate=Plain()):
+        await alone.add(queue.notes, "+2250701020304")
 
 
 async def receipts(client: Client, message: OutboundMessage) -> bool:

@@ -22,6 +22,7 @@ from orange_sms_async.outbox.postgres.connecting import (
     boot_time,
 )
 from orange_sms_async.outbox.postgres.news import News
+from orange_sms_async.outbox.postgres.noted import PostgresNotes
 from orange_sms_async.outbox.postgres.sending import Sending
 from orange_sms_async.outbox.postgres.submission import check_storable, submission
 from orange_sms_async.outbox.summary import DeliveryCount
@@ -73,6 +74,7 @@ class PostgresOutbox:
         )
         self._sending: Sending | None = None
         self._account: int = 0
+        self.notes = PostgresNotes(self._db, lambda: self._account)
         self.rate: float | None = None
         self._waiting, self._on_the_wire = Counter[Priority](), 0
 
@@ -124,7 +126,9 @@ class PostgresOutbox:
             if boot_time() >= self._forget_at:
                 self._forget_at = boot_time() + _FORGET_EVERY
                 before = max(now - self._retention, 0.0)  # of one without end, no date
-                forget = partial(forgetting.forget_old, account=self._account, before=before)
+                forget = partial(
+                    forgetting.forget_old, account=self._account, before=before, now=now
+                )
                 await self._db.once(forget)
         except AwayError:
             return []
@@ -226,8 +230,8 @@ class PostgresOutbox:
             self._on_the_wire += 1
         return claim
 
-    async def put_back(self, claim: Claim, *, again: bool) -> None:
-        if await self._opened.put_back(claim, again=again):
+    async def put_back(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
+        if await self._opened.put_back(claim, again=again, not_before=not_before):
             self._waiting[claim.entry.priority] += 1
             self._on_the_wire -= 1
 

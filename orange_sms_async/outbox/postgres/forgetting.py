@@ -39,10 +39,14 @@ OR EXISTS (SELECT 1 FROM orange_sms.message m
 """
 
 
-async def forget_old(db: Connection, account: int, before: float) -> None:
-    """Delete what was finished, and the receipts that came, before a time; some at once."""
+_LAPSED = "SELECT orange_sms.forget_notes($1, to_timestamp($2))"
+
+
+async def forget_old(db: Connection, account: int, before: float, now: float) -> None:
+    """Delete what was finished, the receipts that came, before a time, and what has lapsed now."""
     await db.execute(_OLD, account, before)
     await db.execute(_OLD_RECEIPTS, account, before)
+    await db.execute(_LAPSED, account, now)
 
 
 async def forget_content(db: Connection, account: int, now: float) -> int:

@@ -81,10 +81,21 @@ class Floor:
         """Begin anew at the first row."""
         self._ids, self._looked_at = [0] * _LANES, boot_time()
 
+    def begin(self, heads: dict[int, int], took: float) -> None:
+        """Take in the first id that waits in each lane, before anything is claimed."""
+        self.forget()
+        if took > _SLOW and heads:
+            self._begin_at(heads)
+
     def claimed(self, claimed: list[Row], took: float) -> None:
-        if took > _SLOW:
-            for row in reversed(claimed):
-                self._ids[row["priority"]] = row["id"]
+        if took > _SLOW and claimed:
+            self._begin_at({row["priority"]: row["id"] for row in reversed(claimed)})
+
+    def _begin_at(self, first: dict[int, int]) -> None:
+        # What comes to wait in a lane that is empty now has a higher id than what waits already.
+        last = max(first)
+        for lane in range(last + 1):
+            self._ids[lane] = first.get(lane, max(first.values()))
 
     @property
     def is_doubtful(self) -> bool:

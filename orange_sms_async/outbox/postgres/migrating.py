@@ -10,7 +10,10 @@ from orange_sms_async.outbox.postgres.address import Address
 from orange_sms_async.outbox.postgres.connecting import Connection, Connections
 
 # The SQL that makes of each version the next, beginning with none. Forward only.
-VERSIONS = (("tables.sql", "functions.sql", "settling.sql", "submitting.sql"),)
+VERSIONS = (
+    ("tables.sql", "functions.sql", "settling.sql", "submitting.sql"),
+    ("notes.sql",),
+)
 TOO_OLD = "made by an earlier version: run `orange-sms outbox migrate`, once for the whole fleet"
 _RATE = 5.0  # "5 SMS per second" -- Orange
 _LOCK = 0x4F534D53  # "OSMS": one at a time migrates a database

@@ -54,10 +54,19 @@ WHERE NOT EXISTS (SELECT 1 FROM orange_sms.receipt r
 ORDER BY ordinal
 """
 
+# What is counted stays behind, as its names are hashes keyed with the file's secret.
+_LISTS = """
+INSERT INTO orange_sms.note
+SELECT $1, name, member, 0, 'infinity' FROM unnest($2::text[], $3::text[]) AS moved (name, member)
+ON CONFLICT DO NOTHING
+"""
+
 
 async def move(path: Path, dsn: str, *, account: str = "default") -> tuple[int, Path]:
     """
     Move all messages and receipts of a file into a database, and rename the file.
+
+    The list of a `Suppression` goes with them; what other rules have counted begins anew.
 
     Once the file bears its new name, processes that still have it open can write nothing more.
     Where this is cut, the same command goes on with it.
@@ -140,6 +149,8 @@ async def _copied(db: Connection, file: sqlite3.Connection, account: int, name: 
     received = "SELECT resource_id, status, address, arrived_at FROM receipt ORDER BY id"
     for rows in _pages(file, received):
         await db.execute(_RECEIPTS, account, *map(list, zip(*map(_receipt, rows), strict=True)))
+    for rows in _pages(file, "SELECT name, member FROM note WHERE units = 0"):
+        await db.execute(_LISTS, account, *map(list, zip(*rows, strict=True)))
     return many
 
 

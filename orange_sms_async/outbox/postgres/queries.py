@@ -138,14 +138,18 @@ def _settled(outcome: Outcome, claim: Claim, row: Row | None) -> Settled:
 
 
 _PUT_BACK = """
-UPDATE orange_sms.message SET state = 'queued', lease_until = NULL,
+UPDATE orange_sms.message SET lease_until = NULL,
+    state = CASE WHEN $7 > 0 THEN 'scheduled' ELSE 'queued' END,
+    not_before = CASE WHEN $7 > 0 THEN to_timestamp($7) ELSE not_before END,
     on_unknown = CASE WHEN $5 THEN 'resent' ELSE $6 END
 WHERE account = $1 AND reference = $2 AND claimed_by::text = $3 AND attempt = $4
 AND state = 'sending' RETURNING orange_sms.durable()
 """
 
 
-async def put_back(db: Connection, account: int, claim: Claim, *, again: bool) -> bool:
+async def put_back(
+    db: Connection, account: int, claim: Claim, *, again: bool, not_before: float
+) -> bool:
     """Put a claimed message back; say whether the claim still held."""
     done = await db.fetch(
         _PUT_BACK,
@@ -155,6 +159,7 @@ async def put_back(db: Connection, account: int, claim: Claim, *, again: bool) -
         claim.attempt,
         again,
         claim.entry.on_unknown,
+        not_before,
     )
     return bool(done)
 

@@ -113,7 +113,7 @@ def error_columns(error: OrangeSMSError | None) -> tuple[str | None, str | None,
     # Somebody's client may raise a class of its own, which nobody knows who reads this row.
     name = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
     # What our own classes carry; somebody's may carry what is not to be kept.
-    ours = ("status_code", "code", "request_id", "reason", "accepted")
+    ours = ("status_code", "code", "request_id", "reason", "accepted", "rule")
     details = {name: getattr(error, name) for name in ours if name in vars(error)}
     return name, storable(str(error)), json.dumps(details, default=str)
 

@@ -76,6 +76,8 @@ class Sending:
         take = partial(opening.take_turn, turn=self._turn, now=now)
         try:
             answer = await self._db.once(take)
+            if answer.had:
+                self._floor.begin(*await self._heads())
         except AwayError:
             return False
         if answer.had:
@@ -97,10 +99,14 @@ class Sending:
         if changed:
             self.begin_anew()
         elif self._floor.is_doubtful:
-            began = boot_time()
-            heads = await self._db.once(partial(queries.heads, account=self._found.account))
-            self._floor.looked(heads, boot_time() - began)
+            self._floor.looked(*await self._heads())
         return changed
+
+    async def _heads(self) -> tuple[dict[int, int], float]:
+        """Look what waits in front in each lane, and for how many seconds that takes."""
+        began = boot_time()
+        heads = await self._db.once(partial(queries.heads, account=self._found.account))
+        return heads, boot_time() - began
 
     def _note(self, *, had: bool) -> None:
         if self.has_turn and not had:
@@ -178,18 +184,19 @@ class Sending:
             claim = self._hand.ahead.popleft()
             await self._return(claim, again=claim.again)
 
-    async def put_back(self, claim: Claim, *, again: bool) -> bool:
+    async def put_back(self, claim: Claim, *, again: bool, not_before: float) -> bool:
         """Put a message back; say whether its claim still held."""
         self._left = boot_time()
-        return await self._return(claim, again=again)
+        return await self._return(claim, again=again, not_before=not_before)
 
-    async def _return(self, claim: Claim, *, again: bool) -> bool:
+    async def _return(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> bool:
         self._floor.forget()
+        put_back = partial(queries.put_back, account=self._found.account, claim=claim)
         done = await self._db.until_done(
-            lambda db, _: queries.put_back(db, self._found.account, claim, again=again)
+            lambda db, _: put_back(db, again=again, not_before=not_before)
         )
         self._hand.drop(claim)
-        self.more = self.more or done
+        self.more = self.more or (done and not not_before)
         return done
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> Settled:

@@ -16,6 +16,7 @@ from orange_sms_async.messages import OutboundMessage, ResourceId
 from orange_sms_async.outbox import Claim, Entry, KeptMessage
 from orange_sms_async.outbox.sqlite import damage, openings, received, settling, statements, turn
 from orange_sms_async.outbox.sqlite.door import Door
+from orange_sms_async.outbox.sqlite.noting import SqliteNotes
 from orange_sms_async.outbox.sqlite.schema import OUTBOX
 from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outbox.terms import Terms
@@ -73,6 +74,7 @@ class SqliteOutbox:
         self._left: float | None = None  # when something last may have left, on the loop's clock
         self.has_turn = self.sent_lately = False
         self.doubted: list[Outcome] = []
+        self.notes = SqliteNotes(lambda: self._file)
 
     # -- without a loop -------------------------------------------------------------------------
 
@@ -80,8 +82,8 @@ class SqliteOutbox:
         """
         Admit a message from any thread of any process, with no event loop.
 
-        It is on disk when this returns, and leaves as soon as a queue has this outbox open. A
-        reference that is kept already is not sent again.
+        It is on disk when this returns, and leaves as soon as a queue has this outbox open, whose
+        gate is asked of it only then. A reference that is kept already is not sent again.
 
         Args:
             message: what to send.
@@ -244,9 +246,10 @@ class SqliteOutbox:
 
         return await self._file.write(claim, persists=True)
 
-    async def put_back(self, claim: Claim, *, again: bool) -> None:
+    async def put_back(self, claim: Claim, *, again: bool, not_before: float = 0.0) -> None:
         self._left = self._file.clock()
-        await self._file.write(lambda db: statements.put_back(db, claim, again), persists=True)
+        put_back = partial(statements.put_back, claim=claim, again=again, not_before=not_before)
+        await self._file.write(put_back, persists=True)
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         def settle(db: sqlite3.Connection) -> list[Outcome]:

@@ -106,6 +106,26 @@ UPDATE message SET delivered_at = (SELECT min(arrived_at) FROM receipt
     WHERE receipt.resource_id = message.resource_id AND status = 'DeliveredToTerminal')
 WHERE delivery = 'DeliveredToTerminal';
 """
+# What rules keep. A count is in the tally until it has lapsed, and that is found out when the next
+# is made; what was not sent lapses at once. On a list, a member counts for nothing and stays.
+_NOTES = """
+CREATE TABLE note (
+    name TEXT NOT NULL, member TEXT NOT NULL, units INTEGER NOT NULL, until REAL NOT NULL,
+    PRIMARY KEY (name, member)
+) WITHOUT ROWID;
+CREATE INDEX noted_of ON note (member) WHERE units > 0;
+CREATE INDEX lapsing ON note (name, until) WHERE units > 0;
+CREATE INDEX lapsed ON note (until, name) WHERE units > 0;
+CREATE TABLE tally (name TEXT PRIMARY KEY, units INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_NOT_SENT = (
+    """
+CREATE TRIGGER not_sent AFTER UPDATE OF state ON message
+WHEN new.state IN ('failed', 'expired', 'withdrawn') AND old.state <> new.state BEGIN
+    UPDATE note SET until = 0 WHERE member = new.reference AND units > 0;
+END
+""",
+)
 # Not split at semicolons, as they have some inside.
 _TRIGGERS = (
     """
@@ -164,6 +184,7 @@ OUTBOX = Format(  # "OSMS"
         *map(_statements, (_MESSAGES, _RECEIPTS + _DELIVERY, _CLAIMS, _OPENING, _DENIED)),
         _statements(_SHARED) + _TRIGGERS,
         _statements(_DELIVERED),
+        _statements(_NOTES) + _NOT_SENT,
     ),
 )
 RECEIPTS = Format("a store of receipts", 0x4F534D52, (_statements(_RECEIPTS),))  # "OSMR"

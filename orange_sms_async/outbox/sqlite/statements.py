@@ -186,12 +186,14 @@ def claim(db: sqlite3.Connection, owner: str, now: float) -> Claim | None:
     return Claim(entry, owner, attempt, again)
 
 
-def put_back(db: sqlite3.Connection, claim: Claim, again: bool) -> None:
+def put_back(db: sqlite3.Connection, claim: Claim, again: bool, not_before: float = 0.0) -> None:
     """Put a claimed message back, if the claim still holds."""
     db.execute(
-        "UPDATE message SET state = 'queued', on_unknown = ? "
-        "WHERE reference = ? AND claimed_by = ? AND attempt = ? AND state = 'sending'",
+        "UPDATE message SET state = iif(?1 > 0, 'scheduled', 'queued'), "
+        "not_before = iif(?1 > 0, ?1, not_before), on_unknown = ?2 "
+        "WHERE reference = ?3 AND claimed_by = ?4 AND attempt = ?5 AND state = 'sending'",
         (
+            not_before,
             "resent" if again else claim.entry.on_unknown,
             claim.reference,
             claim.owner,
@@ -228,7 +230,7 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:
 
 def _details(error: OrangeSMSError) -> str:
     # What our own classes carry; somebody's may carry what is not to be kept.
-    ours = ("status_code", "code", "request_id", "reason", "accepted")
+    ours = ("status_code", "code", "request_id", "reason", "accepted", "rule")
     details = {name: getattr(error, name) for name in ours if name in vars(error)}
     return json.dumps(details, default=str)
 

@@ -1,1 +1,1 @@
-"""The sandbox's own page, and the JSON API under `/_sandbox/` that it is made of."""
+"""The sandbox's own page, and the JSON API under `/_sandbox/` that it uses."""

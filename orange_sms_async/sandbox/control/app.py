@@ -1,4 +1,4 @@
-"""The page and its API as one ASGI app: their paths, and the guard before them."""
+"""The page and its API as one ASGI app: their paths, behind a guard."""
 
 import secrets
 
@@ -20,8 +20,8 @@ def control_app(views: Views, changes: Changes) -> Guard:
     Put the page, what it shows and what it changes behind one guard.
 
     Args:
-        views: what can be looked at.
-        changes: what can be changed by who names the token, which anyone here may look at.
+        views: the paths that show something.
+        changes: the paths that change something, with the token, which anyone here can read.
 
     Returns:
         An ASGI app for HTTP requests.

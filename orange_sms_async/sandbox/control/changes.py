@@ -1,4 +1,4 @@
-"""What can be changed from the page: each is a call of the sandbox that Python has, too."""
+"""What the page can change; Python can call the same methods of the sandbox."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast, get_args
@@ -34,7 +34,7 @@ Change = Callable[[Fields], None]
 
 
 class Deliver(Protocol):
-    """Posts a receipt for a message, and returns how it was received."""
+    """Posts a receipt for a message, and returns the endpoint's answer."""
 
     async def __call__(self, resource_id: str, status: str) -> Receipt: ...
 
@@ -47,13 +47,13 @@ class Changes:
     Attributes:
         settings: how slow Orange is, and what goes wrong with receipts.
         account: contracts and sender names.
-        faults: what is to go wrong with requests.
-        behave: ends all that goes wrong.
-        expire_tokens: makes all tokens too old.
+        faults: the faults of requests.
+        behave: ends all faults.
+        expire_tokens: expires all tokens.
         clear: empties the inbox.
-        reset: makes all as it was at the beginning.
+        reset: returns to the start.
         deliver: posts a receipt.
-        reply: posts a recipient's answer.
+        reply: posts a recipient's reply.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""The fields of a JSON body, each read by its name and refused by its name."""
+"""The fields of a JSON body, each read and refused by name."""
 
 import datetime as dt
 import json
@@ -28,7 +28,7 @@ async def read_fields(request: Request) -> "Fields":
     Read the body of a request; an empty one has no fields.
 
     Raises:
-        HTTPException: it is too large, or no JSON object.
+        HTTPException: it is too large, or not a JSON object.
     """
     body = await read_body(request)
     if body is Wrong.SLOW_BODY:
@@ -47,7 +47,7 @@ async def read_fields(request: Request) -> "Fields":
 @attrs.define
 class Fields:
     """
-    What a body holds. What breaks a rule is refused with an `HTTPException`.
+    The fields of a body. One that breaks a rule is refused with an `HTTPException`.
 
     Attributes:
         inside: the name of the field that holds these, with a dot; empty for the body itself.
@@ -57,7 +57,7 @@ class Fields:
     inside: str = ""
 
     def only(self, *names: str) -> None:
-        """Refuse what would have no effect, a mistyped name above all."""
+        """Refuse unknown fields, such as mistyped names, which would have no effect."""
         for name in self._content:
             if name not in names:
                 refuse(f"{self.inside}{name[:40]!a}: one of {', '.join(names)}")
@@ -67,7 +67,7 @@ class Fields:
         return name in self._content
 
     def is_null(self, name: str) -> bool:
-        """Say whether a field is null, or not there."""
+        """Say whether a field is null or missing."""
         return self._content.get(name) is None
 
     def text(self, name: str, *, default: str | None = None, longest: int = 100) -> str:
@@ -78,7 +78,7 @@ class Fields:
         return value
 
     def choice(self, name: str, known: Container[str], *, default: str | None = None) -> str:
-        """Read one of the texts that are known."""
+        """Read one of the known texts."""
         value = self._content.get(name, default)
         if not isinstance(value, str) or value not in known:
             shown = ", ".join(known) if isinstance(known, tuple) else "one of those known"
@@ -86,7 +86,7 @@ class Fields:
         return value
 
     def number(self, name: str, highest: float, *, default: float | None = None) -> float:
-        """Read a number from 0 up."""
+        """Read a number, 0 or more."""
         value = self._content.get(name, default)
         if (
             not isinstance(value, int | float)
@@ -104,7 +104,7 @@ class Fields:
         return value
 
     def moment(self, name: str) -> dt.datetime:
-        """Read a date and time, which says its zone."""
+        """Read a date and time with its time zone."""
         try:
             moment = dt.datetime.fromisoformat(self.text(name))
             if moment.tzinfo is not None:
@@ -122,5 +122,5 @@ class Fields:
 
 
 def _is_unicode(text: str) -> bool:
-    """JSON can escape half of a surrogate pair, which no answer could repeat."""
+    """JSON can escape half a surrogate pair, which no answer could repeat."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

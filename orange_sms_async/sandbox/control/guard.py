@@ -1,4 +1,4 @@
-"""Who may look at the sandbox's page, and who may change something."""
+"""Who may see the sandbox's page, and who may change something."""
 
 import hmac
 import ipaddress
@@ -27,13 +27,13 @@ class Guard:
     """
     Another site's page, open in the same browser, can send requests here but read nothing.
 
-    What changes something needs a token, which only this page and programs can read. And a site
-    whose name was pointed at this machine afterwards (DNS rebinding) gives itself away by `Host`:
-    it is a name, while a page that was opened by an IP address cannot be moved to another one.
+    Every change needs a token, which only this page and programs can read. A site whose name was
+    later pointed at this machine (DNS rebinding) gives itself away by its `Host`, which is a name.
+    A page opened by an IP address cannot be moved to another one.
 
     Attributes:
-        inside: answers who is let through.
-        token: what each call that changes something names as `X-Sandbox-Token`.
+        inside: the app behind the guard.
+        token: what each change must send as `X-Sandbox-Token`.
     """
 
     inside: Starlette
@@ -64,9 +64,9 @@ class Guard:
 
 def from_another_site(scope: Scope) -> bool:
     """
-    Say whether a browser sends a request for another site's page.
+    Say whether a browser sends a request on behalf of another site's page.
 
-    Such a page reads no answer and holds no token, yet 50 requests for one would use up the minute.
+    Such a page can read no answer and has no token, but 50 token requests would use up the minute.
     """
     headers = Headers(scope=scope)
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
@@ -76,7 +76,7 @@ def from_another_site(scope: Scope) -> bool:
 
 
 def _name(host: str) -> str:
-    """Leave the port of a Host header away."""
+    """Return a Host header without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()

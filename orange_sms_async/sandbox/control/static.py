@@ -1,4 +1,4 @@
-"""The page's files, and the language it speaks."""
+"""The page's files and its language."""
 
 from pathlib import Path
 

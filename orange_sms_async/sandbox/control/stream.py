@@ -1,4 +1,4 @@
-"""What happens, told to a browser as it happens: server-sent events."""
+"""Events for a browser, as they happen: server-sent events."""
 
 import json
 from collections.abc import AsyncIterator
@@ -10,14 +10,14 @@ from orange_sms_async.sandbox.orange.feed import Event, Feed
 
 def stream(events: Feed, last_id: str) -> StreamingResponse:
     """
-    Answer with all that happens from now on, or after the event of that id.
+    Answer with all events from now on, or after the event with that id.
 
     Args:
-        events: what happens.
+        events: the feed.
         last_id: the last event that the browser has seen; empty if none.
 
     Returns:
-        An answer that goes on until the browser leaves or the feed is closed.
+        An answer that lasts until the browser leaves or the feed is closed.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(

@@ -1,4 +1,4 @@
-"""What can be looked at: messages, recipients, the account, the rate, the faults."""
+"""What the page shows: messages, recipients, the account, the rate, the faults."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -37,13 +37,13 @@ class Views:
         settings: the limit, and what goes wrong with time and receipts.
         inbox: the messages.
         account: contracts and sender names.
-        tokens: those issued.
-        requests: those remembered.
-        replies: those posted.
-        faults: what is to go wrong with requests.
-        events: what happens.
+        tokens: the tokens issued.
+        requests: the remembered ones.
+        replies: the replies posted.
+        faults: the faults of requests.
+        events: the feed.
         arrivals: of messages in the last minute.
-        counted: what happened, in numbers.
+        counted: counts of what happened.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""What Orange answers about the account, in today's shape and in that of before 2022."""
+"""What Orange answers about the account, in today's form and in that before 2022."""
 
 import datetime as dt
 from typing import Any

@@ -71,12 +71,12 @@ _BACKEND_TEXTS = {
 @attrs.frozen
 class Answer:
     """
-    An answer, as it goes out.
+    An answer, as it is sent.
 
     Attributes:
-        status: of HTTP.
-        body: as it is sent.
-        headers: those besides the content's own and the request id.
+        status: the HTTP status.
+        body: the bytes.
+        headers: other than those of the content and the request id.
         media_type: None for an answer without content.
     """
 
@@ -86,7 +86,7 @@ class Answer:
     media_type: str | None = "application/json"
 
     def all_headers(self, request_id: str) -> list[tuple[str, str]]:
-        """Give those that travel, in lower case, as servers send them."""
+        """Return all headers as servers send them, in lower case."""
         headers = [(name.lower(), value) for name, value in self.headers]
         if self.media_type is not None:
             text = self.media_type.startswith("text/")
@@ -100,11 +100,11 @@ class Answer:
 
 class RefusalError(Exception):
     """
-    Carries the answer of the check that failed past the checks that come after it.
+    A check failed; the checks after it are skipped.
 
     Attributes:
-        answer: what to say instead.
-        wrong: the rule that was broken.
+        answer: what to answer instead.
+        wrong: the broken rule.
     """
 
     def __init__(self, answer: Answer, wrong: Wrong) -> None:
@@ -113,7 +113,7 @@ class RefusalError(Exception):
 
 
 def in_json(status: int, content: Any, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """Answer with any content that JSON can hold."""
+    """Answer with any JSON content."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     return Answer(status, body, headers)
 

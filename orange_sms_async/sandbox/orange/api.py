@@ -1,4 +1,4 @@
-"""Orange's API as one ASGI app, put together as its settings say."""
+"""Orange's API as one ASGI app, built from its settings."""
 
 import asyncio
 import random
@@ -33,15 +33,15 @@ class OrangeApi:
     Answers each request as Orange does, and posts the receipts of what it took.
 
     Attributes:
-        settings: what this Orange is like.
+        settings: how this Orange behaves.
         account: what was bought and is left.
-        faults: what is to go wrong.
+        faults: the faults to come.
         inbox: the messages with their evidence.
-        requests: those remembered, in order of arrival.
-        tokens: those issued.
-        counted: what happened, in numbers.
-        events: what happens, for whoever watches.
-        tasks: what goes on beside the answers.
+        requests: the remembered ones, in order of arrival.
+        tokens: the tokens issued.
+        counted: counts of what happened.
+        events: what happens, for anyone who watches.
+        tasks: work beside the answers.
         subscriptions: to receipts.
         endpoint: where receipts and replies are posted.
         notifier: posts the receipts.
@@ -167,7 +167,7 @@ class OrangeApi:
             await _send(outcome, request_id, send, *[("connection", "close")] * unread)
 
     def start_anew(self) -> None:
-        """Become what the settings say, as at the beginning; what is under way goes on."""
+        """Return to the start, as the settings say; what is in progress continues."""
         self._chance.seed(self.settings.seed)
         self.notifier.forget()
         self.inbox.clear()
@@ -182,7 +182,7 @@ class OrangeApi:
             setattr(self.counted, name, count)
 
     async def aclose(self) -> None:
-        """End what still runs: answers, receipts not yet posted, and what everyone watches."""
+        """Stop what still runs: answers, receipts not yet posted, and every watcher's feed."""
         self.events.close()
         await self.tasks.end()
         await self.endpoint.aclose()

@@ -1,4 +1,4 @@
-"""When messages arrived, let through or not: the last minute, and the busiest second of all."""
+"""When messages arrived, accepted or not: the last minute, and the busiest second."""
 
 import time
 from collections import deque
@@ -33,7 +33,7 @@ class BusiestSecond:
 
 @attrs.define
 class Arrivals:
-    """The arrivals of the last minute, by the wall's clock."""
+    """The arrivals of the last minute, by wall-clock time."""
 
     _recent: deque[tuple[float, int | None]] = attrs.field(
         factory=lambda: deque(maxlen=_MOST), init=False, repr=False
@@ -48,7 +48,7 @@ class Arrivals:
         self._recent.clear()
 
     def last_minute(self) -> list[tuple[float, int | None]]:
-        """Give the time and the answer's status of each, oldest first."""
+        """Return the time of each and the status of its answer, oldest first."""
         since = time.time() - _STRIP
         while self._recent and self._recent[0][0] < since:
             self._recent.popleft()

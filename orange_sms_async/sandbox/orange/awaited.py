@@ -1,4 +1,4 @@
-"""A message that a test waits for, in whatever language the test is written."""
+"""A message that a test waits for, in any programming language."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ _CODE = re.compile(r"(?<![\d+])(?:\d{3}[ -]\d{3}|\d{4,8})(?!\d)")
 
 
 def code_in(text: str) -> str | None:
-    """Give the digits of the first one-time code that a text holds."""
+    """Return the digits of the first one-time code in a text."""
     found = _CODE.search(text)
     return re.sub(r"\D", "", found[0]) if found else None
 
@@ -21,16 +21,16 @@ async def awaited(
     inbox: Inbox, events: Feed, *, to: str, text: str, after: int, timeout: float, coded: bool
 ) -> Message:
     """
-    Give the newest message that is asked for, as soon as there is one.
+    Return the newest matching message, as soon as there is one.
 
     Args:
         inbox: where it arrives.
         events: say when to look again.
-        to: its recipient's number, in any spelling; empty for anybody's.
-        text: what it holds, in any case of letters.
-        after: the number of a message; what is asked for is newer.
+        to: the recipient's number, in any spelling; empty for any recipient.
+        text: what its text must contain, in upper or lower case.
+        after: the number of a message; only newer ones match.
         timeout: seconds.
-        coded: whether it must hold a one-time code.
+        coded: whether it must contain a one-time code.
 
     Returns:
         The message.

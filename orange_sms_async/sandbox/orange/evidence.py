@@ -1,7 +1,7 @@
 """
-What reached Orange and what became of it, for tests and people to look at.
+What reached Orange and its result, for tests and people to look at.
 
-No repr shows a whole number, a text or a token: evidence ends up in logs and bug reports.
+No repr shows a full number, a text or a token: evidence ends up in logs and bug reports.
 """
 
 import re
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
 
 def masked(text: str) -> str:
-    """Leave of a number its first three and last two digits: `+225******04`."""
+    """Mask a number but for its first three and last two digits: `+225******04`."""
     return _NUMBER.sub(lambda digits: "*" * len(digits[0]), text)
 
 
@@ -34,15 +34,15 @@ class Sent:
     A message Orange took.
 
     Attributes:
-        resource_id: what Orange calls it; in the 201, and in its receipts.
+        resource_id: Orange's id of it, in the 201 and in its receipts.
         address: the recipient, in Orange's form `tel:+...`.
         sender_address: in the same form.
-        sender_name: None where none was given.
-        text: as it came.
-        segments: how many SMS it is, and so how many units it cost.
+        sender_name: None if none was given.
+        text: as received.
+        segments: how many SMS it takes, and so how many units it cost.
         time: when it arrived, by the clock of the event loop.
-        on_net: whether it went by the offer for Orange's own network.
-        status: what its last receipt says, or will say, of it.
+        on_net: whether it used the offer for Orange's own network.
+        status: the status in its last receipt, or the one it will have.
     """
 
     resource_id: str
@@ -63,18 +63,18 @@ class Request:
 
     Attributes:
         time: when it arrived, by the clock of the event loop.
-        method: of HTTP.
-        path: still percent-encoded, without the query string.
-        status: what it was answered; None when it was left without an answer.
+        method: the HTTP method.
+        path: percent-encoded, without the query string.
+        status: the status of its answer; None without an answer.
         client: the host and port it came from: one port, one connection.
         request_id: the `X-OAPI-Request-Id` of its answer.
-        headers: the token among them.
-        number: counts up from 1, also over requests that are forgotten.
+        headers: including the token.
+        number: counts up from 1, including forgotten requests.
         wall_time: when it arrived, in seconds since 1970.
-        on: which kind it is, `message`, `token` or `account`; None for none of Orange's.
-        wrong: the rule that it broke, if it was refused.
-        fault: the name of the fault it met, if it met one.
-        exchange: all of it and of its answer, without secrets; None if it was answered well.
+        on: its kind, `message`, `token` or `account`; None if it is not one of Orange's.
+        wrong: the rule it broke, if it was refused.
+        fault: the name of the fault it met, if any.
+        exchange: the whole request and its answer, without secrets; None if it succeeded.
     """
 
     time: float
@@ -103,12 +103,12 @@ class Request:
         return own + (self.exchange.weight if self.exchange else 0)
 
     def speaks_of(self, sought: str) -> bool:
-        """Say whether its path, status, id or fault holds this, which is in lower case."""
+        """Say whether its path, status, id or fault contains this lower-case text."""
         said = (self.method, self.path, str(self.status), self.request_id, self.wrong, self.fault)
         return any(sought in word.casefold() for word in said if word)
 
     def shown(self) -> dict[str, Any]:
-        """Give what a list of requests shows of it."""
+        """Return what a list of requests shows of it."""
         return {
             "number": self.number,
             "request_id": self.request_id,
@@ -129,13 +129,13 @@ class Exchange:
     The request that brought a message, and its answer, as they travelled.
 
     Attributes:
-        method: of HTTP.
+        method: the HTTP method.
         path: with its query string.
-        headers: those of the request; of the token only that there was one.
+        headers: of the request; a token is only marked as present.
         body: of the request.
-        status: what it was answered; None when it was left without an answer.
-        answer_headers: none where there was no answer.
-        answer_body: empty where there was no answer.
+        status: the status of its answer; None without an answer.
+        answer_headers: empty without an answer.
+        answer_body: empty without an answer.
     """
 
     method: str
@@ -159,9 +159,9 @@ class Receipt:
     A delivery receipt that was posted to the user's endpoint.
 
     Attributes:
-        resource_id: the message that it is of.
+        resource_id: the message's id.
         address: the recipient of that message.
-        status: what it says.
+        status: the delivery status.
         time: when it left, by the clock of the event loop.
         wall_time: when it left, in seconds since 1970.
         body: what was posted.
@@ -198,10 +198,10 @@ class Reply:
     A short message from a recipient's phone that was posted to the user's endpoint.
 
     Attributes:
-        message_id: Orange's.
-        address: who wrote it, in Orange's form `tel:+...`.
-        destination_address: the number it answers to, without `tel:`.
-        text: as it was written.
+        message_id: Orange's id.
+        address: the sender of the reply, in Orange's form `tel:+...`.
+        destination_address: the number it replies to, without `tel:`.
+        text: as written.
         time: when it left, by the clock of the event loop.
         wall_time: when it left, in seconds since 1970.
         body: what was posted.
@@ -231,19 +231,19 @@ class Reply:
 @attrs.define(kw_only=True)
 class Statistics:
     """
-    What happened until now, in numbers: also what is no longer remembered.
+    Counts of everything until now, including what is no longer remembered.
 
     Attributes:
         accepted: messages taken.
         throttled: messages refused by the limit.
-        refused: messages Orange said no to, faults and the limit left out.
-        failed: requests met by a fault.
-        requests: all that arrived, of every kind.
+        refused: messages refused for another reason, faults excluded.
+        failed: requests that met a fault.
+        requests: requests of every kind.
         token_requests: requests for a token.
         most_in_a_second: the most messages that arrived in any rolling second.
-        units_used: what the messages cost.
+        units_used: units the messages cost.
         receipts_delivered: receipts answered with 200.
-        receipts_undelivered: receipts answered otherwise, or not at all.
+        receipts_undelivered: receipts with another answer, or none.
     """
 
     accepted: int = 0
@@ -260,14 +260,14 @@ class Statistics:
 
 class Recent(list[T]):
     """
-    A list that forgets its beginning: at least `keep` are remembered, at most an eighth more.
+    A list that forgets its oldest items: it keeps at least `keep`, and at most an eighth more.
 
-    In slabs, because taking the first of a long list moves all the others. Fewer are remembered
-    if they are large.
+    It works in slabs, because removing the first item of a long list moves all others. It keeps
+    fewer items if they are large.
 
     Attributes:
-        keep: how many are remembered.
-        weigh: says how many bytes one takes.
+        keep: how many items to keep.
+        weigh: returns the size of an item in bytes.
     """
 
     def __init__(self, keep: int, weigh: Callable[[T], int] = lambda _: 0) -> None:
@@ -295,5 +295,5 @@ class Recent(list[T]):
 
 
 def weight(*told: str) -> int:
-    """Say how many bytes some texts take in memory, where each also stands in a list or two."""
+    """Return how many bytes some texts take in memory, with their places in a list or two."""
     return sum(map(sys.getsizeof, told)) + 24 * len(told)

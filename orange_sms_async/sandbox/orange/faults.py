@@ -1,4 +1,4 @@
-"""What is to go wrong, said beforehand: the next so many times, or with a probability."""
+"""Faults set in advance: for the next requests, or with a probability."""
 
 import enum
 import random
@@ -32,13 +32,13 @@ class Silence(enum.Enum):
 @attrs.frozen
 class Fault:
     """
-    What one request is to meet.
+    A fault for one request.
 
     Attributes:
-        name: by which the page and its API know it.
+        name: its name in the page and its API.
         outcome: what the client sees.
-        taken: Orange does what it was asked to do, and then this happens to its answer.
-        label: what it is, for people.
+        taken: whether Orange first carries the request out, so that only its answer fails.
+        label: a description for people.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Coming:
     A fault that the next requests of a kind meet.
 
     Attributes:
-        id: tells one from another.
+        id: distinguishes it from others.
         on: the kind of request.
-        fault: what they meet.
-        left: how many still will.
+        fault: the fault.
+        left: how many more requests meet it.
     """
 
     id: int
@@ -68,12 +68,12 @@ class Coming:
 @attrs.frozen
 class Chance:
     """
-    A fault that a share of all requests of a kind meet, wherever nothing else is to come.
+    A fault that a share of all requests of a kind meet, if no other fault is to come.
 
     Attributes:
         share: from 0 to 1.
         on: the kind of request.
-        fault: what they meet.
+        fault: the fault.
     """
 
     share: float = attrs.field(validator=_share)
@@ -84,12 +84,12 @@ class Chance:
 @attrs.define(eq=False)
 class Faults:
     """
-    All that is to come.
+    All faults to come.
 
     Attributes:
-        on_change: told of every fault that is set, met or taken back.
+        on_change: called when a fault is set, met or removed.
         coming: in order; each kind of request meets its own first one.
-        chance: what may happen besides, or nothing.
+        chance: a fault that may happen besides, if any.
     """
 
     _random: random.Random
@@ -99,23 +99,23 @@ class Faults:
     _ids: "count[int]" = attrs.field(factory=lambda: count(1), init=False)
 
     def add(self, on: On, fault: Fault, times: int) -> None:
-        """Let the next requests of a kind meet a fault, after what is to come already."""
+        """Let the next requests of a kind meet a fault, after those already to come."""
         self.coming.append(Coming(next(self._ids), on, fault, times))
         self.on_change()
 
     def happen_sometimes(self, share: float, on: On, fault: Fault) -> None:
-        """Let a share of a kind's requests meet a fault; it takes the place of an earlier one."""
+        """Let a share of a kind's requests meet a fault; it replaces an earlier share."""
         self.chance = Chance(share, on, fault) if share else None
         self.on_change()
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self.coming.clear()
         self.chance = None
         self.on_change()
 
     def next(self, on: str) -> Coming | None:
-        """Say what a request of this kind meets, if anything."""
+        """Return the fault that a request of this kind meets, if any."""
         for coming in self.coming:
             if coming.on == on:
                 return coming
@@ -142,7 +142,7 @@ def failure(
     error: str | None = None,
     body: str = "",
 ) -> Answer:
-    """Answer in the envelope whose parts are given, or with a bare body."""
+    """Make an answer in the form whose parts are given, or with a bare body."""
     if code is not None:
         return gateway_error(code, status=status, message=message)
     if message_id is not None:

@@ -1,4 +1,4 @@
-"""What happens, as it happens, for whoever watches: nobody who reads slowly holds anything up."""
+"""Events as they happen, for anyone who watches; a slow reader holds nothing up."""
 
 import asyncio
 import contextlib
@@ -21,9 +21,9 @@ class Event:
     Something that happened.
 
     Attributes:
-        id: says which came before it, over all of the sandbox's run.
-        name: what kind it is: `message`, `arrival`, `account`, ….
-        value: what to tell of it, asked for when it is told.
+        id: its position among all events of the sandbox's run.
+        name: its kind: `message`, `arrival`, `account`, ….
+        value: returns its content, called when it is sent.
     """
 
     id: str
@@ -48,11 +48,11 @@ class Feed:
     """
     The last events, which every watcher reads at its own pace.
 
-    One who falls behind all that is remembered is told to start anew (`reload`), and so is one
-    that comes back from another run.
+    A watcher that has missed forgotten events is told to start anew (`reload`). So is one that
+    comes from another run.
 
     Attributes:
-        count: of all events until now.
+        count: the number of all events until now.
     """
 
     def __init__(self) -> None:
@@ -64,11 +64,11 @@ class Feed:
 
     def publish(self, name: str, value: Callable[[], Any] = dict) -> None:
         """
-        Tell everyone who watches; any thread may.
+        Tell all watchers; any thread may call this.
 
         Args:
-            name: what kind of event it is.
-            value: what there is to tell, asked for when it is told.
+            name: the kind of event.
+            value: returns its content, called when it is sent.
         """
         with self._lock:
             self._recent.append((name, value))
@@ -77,7 +77,7 @@ class Feed:
                 watcher.wake()
 
     def close(self) -> None:
-        """End what everyone watches now."""
+        """End every watch."""
         with self._lock:
             for watcher in self._watchers:
                 watcher.closed = True
@@ -85,13 +85,13 @@ class Feed:
 
     async def watch(self, last_id: str = "") -> AsyncGenerator[list[Event]]:
         """
-        Give what happens, some events at a time.
+        Yield events in batches, as they happen.
 
         Args:
-            last_id: the event after which to begin; without it, whatever happens from now on.
+            last_id: the event after which to begin; without it, begin now.
 
         Yields:
-            The events since those before; none of them is a heartbeat.
+            The events since the last batch; an empty batch is a heartbeat.
         """
         watcher, position = _Watcher(asyncio.get_running_loop()), self._position(last_id)
         with self._lock:
@@ -137,6 +137,6 @@ class Feed:
 
 
 def _without_repetitions(events: list[Event]) -> list[Event]:
-    """Say once that the account, or the faults, are to be looked at again."""
+    """Report only once that the account or the faults have changed."""
     last = {event.name: event for event in events if event.value is dict}
     return [event for event in events if event.value is not dict or event is last[event.name]]

@@ -1,4 +1,4 @@
-"""From the gateway to the backend: what a request is checked for, in Orange's order."""
+"""From the gateway to the backend: the checks of a request, in Orange's order."""
 
 import re
 from collections.abc import Callable
@@ -34,9 +34,9 @@ class Route:
     One documented operation.
 
     Attributes:
-        on: what kind of operation it is, for faults.
-        answer: carries it out; it is given the request, the time and what the path holds.
-        parts: what the path holds, by name.
+        on: its kind, for faults.
+        answer: carries it out, given the request, the time and the parts of the path.
+        parts: the variable parts of the path, by name.
     """
 
     on: On
@@ -50,10 +50,10 @@ class Gateway:
     Orange's operations. Nothing here waits, so requests are served in order of arrival.
 
     Attributes:
-        tokens: their endpoint, and the check of each request's.
+        tokens: the token endpoint, and the check of each request's token.
         account: pays for the messages.
-        settings: what Orange does not say, or says in several ways.
-        make_up_id: gives a message its resource id.
+        settings: what Orange does not document, or documents in several ways.
+        make_up_id: makes a message's resource id.
         subscriptions: to receipts.
         counted: where units and token requests are counted.
     """
@@ -78,7 +78,7 @@ class Gateway:
         )
 
     def start_anew(self) -> None:
-        """Forget what the limits have counted."""
+        """Reset the counts of the limits."""
         rate = self.settings.rate
         self._limit = None if rate is None else LIMITS[self.settings.throttle](rate)
         # "25 a second per application, over all APIs" (D).
@@ -107,10 +107,10 @@ class Gateway:
 
     def find(self, incoming: Incoming) -> Route:
         """
-        Say which operation a request is for.
+        Find the operation that a request is for.
 
         Raises:
-            RefusalError: there is none at its path, or not with its method.
+            RefusalError: there is none at its path, or none with its method.
         """
         known = False
         for method, path, on, answer in self._operations:
@@ -124,10 +124,10 @@ class Gateway:
 
     def admit(self, incoming: Incoming, now: float) -> None:
         """
-        Look at what every operation's request is looked at for.
+        Make the checks that every operation has.
 
         Raises:
-            RefusalError: there are too many of them, or the answer could not be read.
+            RefusalError: too many requests, or the client does not accept JSON.
         """
         if self._limit_of_all is not None and not self._limit_of_all.admit(now):
             raise RefusalError(gateway_error(53), Wrong.TOO_FAST_OVER_ALL)

@@ -1,4 +1,4 @@
-"""The messages Orange took, each with its evidence: the last ones, to look at and search."""
+"""The last messages Orange took, each with its evidence, to view and search."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -28,11 +28,11 @@ class Message:
     A message in the inbox.
 
     Attributes:
-        number: counts up from 1, also over messages that are forgotten.
+        number: counts up from 1, including forgotten messages.
         time: when it arrived, in seconds since 1970.
-        sent: what the message says.
+        sent: the message itself.
         exchange: the request that brought it, and the answer.
-        receipts: the last ones posted for it.
+        receipts: the last receipts posted for it.
     """
 
     number: int
@@ -54,18 +54,18 @@ class Message:
 
     @property
     def status(self) -> str:
-        """What its last receipt said; empty without one."""
+        """The status in its last receipt; empty without one."""
         return self.receipts[-1].status if self.receipts else ""
 
     def speaks_of(self, sought: str) -> bool:
-        """Say whether its number, text or resource id holds this, which is in lower case."""
+        """Say whether its number, text or resource id contains this lower-case text."""
         sent = self.sent
         return any(
             sought in said.casefold() for said in (sent.address, sent.text, sent.resource_id)
         )
 
     def shown(self) -> dict[str, Any]:
-        """Give what a list of messages shows of it."""
+        """Return what a list of messages shows of it."""
         sent = self.sent
         return {
             "number": self.number,
@@ -88,10 +88,10 @@ class Inbox:
     The last `keep` messages, fewer if they are large.
 
     Attributes:
-        keep: how many are remembered.
+        keep: how many messages to remember.
         sent: the same messages, as tests read them.
-        on_change: told of every message that is new, or has a new receipt.
-        last_number: of the newest message.
+        on_change: called for every message that is new or has a new receipt.
+        last_number: the number of the newest message.
     """
 
     keep: int
@@ -105,7 +105,7 @@ class Inbox:
         self.sent = Recent(self.keep)
 
     def add(self, sent: Sent, exchange: Exchange, time: float) -> Message:
-        """Take a message, and give it the next number."""
+        """Add a message with the next number."""
         self.last_number += 1
         message = Message(number=self.last_number, time=time, sent=sent, exchange=exchange)
         self.restore(message)
@@ -113,7 +113,7 @@ class Inbox:
         return message
 
     def restore(self, message: Message) -> None:
-        """Take a message of an earlier run, with the number it had."""
+        """Add a message of an earlier run, with its number of then."""
         self.sent.append(message.sent)
         self._messages[message.sent.resource_id] = message
         self._weight += message.weight
@@ -135,27 +135,27 @@ class Inbox:
 
     @property
     def first_number(self) -> int:
-        """The oldest that is remembered, or the next one."""
+        """The number of the oldest remembered message, or the next number."""
         return next((m.number for m in self._messages.values()), self.last_number + 1)
 
     def find(self, resource_id: str) -> Message:
         """
-        Give a message that is remembered.
+        Return a remembered message.
 
         Raises:
-            KeyError: it is not.
+            KeyError: it is not remembered.
         """
         return self._messages[resource_id]
 
     def newest_first(self, sought: str = "", address: str | None = None) -> Iterator[Message]:
-        """Go through the messages to this address that speak of what is sought."""
+        """Yield the messages to this address that contain the text."""
         sought = sought.casefold()
         for message in reversed(self._messages.values()):
             if address in (None, message.sent.address) and message.speaks_of(sought):
                 yield message
 
     def clear(self) -> None:
-        """Forget all messages; the next one's number goes on from theirs."""
+        """Forget all messages; numbering continues."""
         self._messages.clear()
         self._weight = 0
         self.sent.clear()

@@ -1,4 +1,4 @@
-"""A request as it reached Orange, read whole before anyone looks at it."""
+"""A request as it reached Orange, read completely before any check."""
 
 import asyncio
 import json
@@ -24,18 +24,18 @@ PATIENCE = 30.0  # seconds for a body: a choice, as Orange documents error 63 an
 @attrs.frozen(eq=False)
 class Incoming:
     """
-    What a request said.
+    A request.
 
     Attributes:
-        method: of HTTP.
-        path: as it was sent, still percent-encoded: `+` in a sender address is a plus.
+        method: the HTTP method.
+        path: as sent, percent-encoded: `+` in a sender address is a plus.
         target: the path and the query string.
         query: the query string, by name.
-        headers: those of the request.
-        pairs: the same, as they came.
+        headers: of the request.
+        pairs: the headers as received.
         client: the host and port it came from.
-        base: the scheme and host this client called Orange by.
-        body: or why it was not read to its end.
+        base: the scheme and host by which the client called Orange.
+        body: the body, or why it was not read to its end.
     """
 
     method: str
@@ -50,13 +50,13 @@ class Incoming:
 
     @property
     def media_type(self) -> str:
-        """What the request says its body is, in lower case and without parameters."""
+        """The media type of the body, in lower case and without parameters."""
         # Existing clients send "Application/json" and "application/json;charset=UTF-8".
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def accepts_json(self) -> bool:
-        """Whether the closest range of the Accept header that JSON is in lets it through."""
+        """Whether the most specific matching range of the Accept header accepts JSON."""
         # An Accept that excludes JSON is answered 406 (D); yet clients that ask for html are in
         # use and work (seen). Both hold if html is a browser's habit rather than a demand.
         accept = self.headers.get("accept", "").strip()
@@ -66,10 +66,10 @@ class Incoming:
 
     def sized_body(self) -> bytes:
         """
-        Give the body.
+        Return the body.
 
         Raises:
-            RefusalError: it was larger than Orange reads, or did not come to its end.
+            RefusalError: it was larger than Orange reads, or did not end in time.
         """
         if isinstance(self.body, Wrong):
             refusal = gateway_error(66 if self.body is Wrong.LARGE_BODY else 63)
@@ -78,10 +78,10 @@ class Incoming:
 
     def json_object(self) -> dict[str, Any]:
         """
-        Give the JSON object that the body is.
+        Return the body as a JSON object.
 
         Raises:
-            RefusalError: it is none, or does not say so.
+            RefusalError: it is not one, or its media type is not JSON.
         """
         if self.media_type != "application/json":
             raise RefusalError(gateway_error(68), Wrong.JSON_TYPE)
@@ -98,10 +98,10 @@ class Incoming:
 
     def form(self) -> dict[str, str]:
         """
-        Give the fields of the form that the body is.
+        Return the fields of the body's form.
 
         Raises:
-            RefusalError: it does not say that it is one, or is too large.
+            RefusalError: its media type is not that of a form, or it is too large.
         """
         if self.media_type != "application/x-www-form-urlencoded":
             # The token endpoint speaks in its own envelope (inferred).
@@ -132,7 +132,7 @@ async def read(scope: "Scope", receive: "Receive") -> Incoming:
     Read a request to the end of its body.
 
     Raises:
-        ClientDisconnect: the client went away in the middle of its body.
+        ClientDisconnect: the client disconnected in the middle of its body.
     """
     request = Request(scope, receive)
     host = request.headers.get("host", "api.orange.com")
@@ -153,7 +153,7 @@ async def read(scope: "Scope", receive: "Receive") -> Incoming:
 
 
 async def read_body(request: Request) -> bytes | Wrong:
-    """Read a body to its end; or say why not, if it is larger or slower than anyone here reads."""
+    """Read a body to its end, or return why not: it is too large or too slow."""
     chunks, size = [], 0
     try:
         async with asyncio.timeout(PATIENCE):

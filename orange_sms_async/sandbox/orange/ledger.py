@@ -1,4 +1,4 @@
-"""The account: what was bought, what is left of it, and what was used."""
+"""The account: what was bought, what is left, and what was used."""
 
 import datetime as dt
 import random
@@ -31,11 +31,11 @@ class PurchaseOrder:
     A bundle that was bought.
 
     Attributes:
-        id: Orange's; `bundle_id` and `external_id` are others, of no meaning here.
+        id: Orange's id; `bundle_id` and `external_id` are others, without meaning here.
         bundle_id: see `id`.
         external_id: see `id`.
-        before: the contract as it was; None if the bundle opened it.
-        after: the contract as it then was.
+        before: the contract before the purchase; None if the bundle opened it.
+        after: the contract after the purchase.
     """
 
     id: str
@@ -46,7 +46,7 @@ class PurchaseOrder:
 
     @property
     def units(self) -> int:
-        """How many it brought."""
+        """How many units it added."""
         return self.after.available_units - (self.before.available_units if self.before else 0)
 
 
@@ -58,9 +58,9 @@ class AccountState:
     Attributes:
         developer_id: Orange's id of who owns the account.
         application_id: Orange's id of the application that sends.
-        contracts: with what is left of them.
+        contracts: with the units left.
         purchase_orders: oldest first.
-        sender_names: those approved.
+        sender_names: the approved names.
         usage: offer, country and the units asked for.
         enforcements: offer, country and the units taken.
     """
@@ -81,11 +81,11 @@ class Account:
     Attributes:
         developer_id: Orange's id of who owns the account.
         application_id: Orange's id of the application that sends.
-        sender_names: those a message may name; changed by `approve` and `withdraw`.
+        sender_names: the approved names; changed by `approve` and `withdraw`.
         purchase_orders: the last ones, oldest first.
         usage: units asked for, by offer and country.
         enforcements: units taken, by offer and country.
-        on_change: told of what its owner changes; messages change the units unsaid.
+        on_change: called when its owner changes it, but not when messages use units.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Account:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Become what it was given at the beginning."""
+        """Return to the state it was given at the start."""
         contracts, sender_names = self._given
         self.developer_id = self._made_up_id()
         self.application_id = self._made_up_id()
@@ -119,12 +119,12 @@ class Account:
 
     @property
     def contracts(self) -> list[Contract]:
-        """All of them, with what is left."""
+        """All contracts, with the units left."""
         return list(self._contracts.values())
 
     def contract(self, country: str, offer_name: str = ALL_NETWORKS) -> Contract:
         """
-        Give a contract, which may be changed as it is.
+        Return a contract, which may be changed directly.
 
         Args:
             country: three letters, as `CIV`.
@@ -142,11 +142,11 @@ class Account:
         self, country: str, units: int, *, offer_name: str = ALL_NETWORKS, days: int = 30
     ) -> None:
         """
-        Add a bundle to what is left, expired or not, and prolong the contract if it ends earlier.
+        Add a bundle to a contract, expired or not, and extend the contract if it ends earlier.
 
         Args:
             country: three letters, as `CIV`; a contract is opened if there is none.
-            units: how many more there are.
+            units: how many units to add.
             offer_name: `SMS_OCB`, or `SMS_OCB2` for Orange's own network.
             days: how many days the contract lasts, from now.
         """
@@ -164,7 +164,7 @@ class Account:
 
     def expire(self, country: str, offer_name: str = ALL_NETWORKS) -> None:
         """
-        End the contract two days ago, as yesterday may be seconds ago; its units stay.
+        End the contract two days ago, because yesterday may be seconds ago; its units stay.
 
         Args:
             country: three letters, as `CIV`.
@@ -181,7 +181,7 @@ class Account:
         Let messages name this sender from now on.
 
         Raises:
-            ValueError: it is no name Orange could approve.
+            ValueError: Orange could not approve such a name.
         """
         if not may_be_sender_name(sender_name):
             raise ValueError("1 to 11 letters, digits or spaces")
@@ -190,7 +190,7 @@ class Account:
 
     def withdraw(self, sender_name: str) -> None:
         """
-        Take the approval of a sender name back.
+        Withdraw the approval of a sender name.
 
         Raises:
             KeyError: it was not approved.
@@ -203,8 +203,8 @@ class Account:
         Take the units of a message from the contract for its country.
 
         Args:
-            address: the recipient, whose calling code says which country.
-            units: what the message costs.
+            address: the recipient, whose calling code gives the country.
+            units: the cost of the message.
             on_net: whether the contract for Orange's own network pays.
 
         Raises:
@@ -227,7 +227,7 @@ class Account:
         self.enforcements[key] += units
 
     def state(self) -> AccountState:
-        """Give all of it as it is now."""
+        """Return the whole account as it is now."""
         return AccountState(
             developer_id=self.developer_id,
             application_id=self.application_id,

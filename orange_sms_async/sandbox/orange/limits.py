@@ -1,8 +1,8 @@
 """
-Which requests a rule of "so many a second" lets through, in four readings of that rule.
+Which requests a limit per second accepts, in four readings of such a limit.
 
-Orange documents "TPS is limited to 5 SMS per second" and not how it counts. Each class is pure:
-the caller says what time it is, times never go back, and only admitted requests are remembered.
+Orange documents "TPS is limited to 5 SMS per second", but not how it counts. Each class is pure:
+the caller gives the time, times never go back, and only accepted requests are remembered.
 """
 
 import math
@@ -21,7 +21,7 @@ _positive = [attrs.validators.gt(0.0), attrs.validators.lt(math.inf)]
 
 
 class Limit(Protocol):
-    """Anything that says whether a request which arrives now is let through."""
+    """Anything that says whether to accept a request that arrives now."""
 
     def admit(self, now: float) -> bool: ...
 
@@ -29,7 +29,7 @@ class Limit(Protocol):
 @attrs.define
 class Rolling:
     """
-    At most so many in every second, wherever that second begins: the strictest reading.
+    A limit for any second, wherever it begins: the strictest reading.
 
     Attributes:
         rate: requests a second; below one, the window is so long that one request fits in it.
@@ -55,7 +55,7 @@ class Rolling:
 @attrs.define
 class CalendarSecond:
     """
-    At most so many between two strokes of the clock: twice as many can pass around a stroke.
+    A limit for each second of the clock: twice as many can pass around its boundary.
 
     Attributes:
         rate: requests a second.
@@ -78,7 +78,7 @@ class CalendarSecond:
 @attrs.define
 class Bucket:
     """
-    A bucket that holds one second's worth and fills at the rate: a burst, then an even flow.
+    A bucket that holds one second's worth and refills at the rate: a burst, then an even flow.
 
     Attributes:
         rate: requests a second.
@@ -107,7 +107,7 @@ class Bucket:
 @attrs.define
 class Spike:
     """
-    One request for each 1/rate seconds, as Apigee's spike arrest counts (inferred).
+    One request per 1/rate seconds, as Apigee's spike arrest counts (inferred).
 
     Attributes:
         rate: requests a second.

@@ -1,4 +1,4 @@
-"""Posts delivery receipts to the endpoint of whoever sent the message."""
+"""Posts delivery receipts to the endpoint of the sender."""
 
 import asyncio
 import json
@@ -19,21 +19,21 @@ from orange_sms_async.sandbox.settings import Settings
 @attrs.define(eq=False, kw_only=True)
 class Notifier:
     """
-    Posts receipts and remembers how they were received.
+    Posts receipts, and remembers the endpoint's answers.
 
     A receipt is posted once, unless `receipt_faults` say otherwise: whether Orange repeats it after
     another answer than 200 is not documented, and reports conflict.
 
     Attributes:
-        settings: where receipts go and when, and what goes wrong with them. Its `keep` is also how
-            many messages may wait for theirs: those of any more are lost.
-        chance: decides which go wrong.
-        url_for: says where the receipts of a sender address go; None for nowhere.
-        on_posted: told of each.
-        endpoint: takes them there.
-        start: begins what ends with the sandbox.
-        posted: those remembered, in order.
-        waiting: how many messages wait for theirs.
+        settings: where and when receipts go, and what goes wrong with them. At most `keep`
+            messages wait for their receipts; those of any more are lost.
+        chance: decides which receipts go wrong.
+        url_for: returns the URL for the receipts of a sender address; None for none.
+        on_posted: called for each receipt.
+        endpoint: posts them.
+        start: starts work that ends with the sandbox.
+        posted: the remembered receipts, in order.
+        waiting: how many messages wait for their receipts.
     """
 
     settings: Settings
@@ -50,13 +50,13 @@ class Notifier:
         self.posted = Recent(self.settings.keep)
 
     async def prepare(self) -> None:
-        """Load what the first receipt needs: later it would hold up a message that arrives."""
+        """Load what the first receipt needs; loading it later would delay a message."""
         if self.settings.receipt_url is not None:
             self.endpoint.connected()
             await anyio.lowlevel.checkpoint()
 
     async def begin(self, message: Message) -> None:
-        """See to the receipts of a message; a first one that is to outrun the answer is posted."""
+        """Start the receipts of a message; post the first now if it must precede the answer."""
         settings, chance = self.settings, self.chance
         url = self.url_for(message.sent.sender_address)
         if url is None or self.waiting >= settings.keep:
@@ -100,7 +100,7 @@ class Notifier:
         Post one receipt now.
 
         Raises:
-            ValueError: there is nowhere to post it to.
+            ValueError: there is no URL to post it to.
         """
         url = self.url_for(message.sent.sender_address)
         if url is None:
@@ -124,7 +124,7 @@ class Notifier:
         return receipt
 
     def forget(self) -> None:
-        """Post no receipt of what was sent until now, and remember none."""
+        """Drop the receipts of all messages until now, and forget those posted."""
         for task in list(self._following):
             task.get_loop().call_soon_threadsafe(task.cancel)
         self.posted.clear()

@@ -1,4 +1,4 @@
-"""A message as the SMS backend reads it: what is missing or wrong is refused by name."""
+"""A message as the SMS backend reads it: a missing or wrong field is refused by name."""
 
 import re
 from collections.abc import Container
@@ -32,12 +32,12 @@ _SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
 @attrs.frozen(kw_only=True)
 class Outbound:
     """
-    What a message says.
+    A message that was read.
 
     Attributes:
         address: the recipient, in Orange's form `tel:+...`.
-        sender_address: in the same form; the path has named it, too.
-        sender_name: None where none was given.
+        sender_address: in the same form; it is also in the path.
+        sender_name: None if none was given.
         text: at least one character.
         on_net: whether the offer for Orange's own network was asked for.
     """
@@ -60,11 +60,11 @@ def read_outbound(
     Read the body of a request for one message.
 
     Args:
-        segment: the sender address as it stands in the path.
+        segment: the sender address as in the path.
         query: the query string, by name.
         content: the body.
-        settings: what Orange does not say: how long a text may be, how a name is refused.
-        approved: the sender names that a message may bear.
+        settings: what Orange does not document: the longest text, the error for a name.
+        approved: the approved sender names.
 
     Returns:
         The message.
@@ -145,7 +145,7 @@ def _read_sender_name(value: object, settings: Settings, approved: Container[str
 
 
 def may_be_sender_name(name: str) -> bool:
-    """Say whether Orange could approve a name."""
+    """Say whether Orange could approve a sender name."""
     return _SENDER_NAME.fullmatch(name) is not None
 
 
@@ -159,5 +159,5 @@ def _read_text(value: object, longest: int) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """JSON can escape half of a surrogate pair, which no answer could repeat."""
+    """JSON can escape half a surrogate pair, which no answer could repeat."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""The way to the endpoint of whoever sends messages: receipts and replies are posted there."""
+"""Posts receipts and replies to the sender's endpoint."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _ANSWER = 4_096  # bytes of the endpoint's answer that are kept
 @attrs.frozen(kw_only=True)
 class Posted:
     """
-    How something was received.
+    The endpoint's answer to one post.
 
     Attributes:
         time: when it left, by the clock of the event loop.
@@ -43,7 +43,7 @@ class Posted:
 
 @attrs.define(eq=False)
 class _Lines:
-    """The ways to the endpoint; the one that came back last goes out first, still connected."""
+    """The connections to the endpoint; the one used last is used next, still connected."""
 
     idle: list[httpx.AsyncBaseTransport]
     _free: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_LINES), init=False)
@@ -73,7 +73,7 @@ class Endpoint:
     )
 
     async def post(self, url: str, body: str) -> Posted:
-        """Post some JSON now, as soon as a line is free; what then happens is no error here."""
+        """Post some JSON as soon as a connection is free; a failure is not an error here."""
         async with self.connected().one() as line:
             left, wall_time = asyncio.get_running_loop().time(), time.time()
             try:
@@ -84,7 +84,7 @@ class Endpoint:
         return Posted(time=left, wall_time=wall_time, answer=answer, answer_body=answer_body)
 
     def connected(self) -> _Lines:
-        """Give the lines of this event loop: a connection cannot move to another."""
+        """Return the connections of this event loop: they cannot move to another."""
         loop = asyncio.get_running_loop()
         lines = self._lines.get(loop)
         if lines is None:
@@ -93,7 +93,7 @@ class Endpoint:
         return lines
 
     async def aclose(self) -> None:
-        """Close this loop's connections; a transport that was given stays open."""
+        """Close this loop's connections, but not a transport that was passed in."""
         lines = self._lines.pop(asyncio.get_running_loop(), None)
         if lines is not None and self.transport is None:
             for line in lines.idle:

@@ -1,4 +1,4 @@
-"""What the delivery receipts of a message say, one after the other."""
+"""The statuses of a message's delivery receipts, in order."""
 
 import random
 from collections.abc import Container
@@ -20,7 +20,7 @@ _OTHER_NETWORKS = ("tel:+22505", "tel:+22501")
 
 
 def statuses_for(address: str, *, on_net: bool, strict: Container[Rule]) -> tuple[str, ...]:
-    """Say what the receipts for this recipient say where nothing goes wrong."""
+    """Return the statuses for this recipient if nothing goes wrong."""
     if on_net and "on_net" in strict and address.startswith(_OTHER_NETWORKS):
         return ("DeliveryImpossible",)
     return _STATUSES.get(address[-2:], _DELIVERED)
@@ -29,7 +29,7 @@ def statuses_for(address: str, *, on_net: bool, strict: Container[Rule]) -> tupl
 def statuses_with(
     faults: ReceiptFaults, usual: tuple[str, ...], chance: random.Random
 ) -> list[str]:
-    """Say what they say where something may go wrong."""
+    """Return the statuses with the faults that may occur."""
     said = list(usual)
     if faults.status is not None:
         said = [faults.status] * len(said)
@@ -43,5 +43,5 @@ def statuses_with(
 
 
 def happens(share: float, chance: random.Random) -> bool:
-    """Decide; what never happens takes nothing from the course of a seed."""
+    """Decide by chance; a share of 0 consumes no random number of a seed."""
     return share > 0 and chance.random() < share

@@ -1,4 +1,4 @@
-"""An exchange as people may see it: what a client keeps secret is left out."""
+"""An exchange as people may see it, without the client's secrets."""
 
 import re
 
@@ -17,7 +17,7 @@ _SECRET = re.compile(
 
 
 def exchange(incoming: Incoming, answer: Answer | None, request_id: str) -> Exchange:
-    """Put a request and its answer on record."""
+    """Record a request and its answer."""
     body = incoming.body if isinstance(incoming.body, bytes) else b""
     return Exchange(
         method=incoming.method,

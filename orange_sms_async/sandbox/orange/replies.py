@@ -1,4 +1,4 @@
-"""What recipients answer: short messages to the user's endpoint, as Orange posts them (MO)."""
+"""Recipients' replies, posted to the user's endpoint as Orange posts them (MO)."""
 
 import datetime as dt
 import json
@@ -19,15 +19,15 @@ _ADDRESS = re.compile(r"(?:tel:)?\+?([1-9][0-9]{7,14})")
 @attrs.define(eq=False, kw_only=True)
 class Replies:
     """
-    Posts replies and remembers how they were received.
+    Posts replies, and remembers the endpoint's answers.
 
     Attributes:
         settings: where replies go.
-        endpoint: takes them there.
-        inbox: says who was written to, and by which number.
-        chance: makes their ids up.
-        on_posted: told of each.
-        posted: those remembered, in order.
+        endpoint: posts them.
+        inbox: tells who was sent a message, and from which number.
+        chance: makes up their ids.
+        on_posted: called for each reply.
+        posted: the remembered replies, in order.
     """
 
     settings: Settings
@@ -42,10 +42,10 @@ class Replies:
 
     async def post(self, address: str, text: str) -> Reply:
         """
-        Let the owner of a number answer.
+        Post a reply from a number.
 
         Raises:
-            ValueError: it is no number, or there is no URL to post it to.
+            ValueError: it is not a number, or there is no URL to post to.
         """
         found = _ADDRESS.fullmatch(address)
         if found is None:
@@ -76,7 +76,7 @@ class Replies:
         return reply
 
     def _answered_number(self, address: str) -> str:
-        """Name who wrote to this address last, without its `tel:` (captured)."""
+        """Return the sender that last wrote to this address, without its `tel:` (captured)."""
         last = next(self.inbox.newest_first(address=address), None)
         if last is not None:
             return last.sent.sender_address.removeprefix("tel:")

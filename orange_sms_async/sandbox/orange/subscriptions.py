@@ -24,7 +24,7 @@ class Subscriptions:
     """
     Where the receipts of a sender address are posted instead of the sandbox's `receipt_url`.
 
-    The forms are those of the clients that still send them (seen), not documented any more.
+    The forms are those that old clients still send (captured); they are no longer documented.
     """
 
     _chance: random.Random
@@ -50,7 +50,7 @@ class Subscriptions:
         Keep a subscription.
 
         Raises:
-            RefusalError: the body is none.
+            RefusalError: the body is not a subscription.
         """
         content = incoming.json_object()
         subscription = content.get("deliveryReceiptSubscription")
@@ -77,7 +77,7 @@ class Subscriptions:
 
     def read(self, key: str) -> Answer:
         """
-        Give a subscription back.
+        Return a subscription.
 
         Raises:
             RefusalError: there is none of that key.

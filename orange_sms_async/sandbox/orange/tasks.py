@@ -1,4 +1,4 @@
-"""Work that goes on beside the answers, and ends with the sandbox."""
+"""Work that runs beside the answers, and ends with the sandbox."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Tasks:
-    """Tasks on whatever loops they were started."""
+    """Tasks, each on the loop that started it."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -15,7 +15,7 @@ class Tasks:
         return len(self._running)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Begin some work on this loop."""
+        """Start work on this loop."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._finished)
@@ -27,7 +27,7 @@ class Tasks:
             task.exception()  # whoever still waits for it sees it; nobody else need hear of it
 
     async def end(self) -> None:
-        """End those of this loop."""
+        """Stop the tasks of this loop."""
         loop = asyncio.get_running_loop()
         running = [task for task in self._running if task.get_loop() is loop]
         for task in running:

@@ -1,4 +1,4 @@
-"""Access tokens: issued for an id and a secret, looked at on every request, expired."""
+"""Access tokens: issued for an id and a secret, checked on every request, expired."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ class Issued:
 
     Attributes:
         at: when it was issued.
-        until: when it is too old.
+        until: when it expires.
     """
 
     at: float
@@ -48,10 +48,10 @@ class Tokens:
     The token endpoint, and the check of its tokens.
 
     Attributes:
-        client_id: whom tokens are issued for.
-        client_secret: what they must know.
+        client_id: the id that tokens are issued for.
+        client_secret: its secret.
         lifetime: seconds; None for Orange's own.
-        expires_in: how the answer says the lifetime: `"3600"` as Orange's pages do, `3600` as in
+        expires_in: how the answer gives the lifetime: `"3600"` as on Orange's pages, `3600` as in
             one recording, or not at all.
     """
 
@@ -76,7 +76,7 @@ class Tokens:
         Answer a request for a token.
 
         Raises:
-            RefusalError: it asks too often, in the wrong way, or with a wrong id or secret.
+            RefusalError: too many requests, a malformed one, or a wrong id or secret.
         """
         if not self._limit.admit(now):
             raise RefusalError(gateway_error(53, status=429), Wrong.TOO_MANY_TOKENS)
@@ -128,10 +128,10 @@ class Tokens:
 
     def check(self, incoming: Incoming, now: float) -> None:
         """
-        Look at the token of a request.
+        Check the token of a request.
 
         Raises:
-            RefusalError: there is none, Orange did not issue it, or it is too old.
+            RefusalError: it is missing, was not issued here, or has expired.
         """
         scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
         # "Missing Authorization header, missing token, missing Bearer prefix" (D).
@@ -144,22 +144,22 @@ class Tokens:
             raise RefusalError(gateway_error(42), Wrong.OUT_OF_DATE)
 
     def expire(self) -> None:
-        """Make all of them too old."""
+        """Expire all tokens."""
         for token, issued in self._issued.items():
             self._issued[token] = Issued(issued.at, float("-inf"))
 
     def forget(self) -> None:
-        """Make all of them unknown."""
+        """Make all tokens unknown."""
         self._issued.clear()
 
     def start_anew(self) -> None:
-        """Forget all of them, and how many were asked for."""
+        """Forget all tokens, and how many were requested."""
         self.forget()
         self._limit = _fifty_a_minute()
 
     @staticmethod
     def now() -> float:
-        """Say what the clock says that they age by."""
+        """Return the time by which tokens age."""
         return asyncio.get_running_loop().time()
 
     @property
@@ -187,7 +187,7 @@ def _basic(authorization: str) -> str:
 
 
 def _made_up_token() -> str:
-    """Make up something of the look and length of Orange's: a JWT of about 600 characters."""
+    """Make up a token that looks like Orange's: a JWT of about 600 characters."""
     head = {"typ": "JWT", "alg": "RS256", "kid": "sandbox"}
     claims = {"iss": "orange-sandbox", "jti": secrets.token_hex(48)}
     parts = [json.dumps(part).encode() for part in (head, claims)]

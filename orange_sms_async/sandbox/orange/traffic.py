@@ -1,4 +1,4 @@
-"""A request's way through Orange: it travels, is carried out or struck, and is put on record."""
+"""A request's way through Orange: it travels, is carried out or meets a fault, is recorded."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ from orange_sms_async.sandbox.settings import Settings
 
 @attrs.frozen
 class _Done:
-    """What became of a request; `on` says of which kind it was, None of none."""
+    """The result of a request; `on` is its kind, None if it is not one of Orange's."""
 
     on: str | None
     outcome: Answer | Silence
@@ -38,12 +38,12 @@ class Traffic:
     Attributes:
         gateway: carries a request out.
         faults: what a request may meet instead, or afterwards.
-        inbox: takes the messages.
-        events: told of each message and of each arrival.
-        counted: all requests, by what became of them.
-        requests: those remembered.
-        settings: how long the way is.
-        chance: decides how much of the jitter each way gets.
+        inbox: keeps the messages.
+        events: receives each message and each arrival.
+        counted: all requests, by result.
+        requests: the remembered ones.
+        settings: the travel times.
+        chance: decides how much jitter each way gets.
         arrivals: of messages in the last minute.
     """
 
@@ -66,10 +66,10 @@ class Traffic:
 
         Args:
             incoming: the request.
-            request_id: what its answer will be called.
+            request_id: the id of its answer.
 
         Returns:
-            How it is answered, and the message that was taken, if one was.
+            The answer, and the message that was taken, if any.
         """
         await _pass(self._one_way())
         now = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The way to the sandbox inside one process, and what "no answer" means there and at a socket."""
+"""The way to the sandbox in one process, and what "no answer" means there and at a socket."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,8 +16,8 @@ class InProcess(httpx.AsyncBaseTransport):
     """
     The sandbox for an `httpx.AsyncClient` in the same process.
 
-    As with a server, a request that has left arrives, whether or not its client still waits; and
-    the client's read time-out is kept, which `httpx.ASGITransport` alone does not do.
+    As with a server, a request that has left arrives, whether or not its client still waits. The
+    client's read timeout applies, unlike with `httpx.ASGITransport` alone.
     """
 
     _inside: httpx.ASGITransport
@@ -39,7 +39,7 @@ class InProcess(httpx.AsyncBaseTransport):
 
 
 def is_being_cancelled() -> bool:
-    """Say whether it is the current task that is cancelled, and not what it waits for."""
+    """Say whether the current task itself is cancelled, and not what it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -48,11 +48,11 @@ async def keep_silent(how: Silence, receive: Receive, send: Send) -> None:
     """
     Leave a request without an answer.
 
-    ASGI has no word for it: a server is asked for the connection behind `send`, and where there
-    is none the request came in process and sees what httpx would have seen.
+    ASGI has no message for this. With a server, the connection behind `send` is used. Without one,
+    the request came in process, and gets the error that httpx would have raised.
 
     Raises:
-        httpx.ReadError: the request came in process, and is to be dropped.
+        httpx.ReadError: the request came in process, and must be dropped.
     """
     if how is Silence.DROP:
         connection = getattr(getattr(send, "__self__", None), "transport", None)

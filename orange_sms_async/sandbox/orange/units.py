@@ -1,5 +1,5 @@
 """
-How many SMS, and so how many units, a text costs.
+How many SMS, and so units, a text costs.
 
 Orange does not document it; this is the practice of 3GPP TS 23.038 and 23.040.
 """
@@ -13,12 +13,12 @@ _GSM = _BASIC | _EXTENSION
 
 
 def encoding(text: str) -> str:
-    """Say how a text travels: in GSM-7 if all its characters do, else in UCS-2."""
+    """Return the encoding of a text: GSM-7 if it has all the characters, else UCS-2."""
     return "GSM-7" if _GSM.issuperset(text) else "UCS-2"
 
 
 def count(text: str) -> int:
-    """Count the SMS that a text makes, of 160 or 70 units of its encoding, fewer in parts."""
+    """Count the SMS of a text: 160 or 70 units of its encoding each, fewer in parts."""
     if _GSM.issuperset(text):
         return _pack([2 if character in _EXTENSION else 1 for character in text], 160, 153)
     return _pack([2 if character > "\uffff" else 1 for character in text], 70, 67)

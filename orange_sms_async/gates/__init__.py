@@ -1,0 +1,10 @@
+"""Rules before a message leaves: each says nothing, a date to wait for, or why not."""
+
+from orange_sms_async.gates.gate import Answer, Asked, Gate, Notes, all_of
+from orange_sms_async.gates.rules import Budget, Hours, Open, PerRecipient
+from orange_sms_async.gates.suppression import Suppression
+
+__all__ = [
+    "Answer", "Asked", "Budget", "Gate", "Hours", "Notes", "Open", "PerRecipient", "Suppression",
+    "all_of",
+]  # fmt: skip
