@@ -98,8 +98,9 @@ class Answered:
 @attrs.frozen(kw_only=True)
 class PutBack:
     """
-    A claim was given up. The message waits again, at the head of its lane or for the date that the
-    gate gave, or another process has it.
+    A claim was given up: the message waits again, or another process has it.
+
+    It waits at the head of its lane, or for the date that the gate gave.
 
     Attributes:
         message: the message.

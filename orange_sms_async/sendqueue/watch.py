@@ -195,7 +195,7 @@ class Watch:
         return ticket
 
     def put_back(self, reference: str, *, again: bool, delay: float) -> None:
-        """Note that a claimed message waits, for `delay` seconds; `again`: it may have been sent."""
+        """Note that a claimed message waits, for `delay` seconds; `again`: perhaps sent before."""
         ticket = self.tickets[reference]
         ticket.place = Place.IN_DOUBT if again else Place.WAITING
         if delay:

@@ -107,7 +107,7 @@ def at_work(path):
         try:
             assert process.stdout
             url = process.stdout.readline().split()[-1]
-            assert "Sends what waits" in process.stdout.readline()
+            assert "Sending what waits" in process.stdout.readline()
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with opener.open(url, timeout=10) as answer:
                 return [*text_string_to_metric_families(answer.read().decode())]

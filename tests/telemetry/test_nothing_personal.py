@@ -87,6 +87,7 @@ CLOSED: dict[str, Any] = {
     "error.type": {*ERRORS},
     "result": {*ERRORS, "accepted"},
     "reason": {*map(str, WaitingFor)},
+    "rule": {"hours", "suppression", "per recipient", "budget", "gate", OTHER},
     "state": {str(state) for state in State if state.finished},
     "orange_sms.country": {*(country.code for country in COUNTRIES), OTHER},
     "orange_sms.priority": {lane.name for lane in Priority},
