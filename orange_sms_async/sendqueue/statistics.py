@@ -71,7 +71,7 @@ def look(
     leaving = pace and sum(waiting.values()) and not (watch.waiting_for or watch.stopped)
     return QueueStatistics(
         waiting=waiting,
-        oldest=_oldest(watch, waiting),
+        oldest=_oldest(watch, waiting if outbox.has_turn else {}),
         in_flight=watch.in_flight,
         sent=watch.counted[State.SENT],
         failed=watch.counted[State.FAILED],
@@ -91,10 +91,10 @@ def look(
 
 
 def _oldest(watch: Watch, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
-    # As known here: of what waits again, others may have sent theirs.
+    # As known here: of what waits again, others may have sent theirs, and do where the turn is.
     now = watch.time()
     since = dict.fromkeys(Priority, now)
-    since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting[lane]}
+    since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting.get(lane)}
     for ticket in list(watch.tickets.values()):
         if ticket.place is not Place.CLAIMED:
             since[ticket.priority] = min(since[ticket.priority], ticket.ready_at)

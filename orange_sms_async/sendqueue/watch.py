@@ -366,8 +366,6 @@ class Watch:
         """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
-            if reason is WaitingFor.TURN:
-                self.waits_again.clear()  # it leaves from where the turn is, unsaid here
             cause = f" ({in_words(error)})" if error else ""
             self.waiting_for, self.waiting_words = reason, f"{words or _WORDS[reason]}{cause}"
             told = {

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from line import Line, most_in_a_second, named
@@ -12,6 +13,7 @@ from receipt import ARRIVED, receipt
 from orange_sms_async import (
     Client,
     ClientCredentials,
+    ConnectionFailed,
     MessageExpired,
     OutboundMessage,
     OutboxUnusable,
@@ -220,6 +222,30 @@ async def test_who_only_submits_needs_no_rate(fleet, db):
     await db.execute("UPDATE orange_sms.account SET rate = 50")
 
     assert (await fleet(None)).statistics().waiting[Priority.NORMAL] == 0
+
+
+async def test_what_leaves_from_elsewhere_is_waited_for_no_longer(fleet, db):
+    """
+    By who could not send it, and has the turn no more: something else waits in that lane.
+    """
+    first, asking = Line(), await fleet(None)
+    first.answers.extend([ConnectionFailed()] * 1000)
+    trying = await fleet(first)
+    sent = await asking.submit(named("a"))
+    async with asyncio.timeout(20):
+        while trying.statistics().oldest[Priority.NORMAL] < 0.2:  # noqa: ASYNC110 -- wakes nobody
+            await asyncio.sleep(0.05)
+        await db.execute(
+            "UPDATE orange_sms.account "
+            "SET sender = gen_random_uuid(), sender_until = now() + interval '0.5 s'"
+        )
+        await fleet(Line())
+        await sent
+        await asking.submit(named("b"), not_before=datetime.now(UTC) + timedelta(hours=1))
+        while trying.statistics().waiting[Priority.NORMAL] != 1:  # noqa: ASYNC110 -- likewise
+            await asyncio.sleep(0.05)
+        while trying.statistics().oldest[Priority.NORMAL]:  # noqa: ASYNC110 -- likewise
+            await asyncio.sleep(0.05)
 
 
 async def test_the_guard_goes_on_with_the_turn(fleet, db):

@@ -183,17 +183,33 @@ async def test_a_request_that_was_cut_is_seen(seen):
     assert ["OutcomeUnknown"] == [each.attributes["error.type"] for each in seen.spans("send")]
 
 
-async def test_without_an_sdk_nothing_happens(line):
+@pytest.mark.parametrize("context", [None, f"00-{'a' * 32}-{'b' * 16}-01"])
+async def test_without_an_sdk_nothing_happens(line, context):
     """
     The API alone makes spans of nothing, and the caller's context goes on as it came.
     """
-    told, context = [], f"00-{'a' * 32}-{'b' * 16}-01"
+    told: list[Any] = []
     queue = SendQueue(line, on_event=told.append)
     instrument(queue, tracer_provider=trace.NoOpTracerProvider())
     async with queue:
         await queue.send(sms("a"), context=context)
 
     assert [context] == [event.context for event in told if isinstance(event, Claimed)]
+
+
+async def test_what_left_before_it_was_listened_to_is_not_seen(seen):
+    """
+    The next one is.
+    """
+    line = Line(delay=1.0)
+    async with SendQueue(line) as queue:
+        first = await queue.submit(sms("a"))
+        await asyncio.sleep(0.5)
+        seen.by(queue)
+        await first
+        await queue.send(sms("b"))
+
+    assert ["id-b"] == [span.attributes["messaging.message.id"] for span in seen.spans("send")]
 
 
 def current():
