@@ -13,25 +13,35 @@ from urllib.parse import urlsplit
 import pytest
 from pages.written import ROOT
 
+import orange_sms_async
+
 LOADS = {"link", "script", "img", "iframe", "source", "video", "audio", "object", "embed", "use"}
 PHONE = {"width": 390, "height": 844}
+# The site as it is configured, from pages and to a folder of the test.
+ELSEWHERE = """
+INHERIT: {root}/mkdocs.yml
+docs_dir: {folder}/pages
+site_dir: {folder}/site
+theme:
+  custom_dir: {root}/docs/theme
+"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Build it anew."""
     folder = tmp_path_factory.mktemp("site")
+    outside = folder / "mkdocs.yml"
+    outside.write_text(ELSEWHERE.format(root=ROOT, folder=folder), "utf-8")
     mkdocs = Path(sys.executable).with_name("mkdocs")
-    built = subprocess.run(
-        [mkdocs, "build", "--strict", "--site-dir", folder],
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return folder
+    for command in (
+        [sys.executable, ROOT / "docs" / "outside.py", folder / "pages"],
+        [mkdocs, "build", "--strict", "--config-file", outside],
+    ):
+        quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return folder / "site"
 
 
 class Loaded(HTMLParser):
@@ -133,3 +143,26 @@ def test_search(address, chromium):
     page.locator(".md-search-result__link").first.wait_for()
 
     assert 1 < page.locator(".md-search-result__link").count()
+
+
+def test_assistants_are_led_to_every_page(site):
+    """
+    A title, a sentence, and a line for each page with what it is about.
+    """
+    title, _, sentence, *lines = (site / "llms.txt").read_text("utf-8").splitlines()
+    links = [re.fullmatch(r"- \[.+\]\((\S+)\): .+\.", line) for line in lines if line[:1] == "-"]
+    pages = {str(page.relative_to(site)) for page in html(site)} - {"404.html"}
+
+    assert ("# orange-sms-async", "> ") == (title, sentence[:2])
+    assert pages == {link[1] for link in links}
+
+
+def test_assistants_read_the_reference_written_out(site):
+    """
+    Signatures and docstrings of all public names, as no page of Markdown has them.
+    """
+    full = (site / "llms-full.txt").read_text("utf-8")
+
+    assert [] == re.findall("^::: .*", full, re.MULTILINE)
+    assert [] == [n for n in orange_sms_async.__all__ if f"\n### `orange_sms_async.{n}" not in full]
+    assert "### `Client.attempt(self, message: OutboundMessage) -> SentMessage`" in full
