@@ -1,5 +1,6 @@
 """The site that `make docs` builds: without a warning, without a foreign address, on any screen."""
 
+import json
 import os
 import re
 import subprocess
@@ -131,18 +132,29 @@ def test_on_a_phone(site, address, chromium):
     assert ([], []) == (missing, wide)
 
 
-def test_search(address, chromium):
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_search(where, site, chromium, request):
     """
-    It finds a word, without a server's help.
+    It finds a word, with a server and without one.
     """
+    root = request.getfixturevalue("address") if where == "server" else site.as_uri()
     page = chromium.new_page()
-    page.goto(f"{address}/index.html")
+    page.goto(f"{root}/index.html")
     page.get_by_placeholder("Search").focus()
     page.get_by_text("Type to start searching").wait_for()
     page.get_by_placeholder("Search").press_sequentially("OutcomeUnknown")
     page.locator(".md-search-result__link").first.wait_for()
 
     assert 1 < page.locator(".md-search-result__link").count()
+    page.close()
+
+
+@pytest.mark.parametrize("word", ["wsgi", "logging", "prometheus", "workers", "journaux"])
+def test_the_words_that_people_look_for_are_found(site, word):
+    index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
+    found = [place["location"] for place in index["docs"] if word in place["text"].lower()]
+
+    assert found
 
 
 def test_assistants_are_led_to_every_page(site):
