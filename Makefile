@@ -30,6 +30,7 @@ format: $(INSTALLED)
 
 # It fails on any warning. The site is in build/docs and can be read from there, without a server.
 docs: $(INSTALLED)
+	$(BIN)/python docs/outside.py build/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(INSTALLED)

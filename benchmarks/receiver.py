@@ -68,9 +68,9 @@ def fill(path: Path) -> None:
         db.executemany(
             "INSERT INTO message (reference, state, priority, not_before, expires_at, on_unknown, "
             "recipient, text, sender_address, on_net, resource_id, attempted_at, finished_at) "
-            "VALUES (?1, 'sent', 2, 0, 9e999, 'report', '+2250701020304', 'Bonjour', "
-            "'tel:+2250000', 0, ?2, ?3, ?3)",
-            ((str(n), ID % n, time.time()) for n in range(MESSAGES)),
+            "VALUES (:reference, 'sent', 2, 0, 9e999, 'report', '+2250701020304', 'Bonjour', "
+            "'tel:+2250000', 0, :id, :now, :now)",
+            ({"reference": str(n), "id": ID % n, "now": time.time()} for n in range(MESSAGES)),
         )
         db.execute("COMMIT")
 

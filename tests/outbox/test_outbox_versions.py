@@ -26,13 +26,14 @@ def earlier(path):
             opened.db.execute(
                 "INSERT INTO message (reference, state, priority, not_before, expires_at, "
                 "on_unknown, recipient, text, sender_address, on_net, resource_id, error, reason) "
-                "VALUES (?1, ?1, 1, 0, 9e999, 'report', ?2, ?1, 'tel:+2250000', 0, ?3, ?4, ?4)",
-                (
-                    state,
-                    NUMBER,
-                    "id-sent" if state is State.SENT else None,
-                    {State.UNKNOWN: "OutcomeUnknown", State.FAILED: "Refused"}.get(state),
-                ),
+                "VALUES (:state, :state, 1, 0, 9e999, 'report', :to, :state, 'tel:+2250000', 0, "
+                ":id, :error, :error)",
+                {
+                    "state": state,
+                    "to": NUMBER,
+                    "id": "id-sent" if state is State.SENT else None,
+                    "error": {State.UNKNOWN: "OutcomeUnknown", State.FAILED: "Refused"}.get(state),
+                },
             )
     return path
 

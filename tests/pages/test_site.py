@@ -1,5 +1,6 @@
 """The site that `make docs` builds: without a warning, without a foreign address, on any screen."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,25 +14,35 @@ from urllib.parse import urlsplit
 import pytest
 from pages.written import ROOT
 
+import orange_sms_async
+
 LOADS = {"link", "script", "img", "iframe", "source", "video", "audio", "object", "embed", "use"}
 PHONE = {"width": 390, "height": 844}
+# The site as it is configured, from pages and to a folder of the test.
+ELSEWHERE = """
+INHERIT: {root}/mkdocs.yml
+docs_dir: {folder}/pages
+site_dir: {folder}/site
+theme:
+  custom_dir: {root}/docs/theme
+"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Build it anew."""
     folder = tmp_path_factory.mktemp("site")
+    outside = folder / "mkdocs.yml"
+    outside.write_text(ELSEWHERE.format(root=ROOT, folder=folder), "utf-8")
     mkdocs = Path(sys.executable).with_name("mkdocs")
-    built = subprocess.run(
-        [mkdocs, "build", "--strict", "--site-dir", folder],
-        cwd=ROOT,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return folder
+    for command in (
+        [sys.executable, ROOT / "docs" / "outside.py", folder / "pages"],
+        [mkdocs, "build", "--strict", "--config-file", outside],
+    ):
+        quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return folder / "site"
 
 
 class Loaded(HTMLParser):
@@ -121,15 +132,49 @@ def test_on_a_phone(site, address, chromium):
     assert ([], []) == (missing, wide)
 
 
-def test_search(address, chromium):
+@pytest.mark.parametrize("where", ["server", "folder"])
+def test_search(where, site, chromium, request):
     """
-    It finds a word, without a server's help.
+    It finds a word, with a server and without one.
     """
+    root = request.getfixturevalue("address") if where == "server" else site.as_uri()
     page = chromium.new_page()
-    page.goto(f"{address}/index.html")
+    page.goto(f"{root}/index.html")
     page.get_by_placeholder("Search").focus()
     page.get_by_text("Type to start searching").wait_for()
     page.get_by_placeholder("Search").press_sequentially("OutcomeUnknown")
     page.locator(".md-search-result__link").first.wait_for()
 
     assert 1 < page.locator(".md-search-result__link").count()
+    page.close()
+
+
+@pytest.mark.parametrize("word", ["wsgi", "logging", "prometheus", "workers", "journaux"])
+def test_the_words_that_people_look_for_are_found(site, word):
+    index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
+    found = [place["location"] for place in index["docs"] if word in place["text"].lower()]
+
+    assert found
+
+
+def test_assistants_are_led_to_every_page(site):
+    """
+    A title, a sentence, and a line for each page with what it is about.
+    """
+    title, _, sentence, *lines = (site / "llms.txt").read_text("utf-8").splitlines()
+    links = [re.fullmatch(r"- \[.+\]\((\S+)\): .+\.", line) for line in lines if line[:1] == "-"]
+    pages = {str(page.relative_to(site)) for page in html(site)} - {"404.html"}
+
+    assert ("# orange-sms-async", "> ") == (title, sentence[:2])
+    assert pages == {link[1] for link in links}
+
+
+def test_assistants_read_the_reference_written_out(site):
+    """
+    Signatures and docstrings of all public names, as no page of Markdown has them.
+    """
+    full = (site / "llms-full.txt").read_text("utf-8")
+
+    assert [] == re.findall("^::: .*", full, re.MULTILINE)
+    assert [] == [n for n in orange_sms_async.__all__ if f"\n### `orange_sms_async.{n}" not in full]
+    assert "### `Client.attempt(self, message: OutboundMessage) -> SentMessage`" in full

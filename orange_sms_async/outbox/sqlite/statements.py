@@ -33,14 +33,14 @@ _IN_DOUBT = " OR ".join(
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
 CUT = OutcomeUnknown("the process ended while this was on the wire")
 _OLDER = OutcomeUnknown("its outbox is older than what was sent from it: this may be among that")
-_LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= ?"
+_LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= :now"
 
 
 def anything_left(db: sqlite3.Connection, owner: str, now: float) -> bool:
     """Tell whether something expired, or is on the wire of who had the turn before."""
     left = "SELECT 1 FROM message WHERE state = 'sending' AND claimed_by IS NOT ? LIMIT 1"
     late = f"SELECT 1 FROM message WHERE {_LATE} LIMIT 1"
-    return bool(db.execute(left, (owner,)).fetchone() or db.execute(late, (now,)).fetchone())
+    return bool(db.execute(left, (owner,)).fetchone() or db.execute(late, {"now": now}).fetchone())
 
 
 def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
@@ -50,17 +50,16 @@ def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
         "UPDATE message SET state = 'queued', on_unknown = 'resent' "
         f"WHERE {left} AND on_unknown = 'resend'"
     )
-    late = _LATE.replace("?", "?4")
     return (
         _finish_all(db, left, State.UNKNOWN, CUT, now)
-        + _finish_all(db, f"{late} AND on_unknown = 'resent'", State.UNKNOWN, CUT, now)
-        + _finish_all(db, late, State.EXPIRED, _EXPIRED, now)
+        + _finish_all(db, f"{_LATE} AND on_unknown = 'resent'", State.UNKNOWN, CUT, now)
+        + _finish_all(db, _LATE, State.EXPIRED, _EXPIRED, now)
     )
 
 
 def doubt_all(db: sqlite3.Connection, now: float) -> list[Outcome]:
     """Call unknown what waits in a file older than what was sent from it."""
-    waits = "state IN ('queued', 'sending') OR (state = 'scheduled' AND not_before <= ?4)"
+    waits = "state IN ('queued', 'sending') OR (state = 'scheduled' AND not_before <= :now)"
     return _finish_all(db, waits, State.UNKNOWN, _OLDER, now)
 
 
@@ -68,9 +67,9 @@ def _finish_all(
     db: sqlite3.Connection, which: str, state: State, error: OrangeSMSError, now: float
 ) -> list[Outcome]:
     rows = db.execute(
-        "UPDATE message SET state = ?1, error = ?2, reason = ?3, finished_at = ?4 "
-        f"WHERE {which} RETURNING reference",
-        (state, type(error).__name__, str(error), now),
+        "UPDATE message SET state = :state, error = :error, reason = :reason, "
+        f"finished_at = :now WHERE {which} RETURNING reference",
+        {"state": state, "error": type(error).__name__, "reason": str(error), "now": now},
     )
     return [Outcome(reference, state, error=error) for (reference,) in rows.fetchall()]
 
@@ -161,9 +160,9 @@ def claim(db: sqlite3.Connection, owner: str, now: float) -> Claim | None:
     # An index told which: the row itself says whether it is so. Of a message sent again, the first
     # receipt that may be its own came after the first attempt.
     row = db.execute(
-        "UPDATE message NOT INDEXED SET state = 'sending', claimed_by = ?1, attempt = attempt + 1, "
-        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?2) "
-        "WHERE id = ?3 AND state = 'queued' AND finished_at IS NULL "
+        "UPDATE message NOT INDEXED SET state = 'sending', claimed_by = ?, attempt = attempt + 1, "
+        "attempted_at = iif(on_unknown = 'resent', attempted_at, ?) "
+        "WHERE id = ? AND state = 'queued' AND finished_at IS NULL "
         "RETURNING attempt, priority, not_before, expires_at, on_unknown, recipient, text, "
         "sender_name, sender_address, on_net, reference, context",
         (owner, now, *ready),
@@ -272,12 +271,19 @@ def resolve(db: sqlite3.Connection, reference: str, sent: ResourceId | None, now
     )
     # Sent twice and accepted under this id, it may have another one besides.
     resolved = db.execute(
-        "UPDATE message SET state = ?1, resource_id = ?2, error = NULL, reason = NULL, "
-        "details = NULL, settled_by = ?3, finished_at = ?4, "
-        "denied_at = iif(?2 IS NULL, coalesce(attempted_at, ?6), denied_at), "
-        "on_unknown = iif(on_unknown = 'resent' AND ?2 IS NULL, 'report', on_unknown) "
-        "WHERE reference = ?5 AND state = 'unknown'",
-        (state, sent, by, finished, reference, now),
+        "UPDATE message SET state = :state, resource_id = :sent, error = NULL, reason = NULL, "
+        "details = NULL, settled_by = :by, finished_at = :finished, "
+        "denied_at = iif(:sent IS NULL, coalesce(attempted_at, :now), denied_at), "
+        "on_unknown = iif(on_unknown = 'resent' AND :sent IS NULL, 'report', on_unknown) "
+        "WHERE reference = :reference AND state = 'unknown'",
+        {
+            "state": state,
+            "sent": sent,
+            "by": by,
+            "finished": finished,
+            "reference": reference,
+            "now": now,
+        },
     )
     return resolved.rowcount > 0
 
@@ -291,10 +297,10 @@ def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
 def advance(db: sqlite3.Connection, resource_id: str, status: str) -> Outcome | None:
     """Keep how far the message with an id has come; return its outcome, if there is one."""
     updated = db.execute(
-        "UPDATE message SET delivery = ?1, delivered_at = (SELECT min(arrived_at) FROM receipt "
-        "WHERE receipt.resource_id = ?2 AND status = 'DeliveredToTerminal') "
-        f"WHERE resource_id = ?2 RETURNING {_OUTCOME}",
-        (status, resource_id),
+        "UPDATE message SET delivery = :status, delivered_at = (SELECT min(arrived_at) "
+        "FROM receipt WHERE receipt.resource_id = :id AND status = 'DeliveredToTerminal') "
+        f"WHERE resource_id = :id RETURNING {_OUTCOME}",
+        {"status": status, "id": resource_id},
     ).fetchall()
     return _outcome(updated[0])[1] if updated else None
 
