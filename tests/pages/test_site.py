@@ -162,11 +162,12 @@ def test_assistants_are_led_to_every_page(site):
     A title, a sentence, and a line for each page with what it is about.
     """
     title, _, sentence, *lines = (site / "llms.txt").read_text("utf-8").splitlines()
-    links = [re.fullmatch(r"- \[.+\]\((\S+)\): .+\.", line) for line in lines if line[:1] == "-"]
+    links = re.findall(r"^- \[.+\]\((\S+)\): .+\.$", "\n".join(lines), re.MULTILINE)
     pages = {str(page.relative_to(site)) for page in html(site)} - {"404.html"}
 
     assert ("# orange-sms-async", "> ") == (title, sentence[:2])
-    assert pages == {link[1] for link in links}
+    assert pages == set(links)
+    assert len(links) == sum(line.startswith("-") for line in lines)
 
 
 def test_assistants_read_the_reference_written_out(site):
