@@ -157,9 +157,9 @@ class Asking:
         """Tell until when the gate would hold a lane at a time, by the messages seen last."""
         until = at
         for (seen, _), message in list(self._seen.items()):
-            if seen is lane:
+            if self._gate is not None and seen is lane:
                 asked = Asked(message, lane, at, False, _Nothing(), self._secret)
-                answer = self._gate and _foreseen(self._gate, asked)
+                answer = _foreseen(self._gate, asked)
                 until = max(until, answer.timestamp() if answer else at)
         return until
 
