@@ -45,6 +45,7 @@ ABOUT = {
     "fr/campaigns.md": "Un fichier CSV de destinataires : vérifier, envoyer, lire les résultats.",
     "fr/rules.md": "Horaires, listes de refus, limites par personne, unités, avant chaque départ.",
     "fr/errors.md": "Chaque erreur : si le SMS est parti, s’il faut le renvoyer, que faire.",
+    "fr/receipts.md": "Le point d’entrée des accusés de réception, leur attente, leur secret.",
     "fr/outbox.md": "Les messages dans un fichier SQLite : pannes, références, copies, dégâts.",
     "fr/fleet.md": "Les messages dans PostgreSQL, pour plusieurs machines.",
     "fr/monitoring.md": "Prometheus, OpenTelemetry et les journaux.",
