@@ -7,7 +7,7 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import attrs
 import typer
@@ -25,11 +25,14 @@ from orange_sms_async.cli import config
 from orange_sms_async.cli.deliveries import ReceiptsPort, listens, receipts_taken
 from orange_sms_async.cli.exits import ExitCode, end_with, interrupts_call, stop_with
 from orange_sms_async.cli.gating import GateOption
-from orange_sms_async.cli.metrics import MetricsPort, serve_metrics
+from orange_sms_async.cli.metrics import MetricsPort, serve_metrics, units_noted
 from orange_sms_async.cli.options import Debug, Rate, Secret
 from orange_sms_async.cli.place import Account, DurableOutbox, OutboxPlace, Place, enter
 from orange_sms_async.cli.words import echo
 from orange_sms_async.gates import Gate
+
+if TYPE_CHECKING:
+    from orange_sms_async.telemetry.prometheus import QueueCollector
 
 _EVERY = 60.0  # seconds between two lines
 _LOOK = 0.25  # seconds between two looks at the queue
@@ -88,7 +91,7 @@ def work(
     tell = _as_json if as_json else _in_words
     shift = Shift(config.client(rate), place.of(account), tell, gate)
     if metrics is not None:
-        serve_metrics(shift.queue, metrics)
+        shift.collector = serve_metrics(shift.queue, metrics)
     try:
         asked = asyncio.run(_work(shift, listener, secret, until_empty, quiet=as_json))
     except OutboxUnusable as error:
@@ -166,6 +169,7 @@ class Shift:
     Attributes:
         tell: given what each line tells.
         gate: asked before a message leaves; None lets everything pass.
+        collector: of the metrics; None where they are not served.
     """
 
     client: Client
@@ -174,6 +178,7 @@ class Shift:
     gate: Gate | None = None
     outbox: DurableOutbox = attrs.field(init=False)
     queue: SendQueue = attrs.field(init=False)
+    collector: "QueueCollector | None" = attrs.field(default=None, init=False)
     _counts: Counter[State] = attrs.field(factory=Counter, init=False)
     _all: Counter[State] = attrs.field(factory=Counter, init=False)
     _unknown: set[str] = attrs.field(factory=set, init=False)
@@ -249,6 +254,8 @@ async def _work(
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(shift.client)
             await enter(stack, shift.queue)
+            if shift.collector:
+                await stack.enter_async_context(units_noted(shift.client, shift.collector))
             echo(f"Sending what waits in {shift.place} (Ctrl-C stops it).", err=quiet)
             if listener:
                 taken = receipts_taken(shift.queue, listener, secret)

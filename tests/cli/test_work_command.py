@@ -91,6 +91,7 @@ class TestSends:
         told = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
 
         assert 'orange_sms_settled_total{country="CIV",state="sent"}' in told
+        assert 'orange_sms_units_left{country="CIV"}' in told  # as Orange was asked
         process.send_signal(signal.SIGTERM)
         assert 0 == (await ended(process))[0]
 
