@@ -1,8 +1,8 @@
 """
-Everything raised, one class for each thing a caller can do about it.
+All errors, one class for each thing a caller can do about it.
 
     OrangeSMSError
-      InvalidMessage (ValueError)      found here; nothing was sent
+      InvalidMessage (ValueError)      found before sending; nothing was sent
       NotSent                          certainly not taken: trying again is safe
         ConnectionFailed (ConnectionError)   it never left this machine, or no token could be had
         TokenExpired                         the token was refused; the next attempt takes a new one
@@ -15,7 +15,7 @@ Everything raised, one class for each thing a caller can do about it.
         ContractRefused                      contract expired, no units, no contract: see `reason`
         RequestRejected                      anything else that is wrong with the request
       Withheld                         a rule of the queue's gate says no: nothing was sent
-      OutcomeUnknown                   it left and no clear answer came: it may have been sent
+      OutcomeUnknown                   it left, but no clear answer came: it may have been sent
       InvalidReceipt (ValueError)      what was posted is no delivery receipt or reply
       QueueFull                        the lane has no room now
       QueueClosed                      the queue takes and sends nothing more; the cause says why
@@ -23,12 +23,12 @@ Everything raised, one class for each thing a caller can do about it.
       MessageWithdrawn                 it was taken back before it was sent
       OutboxUnusable (OSError)         the outbox cannot be opened, read or written
 
-No message, repr or argument of these holds a phone number, a text, a token or a secret.
+No message, repr or argument of these contains a phone number, a text, a token or a secret.
 """
 
 
 def in_words(error: BaseException) -> str:
-    """Name an error for a log, with its own words only where they are sure to be ours."""
+    """Name an error for a log; add its words only if they are our own."""
     name = type(error).__name__
     ours = type(error).__module__ == __name__
     return f"{name}: {error}" if ours and str(error) else name
@@ -36,12 +36,12 @@ def in_words(error: BaseException) -> str:
 
 class OrangeSMSError(Exception):
     """
-    The base of every error of this package: catch it last.
+    The base class of all errors of this package: catch it last.
 
     Attributes:
-        status_code: HTTP status of Orange's answer; None where there was no answer.
-        code: Orange's own code (53) or message id ("POL0001"); None where the answer had neither.
-        request_id: X-OAPI-Request-Id of the answer, which Orange's support asks for, or None.
+        status_code: HTTP status of Orange's answer; None without an answer.
+        code: Orange's own code (53) or message id ("POL0001"); None if the answer had neither.
+        request_id: X-OAPI-Request-Id of the answer, or None. Orange's support asks for it.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class InvalidMessage(OrangeSMSError, ValueError):
     """
     The message breaks a rule that is checked before anything is sent: correct it.
 
-    The error names the field and the rule, and never shows the value. From a queue it can also say
-    that the reference is taken by a message with another number or text.
+    The error names the field and the rule, and never shows the value. A queue also raises it if
+    the reference belongs to a message with a different number or text.
     """
 
 
@@ -71,7 +71,7 @@ class NotSent(OrangeSMSError):
     """
     Orange certainly did not take the message: sending it again is safe.
 
-    A queue does so by itself, until the message expires. A method of `Client` raises it.
+    A queue sends it again by itself, until the message expires. Methods of `Client` raise it.
     """
 
 
@@ -79,12 +79,12 @@ class ConnectionFailed(NotSent, ConnectionError):
     """
     The request never left this machine, or the token endpoint gave no readable answer.
 
-    If it lasts, look at the network, the proxy and the base URL.
+    If it persists, check the network, the proxy and the base URL.
     """
 
 
 class TokenExpired(NotSent):
-    """Orange refused the token; the next attempt fetches a new one."""
+    """Orange refused the token. The next attempt fetches a new one."""
 
 
 class Throttled(NotSent):
@@ -94,7 +94,7 @@ class Throttled(NotSent):
     Orange allows 5 messages a second and 50 tokens a minute.
 
     Attributes:
-        of_tokens: True when there were too many requests for tokens, and not for messages.
+        of_tokens: True if there were too many requests for tokens, rather than for messages.
     """
 
     of_tokens = False
@@ -102,23 +102,23 @@ class Throttled(NotSent):
 
 class ServiceUnavailable(NotSent):
     """
-    Orange said that it is unavailable or over capacity: wait, then send again.
+    Orange says that it is unavailable or over capacity: wait, then send again.
 
-    Also raised where the token endpoint answered neither with a token nor with a documented
-    refusal of the credentials. The message then names the token endpoint and its HTTP status.
+    It is also raised if the token endpoint answers with neither a token nor a documented refusal
+    of the credentials. The error then names the token endpoint and its HTTP status.
     """
 
 
 class TooLate(NotSent):
     """
-    The message could not leave before its time, or its sender's turn, ran out.
+    The message could not leave before its time ran out, or its sender's turn.
 
-    Raised only between a client and the queue it sends for, which then settles the message.
+    Only a queue sees it, and then settles the message.
     """
 
 
 class Refused(OrangeSMSError):
-    """Orange refused, and will refuse the same request again: something has to change first."""
+    """Orange refused, and would refuse the same request again: something must change first."""
 
 
 class AuthenticationFailed(Refused):
@@ -137,7 +137,7 @@ class ContractRefused(Refused):
     """
     No contract pays for the message: buy a bundle for the country.
 
-    An expired contract keeps its units; the next bundle makes them usable again. A queue goes on
+    An expired contract keeps its units. The next bundle makes them usable again. A queue continues
     with its other messages.
 
     Attributes:
@@ -151,7 +151,7 @@ class RequestRejected(Refused):
     """
     Something in this request is wrong: the number, the sender name, the length or the form.
 
-    A queue goes on with its other messages.
+    A queue continues with its other messages.
     """
 
 
@@ -178,32 +178,32 @@ class Withheld(OrangeSMSError):
 
 class OutcomeUnknown(OrangeSMSError):
     """
-    The message left and no clear answer came: it may have been sent; a second send may double it.
+    The message left, but no clear answer came. It may have been sent; a second send may double it.
 
-    Orange has no idempotency key, so nothing here sends such a message again unless it was
-    submitted with `on_unknown="resend"`.
+    Orange has no idempotency key. So such a message is never sent again, unless it was submitted
+    with `on_unknown="resend"`.
 
     Attributes:
-        accepted: True when Orange answered 201 and only the resource id could not be read: the
-            message was sent.
+        accepted: True if Orange answered 201 and only the resource id was unreadable: the message
+            was sent.
     """
 
     accepted = False
 
 
 class InvalidReceipt(OrangeSMSError, ValueError):
-    """What was posted is neither a delivery receipt nor a reply."""
+    """The posted body is neither a delivery receipt nor a reply."""
 
 
 class QueueFull(OrangeSMSError):
-    """The lane holds as many messages as its capacity; nothing was admitted."""
+    """The lane is full. The message was not admitted."""
 
 
 class QueueClosed(OrangeSMSError):
     """
-    The queue sends nothing more, and did not send this message; `__cause__` says why.
+    The queue sends nothing more, and did not send this message. `__cause__` says why.
 
-    In a durable outbox the message stays, and a new queue sends it.
+    In a durable outbox the message remains, and the next queue sends it.
     """
 
 
@@ -217,11 +217,11 @@ class MessageWithdrawn(OrangeSMSError):
 
 class OutboxUnusable(OrangeSMSError, OSError):
     """
-    The outbox cannot be opened, read or written: what could not be kept was not admitted.
+    The outbox cannot be opened, read or written. A message that could not be kept was not admitted.
 
     The error names the file and the cause.
 
     Attributes:
-        errno: `errno.EBUSY` where another program held the file for too long: it may be tried
-            again. Else None.
+        errno: `errno.EBUSY` if another program held the file for too long: try again. Otherwise
+            None.
     """

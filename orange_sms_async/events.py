@@ -1,4 +1,4 @@
-"""What a queue tells as it happens: frozen values, one class for each thing that can happen."""
+"""The events of a queue: frozen values, one class for each thing that can happen."""
 
 import enum
 
@@ -13,7 +13,7 @@ from orange_sms_async.receipts import DeliveryReceipt
 @attrs.frozen(kw_only=True)
 class Admitted:
     """
-    A message was admitted: it is kept. Told in the process that submitted it.
+    A message was admitted. Told in the process that submitted it.
 
     Attributes:
         message: the message.
@@ -47,13 +47,13 @@ class HeldBack:
 @attrs.frozen(kw_only=True)
 class Claimed:
     """
-    A message was taken from its lane, to leave at the slot that is held for it.
+    A message was taken from its lane, to leave in the next slot.
 
     Attributes:
         message: the message.
         priority: its lane.
         attempt: how many times it has been claimed, this one included.
-        context: the traceparent that it was submitted with.
+        context: the traceparent with which it was submitted.
     """
 
     message: OutboundMessage
@@ -65,7 +65,7 @@ class Claimed:
 @attrs.frozen(kw_only=True)
 class Left:
     """
-    The body of a message's request began to be written: from now on it may have been sent.
+    The body of a message's request is being written. From now on, it may have been sent.
 
     Attributes:
         message: the message.
@@ -79,13 +79,13 @@ class Left:
 @attrs.frozen(kw_only=True)
 class Answered:
     """
-    An attempt ended, with Orange's 201 or with an error. What never left is answered, too.
+    An attempt ended, with Orange's 201 or an error. It also ends for a message that never left.
 
     Attributes:
         message: the message.
         attempt: which claim of it this is.
-        sent: Orange's 201; None where there is an error.
-        error: `NotSent` (it will be tried again), `Refused` or `OutcomeUnknown`; None where it was
+        sent: Orange's 201; None if there is an error.
+        error: `NotSent` (it will be tried again), `Refused` or `OutcomeUnknown`; None if it was
             sent.
     """
 
@@ -140,7 +140,7 @@ class Reported:
 
     Attributes:
         receipt: as Orange sent it.
-        outcome: that of the message it belongs to; None if it is not known whose it is.
+        outcome: of the message it belongs to; None if that is not known.
     """
 
     receipt: DeliveryReceipt
@@ -150,11 +150,11 @@ class Reported:
 @attrs.frozen(kw_only=True)
 class PaceChanged:
     """
-    The spacing of slots has changed by a whole step, because Orange refused a request.
+    Slots are further apart by a whole step, because Orange throttled a request.
 
     Attributes:
         pace: slots a second from now on.
-        guard: the share by which slots are further apart than the bare rate asks, 0.01 for 1 %.
+        guard: the share by which slots are further apart than the rate requires: 0.01 for 1 %.
     """
 
     pace: float
@@ -162,16 +162,16 @@ class PaceChanged:
 
 
 class WaitingFor(enum.StrEnum):
-    """Why nothing leaves although messages wait."""
+    """Why nothing leaves, although messages wait."""
 
     LINE = "line"
     """There is no connection to Orange."""
     ORANGE = "Orange"
-    """Orange is over capacity, or refuses more requests for now."""
+    """Orange is over capacity, or gives no token."""
     RATE = "rate"
-    """Orange refuses one request after the other as one too many."""
+    """Orange throttles one request after another."""
     CLOCK = "clock"
-    """The clock was set back, and what is for later waits until it is there again."""
+    """The clock was set back: messages for later wait until it has caught up."""
     DATABASE = "database"
     """The outbox cannot be reached, or another program holds it."""
     TURN = "turn"
@@ -185,8 +185,8 @@ class Waiting:
 
     Attributes:
         reason: what it waits for.
-        error: the error that made it wait; None where it was none, as for the turn.
-        words: the reason for a person; of the turn, which process has it and since when.
+        error: the error that made it wait; None if there was none, as with the turn.
+        words: the reason in words. For the turn: which process has it, and since when.
     """
 
     reason: WaitingFor
@@ -200,7 +200,7 @@ class GoingOn:
     The queue sends again.
 
     Attributes:
-        reason: what it had waited for.
+        reason: what it waited for.
     """
 
     reason: WaitingFor
@@ -219,4 +219,4 @@ Event = (
     | Waiting
     | GoingOn
 )
-"""What `on_event` is called with."""
+"""The argument of `on_event`."""

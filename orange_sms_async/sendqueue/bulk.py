@@ -33,13 +33,13 @@ Delivery = Callable[[str], Awaitable[DeliveryReceipt | None]]
 @attrs.frozen
 class SendReport:
     """
-    What became of one message of a bulk: a resource id or an error, never both.
+    The result of one message of a bulk: a resource id or an error, never both.
 
     Attributes:
         message: the message.
-        resource_id: what Orange calls it, if it took it.
-        error: what became of it instead.
-        delivery: the receipt that brought it furthest, in a bulk that waits for receipts.
+        resource_id: Orange's id of it, if Orange accepted it.
+        error: why not, otherwise.
+        delivery: the receipt with the furthest status, in a bulk that waits for receipts.
     """
 
     message: OutboundMessage
@@ -53,7 +53,8 @@ class Bulk:
     The reports of a bulk, in order of completion: `async with` it, then `async for` over it.
 
     At most `window` messages are between the source and the reader at any time. Leaving early
-    withdraws what waits in memory and nobody else waits for; what is on the wire finishes.
+    withdraws messages that wait in memory and that nobody else waits for. Requests on the wire
+    finish.
     """
 
     # Not an async generator: one that owns a task breaks its caller when left by `break`.
@@ -110,8 +111,8 @@ class Bulk:
         Return the next report.
 
         Raises:
-            RuntimeError: the bulk was not entered; nothing of it was submitted.
-            Exception: after the last report, what the source of the messages raised, if it did.
+            RuntimeError: the bulk was not entered; nothing was submitted.
+            Exception: after the last report, the error of the source of the messages, if any.
         """
         if self._feeder is None:
             raise RuntimeError("use a bulk inside `async with queue.bulk(…) as reports:`")

@@ -1,4 +1,4 @@
-"""The queue as its users see it: messages are admitted, asked for, and taken back here."""
+"""The queue as its users see it: submit, ask for and withdraw messages."""
 
 import asyncio
 import time
@@ -35,39 +35,38 @@ _DRAIN = 60.0  # seconds a drain goes on without a message accepted
 
 class SendQueue:
     """
-    Sends what is submitted: at most the client's rate in any rolling second, most urgent first.
+    Sends submitted messages: at most the client's rate in any rolling second, most urgent first.
 
-    Use it in `async with`, in one event loop; it may be made anywhere, also where no loop runs.
-    Leaving the block sends what waits in memory. With a durable outbox it finishes what is on the
-    wire, and leaves the rest in the outbox: `await queue.join()` waits for what was submitted
-    here. Leaving the block through an exception sends nothing more. Processes that share an outbox
-    share the rate, as one of them sends at a time; N queues in memory send at N times the rate.
+    Use it in `async with`, in one event loop; create it anywhere. Leaving the block sends what
+    waits in memory. With a durable outbox, it finishes the requests on the wire and leaves the rest
+    there; `await queue.join()` waits for what was submitted here. After an exception, nothing more
+    is sent. Processes that share an outbox share the rate; N queues in memory send N times as much.
 
     Args:
         client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`. With
-            None the queue submits and asks, and another process sends.
+            None, the queue submits and asks, and another process sends.
         capacity: messages of this process that may wait in each lane.
         workers: requests on the wire at once; by default enough for answers that take as long as
-            the client's timeout allows, 200 at the most.
-        outbox: where messages wait; by default in memory, lost with the process. With a
-            `SqliteOutbox` what was admitted is on disk: opening the queue goes on with it.
-        gate: asked of each message when it is submitted, and again before it leaves; see
-            `orange_sms_async.gates`. Give all processes of an outbox the same.
-        on_outcome: called with each message's final `Outcome`, also when nobody awaits its
-            future; what a closed queue did not send has none. What it raises is logged.
+            the client's timeout, at most 200.
+        outbox: where messages wait. By default in memory, lost with the process. In a
+            `SqliteOutbox`, admitted messages are on disk, and the next queue continues with them.
+        gate: asked about each message when it is submitted, and again before it leaves; see
+            `orange_sms_async.gates`. Give all processes of an outbox the same gate.
+        on_outcome: called with each message's final `Outcome`, even if nobody awaits its future.
+            A message that a closed queue did not send has none. An exception in it is logged.
         on_event: called with each of `orange_sms_async.events` as it happens. It must return at
-            once, as the queue waits for it. What it raises is logged.
+            once, because the queue waits for it. An exception in it is logged.
         retention: how long a durable outbox keeps finished messages and recognises their
-            references; a day at least, in which their receipts may come.
+            references; at least a day, in which their receipts may come.
 
     Attributes:
-        listeners: told each event; `listeners.add` adds one.
-        recovered: what was settled by opening: messages that were on the wire when their process
-            ended are UNKNOWN, or SENT where a receipt says so; EXPIRED is what ended since.
+        listeners: called with each event; `listeners.add` adds one.
+        recovered: messages settled by opening the queue: those on the wire when their process
+            ended are UNKNOWN, or SENT if a receipt says so; others have EXPIRED since.
 
     Raises:
-        TypeError: the client lacks one of the four, or there is none and the outbox is in memory;
-            or the gate has no `ask`.
+        TypeError: the client lacks one of the four, or is None and the outbox is in memory; or the
+            gate has no `ask`.
         ValueError: `capacity` or `workers` is less than 1.
     """
 
@@ -139,12 +138,12 @@ class SendQueue:
         self, message: OutboundMessage, **terms: Unpack[Terms]
     ) -> asyncio.Future[ResourceId]:
         """
-        Admit a message, waiting while its lane is full; return the future of its resource id.
+        Admit a message, and return a future of its resource id. Waits while its lane is full.
 
-        With a durable outbox it is on disk then. Cancelling the future while the message waits
-        withdraws the message from an outbox in memory, and only stops the watching with a durable
-        one; a message on the wire goes on. A reference that is kept already is not sent again: its
-        future, and so its outcome, is that of the message kept.
+        With a durable outbox, the message is then on disk. If you cancel the future while the
+        message waits, an outbox in memory withdraws it; a durable one keeps it, and only the
+        future ends. A message on the wire is not stopped. A reference that the outbox already has
+        is not sent again: you get the future of the existing message.
 
         Args:
             message: what to send.
@@ -153,13 +152,13 @@ class SendQueue:
                 its outcome is unknown: use it when a duplicate is better than no SMS).
 
         Returns:
-            A future. It raises what became of the message instead: `Refused`, `Withheld`,
+            A future. If the message was not accepted, it raises `Refused`, `Withheld`,
             `OutcomeUnknown`, `MessageExpired`, `MessageWithdrawn` or `QueueClosed`.
 
         Raises:
-            InvalidMessage: a datetime without time zone, or a reference that is kept already with
+            InvalidMessage: a datetime without time zone, or a reference that already belongs to
                 another number or text.
-            OutboxUnusable: it cannot be kept, and so was not admitted.
+            OutboxUnusable: the message cannot be kept, so it was not admitted.
             Withheld: a rule of the gate says no, and so it was not admitted.
             QueueClosed: the queue sends nothing more; `__cause__` says why.
         """
@@ -179,7 +178,7 @@ class SendQueue:
         self, message: OutboundMessage, **terms: Unpack[Terms]
     ) -> asyncio.Future[ResourceId]:
         """
-        Admit a message at once or not at all; a durable outbox has it on disk a little later.
+        Admit a message at once or not at all. A durable outbox writes it to disk a little later.
 
         With a durable outbox the gate is asked only before the message leaves.
 
@@ -223,20 +222,20 @@ class SendQueue:
         delivered_within: float | None = None,
     ) -> Bulk:
         """
-        Send many messages in bounded memory and report on each as it is settled.
+        Send many messages in bounded memory, and report each result as it arrives.
 
-        Leaving it early withdraws what waits and nobody else waits for, unless the outbox is
-        durable.
+        Leaving it early withdraws waiting messages that nobody else waits for, unless the outbox
+        is durable.
 
         Args:
-            messages: any iterable or async iterable; what it raises, the reports raise at their
-                end.
-            window: messages between the source and the reader of the reports at any time.
+            messages: any iterable or async iterable. If it raises, the reports raise the same
+                error at their end.
+            window: messages between the source and the reader of the reports, at most.
             priority: their lane.
             expires_at: an aware datetime after which none of them leaves.
-            delivered_within: seconds for which the report of a message that was accepted waits
-                for its final receipt, in a durable outbox; it then holds the furthest there is. At
-                5 a second a window of 500 fills up when receipts take longer than 100 seconds.
+            delivered_within: seconds for which the report of an accepted message waits for its
+                final receipt, in a durable outbox. It then has the furthest receipt. At 5 a
+                second, a window of 500 fills up if receipts take longer than 100 seconds.
 
         Raises:
             ValueError: `window` holds nothing, or `delivered_within` is no finite time.
@@ -257,11 +256,11 @@ class SendQueue:
 
     async def withdraw(self, reference: str) -> bool:
         """
-        Take a waiting message back.
+        Withdraw a waiting message.
 
         Returns:
-            False if it is on the wire, finished or not known, or waits to be sent a second time:
-            the first may have arrived.
+            False if it is on the wire, finished or unknown, or if it waits to be sent a second
+            time: the first may have arrived.
         """
         return await self._admission.withdraw(reference)
 
@@ -269,27 +268,27 @@ class SendQueue:
 
     async def outcome(self, reference: str) -> Outcome:
         """
-        Tell where a message is on its way.
+        Return how far a message has come.
 
         Raises:
-            KeyError: not known. An outbox in memory forgets finished messages, a durable one does
-                so after the retention time.
+            KeyError: not known. An outbox in memory forgets finished messages at once, a durable
+                one after the retention time.
         """
         return await self._outbox.find(reference)
 
     def outcomes(self, state: State | None = None) -> AsyncIterator[Outcome]:
-        """Tell of all messages the outbox knows, or of those in one state."""
+        """Iterate over all messages in the outbox, or those in one state."""
         return self._outbox.outcomes(state)
 
     async def resolve(self, reference: str, *, sent: ResourceId | None) -> bool:
         """
         Settle an UNKNOWN message of a durable outbox with what a person found out.
 
-        A receipt that might have been its own may then settle another one to the same number.
+        A receipt that may have belonged to it can then settle another one to the same number.
 
         Args:
             reference: of the message.
-            sent: its resource id; None if it was not sent, and so waits again.
+            sent: its resource id; None if it was not sent, so that it waits again.
 
         Returns:
             False if there is no such message.
@@ -301,18 +300,19 @@ class SendQueue:
 
     async def keep(self, receipt: DeliveryReceipt) -> Outcome | None:
         """
-        Keep a receipt in a durable outbox: a `ReceiptReceiver` is given the queue as its `store`.
+        Store a receipt in a durable outbox. Give the queue to a `ReceiptReceiver` as its `store`.
 
-        It belongs to the message with its resource id. One with an id that no message has settles
-        an UNKNOWN message as SENT where that is certain: it came within 24 hours after the attempt
-        and can be of no other message to its number, also not of one sent from elsewhere in this
-        process. What another process sent, and not from this outbox, it cannot be told from.
+        The receipt belongs to the message with its resource id. If no message has that id, the
+        receipt settles an UNKNOWN message as SENT, provided that this is certain: it came within
+        24 hours after the attempt, and can belong to no other message to its number, even one
+        sent from elsewhere in this process. Messages that another process sent without this
+        outbox cannot be told apart.
 
         Returns:
-            The outcome of the message it belongs to; None if it is not known whose it is.
+            The outcome of the message it belongs to; None if that is not known.
 
         Raises:
-            OutboxUnusable: it could not be kept.
+            OutboxUnusable: it could not be stored.
         """
         check_durable(self._outbox)
         return await self._admission.keep(receipt, self._client)
@@ -321,15 +321,15 @@ class SendQueue:
         """
         Wait for the first final receipt of a message in a durable outbox, whoever sent it.
 
-        Its `delivered` tells whether the phone has the message. An UNKNOWN message is waited for
-        too, as its receipt may come.
+        Its `delivered` says whether the phone has the message. An UNKNOWN message is awaited as
+        well, because its receipt may come.
 
         Args:
             reference: of the message.
             timeout: seconds; Orange reports within 24 hours, or not at all.
 
         Raises:
-            TimeoutError: none came; the message may have been delivered all the same.
+            TimeoutError: none came. The message may still have been delivered.
             KeyError: the message is not known.
             Refused: it was not sent; so do Withheld, MessageExpired and MessageWithdrawn say.
             QueueClosed: the queue ended first.
@@ -352,12 +352,12 @@ class SendQueue:
         return await self._outbox.delivery(since.timestamp() if since else 0.0, self._now())
 
     async def join(self) -> None:
-        """Wait until what was submitted here is settled, or the queue is closed."""
+        """Wait until all messages submitted here are settled, or the queue is closed."""
         await self._watch.until(self._watch.all_settled)
 
     @property
     def is_open(self) -> bool:
-        """Whether it was opened, and so has statistics; also once it is closed."""
+        """Whether it has been opened, so that it has statistics, even after closing."""
         return self._watch.phase is not Phase.NEW
 
     @property
@@ -376,10 +376,11 @@ class SendQueue:
         Admit nothing more, send what waits, and end.
 
         Args:
-            drain: True sends until all that the outbox holds is settled, or nothing has been
-                accepted for 60 seconds; a number does so for that many seconds; False sends
-                nothing more. What is left gets `QueueClosed`, and stays in a durable outbox. What
-                is on the wire is waited for; after another 60 seconds it is cut, and unknown.
+            drain: True sends until everything in the outbox is settled, or nothing has been
+                accepted for 60 seconds. A number does so for that many seconds. False sends
+                nothing more. The rest gets `QueueClosed`, and remains in a durable outbox.
+                Requests on the wire are awaited; after another 60 seconds they are cut, and their
+                messages are unknown.
         """
         if self._watch.phase is Phase.OPEN:
             self._watch.phase = Phase.DRAINING

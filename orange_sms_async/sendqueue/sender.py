@@ -1,4 +1,4 @@
-"""What a queue needs of a client."""
+"""What a queue needs from a client."""
 
 import math
 from typing import Protocol
@@ -12,11 +12,11 @@ _UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
 
 class Sender(Protocol):
     """
-    What a queue needs of a client. A wrapper forwards all four.
+    What a queue needs from a client. A wrapper must forward all four.
 
     Attributes:
-        pacer: of the account, shared by all who send for it.
-        timeout: seconds that an attempt takes at most.
+        pacer: the account's, shared by all that send for it.
+        timeout: seconds that an attempt may take.
     """
 
     @property
@@ -26,7 +26,7 @@ class Sender(Protocol):
     def timeout(self) -> float: ...
 
     async def ready(self) -> None:
-        """Return when a message can leave at once."""
+        """Return once a message can leave at once."""
 
     async def attempt(self, message: OutboundMessage) -> SentMessage:
         """Post a message once."""
@@ -35,7 +35,7 @@ class Sender(Protocol):
 
 def check_sender(client: Sender) -> None:
     """
-    Refuse what lacks something of a `Sender`: a wrapper would be paced apart from what it wraps.
+    Refuse a client that lacks part of a `Sender`: a wrapper would be paced apart from its client.
 
     Raises:
         TypeError: names what is missing.

@@ -23,19 +23,19 @@ class QueueStatistics:
 
     Attributes:
         waiting: messages not on the wire yet, by lane.
-        oldest: by lane, for how many seconds what waits longest there could have left; 0 where
-            nothing could. What others submitted counts from its first attempt here.
+        oldest: by lane, for how many seconds the oldest message could have left; 0 if none could.
+            A message submitted elsewhere counts from its first attempt here.
         in_flight: messages on the wire.
-        sent: accepted by Orange since the queue was opened; likewise the four after it. One that
-            was unknown until a receipt came counts as both.
-        throttled: attempts that Orange refused as one too many, since the queue was opened.
-        pace: slots a second, as spaced now; 0 where this process only submits.
-        guard: the share by which slots are further apart than the bare rate asks.
-        has_turn: whether this process is the one that sends what waits in the outbox.
-        waiting_for: why nothing leaves now although messages wait; None while they leave.
-        waiting_words: the same in words; of another process that has the turn and sends nothing,
-            which one it is.
-        stopped: why the queue sends nothing more, in words; None while it sends, and where its
+        sent: accepted by Orange since the queue was opened. The next four count from then, too. A
+            message that was unknown until its receipt came counts as both.
+        throttled: attempts that Orange throttled since the queue was opened.
+        pace: slots a second at the current spacing; 0 if this process only submits.
+        guard: the share by which slots are further apart than the rate requires.
+        has_turn: whether this is the process that sends from the outbox.
+        waiting_for: why nothing leaves now, although messages wait; None while they leave.
+        waiting_words: the same in words. If another process has the turn and sends nothing, it
+            says which one.
+        stopped: why the queue sends nothing more, in words; None while it sends, or after its
             owner closed it.
         cause: what stopped it.
         estimated_end: when the last waiting message leaves at this pace, with what the gate will
