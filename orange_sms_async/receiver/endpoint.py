@@ -28,20 +28,20 @@ _MANY_DIGITS = 18  # of a declared length, beyond which nobody needs to read the
 
 
 class ReceiptStore(Protocol):
-    """Where receipts are kept before Orange is answered; a `SendQueue` is one."""
+    """Where receipts are stored before Orange is answered. A `SendQueue` is one."""
 
     async def keep(self, receipt: DeliveryReceipt) -> object:
         """
-        Keep a receipt, which may be one that is kept already.
+        Store a receipt. It may have been stored before.
 
-        Whatever it raises is answered 503; only the name of the error's class is logged.
+        If this raises, Orange gets a 503, and only the class of the error is logged.
         """
 
 
 @attrs.frozen(kw_only=True)
 class ReceiverStatistics:
     """
-    How many requests came since the receiver was made, by how they were answered.
+    How many requests came since the receiver was created, by answer.
 
     Attributes:
         receipts: answered 200, duplicates included.
@@ -52,8 +52,8 @@ class ReceiverStatistics:
         too_large: the body was longer than `max_body`, or said so (413).
         unreadable: neither a receipt nor a reply (400).
         not_kept: the store failed (503).
-        disconnected: the other side left in the middle of its body (not answered).
-        failed_callbacks: `on_receipt` or `on_inbound` raised; Orange was answered 200.
+        disconnected: the client disconnected in the middle of its body (not answered).
+        failed_callbacks: `on_receipt` or `on_inbound` raised; Orange got a 200.
     """
 
     receipts: int = 0
@@ -90,18 +90,17 @@ class _Refusal(Exception):
 
 class ReceiptReceiver:
     """
-    An ASGI app that takes what Orange posts: mount it in a framework, or serve it alone.
+    An ASGI app that receives what Orange posts. Mount it in a framework, or serve it alone.
 
-    A good receipt is kept in the store, answered 200, and then handed to `on_receipt`, in this
-    order and in the same call; duplicates too. Where a callback raises, the name of the error's
-    class is logged and Orange's answer stays 200. A sync callback holds up the event loop. A body
-    may take 10 seconds.
+    A valid receipt is stored, answered with 200, and then passed to `on_receipt`, in this order
+    and in the same call. Duplicates are too. If a callback raises, the class of the error is logged
+    and the answer stays 200. A sync callback blocks the event loop. A body may take 10 seconds.
 
     Args:
-        on_receipt: called with each `DeliveryReceipt`; what it returns is awaited if it can be.
-        on_inbound: the same with each `InboundMessage` (MO); without it, replies are only counted.
-        secret: must be the last segment of the path or `?token=`; several while one replaces
-            another. None lets in whoever finds the address.
+        on_receipt: called with each `DeliveryReceipt`; may be a coroutine function.
+        on_inbound: the same with each `InboundMessage` (MO). Without it, replies are only counted.
+        secret: must be the last segment of the path, or `?token=`. Give several while you change
+            it. None admits anyone who finds the address.
         allowed_sources: addresses and networks that Orange posts from ("203.0.113.7",
             "2001:db8::/32"); none given, all are allowed.
         trusted_proxies: addresses and networks of the proxies in front. X-Forwarded-For and

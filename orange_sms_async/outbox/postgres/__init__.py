@@ -41,17 +41,17 @@ class PostgresOutbox:
     """
     The messages of one account in a database, for any number of processes on any machines.
 
-    `orange-sms outbox migrate DSN` makes its tables. Each process has a few connections; a pooler
-    in transaction mode may stand between. Keep the machines' clocks in step (NTP): dates that
-    people give are compared with the clock of the process that sends.
+    `orange-sms outbox migrate DSN` creates its tables. Each process has a few connections. A pooler
+    in transaction mode may stand in front. Keep the machines' clocks in step (NTP): the process
+    that sends compares your dates with its own clock.
 
     Args:
-        dsn: of the database, "postgresql://user@host/database", with the parameters of libpq;
-            where TLS is wanted, say so there (sslmode=verify-full).
-        account: whose messages, as `migrate` made it: each has a turn, a rate and a pace.
+        dsn: of the database, "postgresql://user@host/database", with the parameters of libpq, such
+            as sslmode=verify-full for TLS.
+        account: whose messages, as given to `migrate`. Each account has its own turn and rate.
 
     Attributes:
-        rate: messages a second that the account's row allows; known once it is open.
+        rate: messages a second, as the account's row says; known once it is open.
 
     Raises:
         ValueError: the DSN does not begin with postgresql://.

@@ -1,4 +1,4 @@
-"""An outbox in a file: what was admitted is on disk, and survives any end of the process."""
+"""An outbox in a file: admitted messages are on disk, and survive any end of the process."""
 
 import os
 import sqlite3
@@ -34,23 +34,23 @@ _SOON = 0.1  # seconds
 
 class SqliteOutbox:
     """
-    One file, which any number of processes of one machine may open.
+    A file that any number of processes of one machine may open.
 
-    Each may submit, withdraw, ask and keep receipts. One at a time has the turn and sends: it
-    holds a lock on a file beside it, `NAME.turn`, which the operating system frees when it ends.
-    What waits for the disk is committed together, so that many producers share one fsync. The file
-    holds numbers and texts and is created for its owner alone; `forget` takes them out.
+    Each process can submit, withdraw, ask and store receipts. One at a time has the turn, and
+    sends: it holds a lock on a file beside it, `NAME.turn`, which the operating system frees when
+    the process ends. Waiting changes are committed together, so many producers share one fsync.
+    The file holds numbers and texts, and only its owner can read it. `forget` deletes them.
 
     Args:
-        path: of the file, which is created where there is none. It must not lie on a network.
-        restore: open it although it is older than what was sent from it, as a copy is. What
-            waits in it becomes unknown: it may have been sent since.
+        path: of the file, which is created if there is none. It must not be on a network.
+        restore: open a copy that is older than what was sent from the original. Its waiting
+            messages become unknown: they may have been sent since.
 
     Attributes:
-        doubted: what opening it with `restore` called unknown.
+        doubted: the messages that became unknown by opening with `restore`.
 
     Raises:
-        ValueError: the path is what SQLite takes for a database that is gone with the process.
+        ValueError: SQLite would take the path for a temporary database.
     """
 
     durable = True
@@ -82,28 +82,28 @@ class SqliteOutbox:
         """
         Admit a message from any thread of any process, with no event loop.
 
-        It is on disk when this returns, and leaves as soon as a queue has this outbox open. That
-        queue's gate is asked about it only then. A reference that is kept already is not sent
-        again.
+        When this returns, the message is on disk. It leaves as soon as a queue has this outbox
+        open. That queue's gate is asked only then. A reference that the outbox already has is not
+        sent again.
 
         Args:
             message: what to send.
             **terms: as `SendQueue.submit`.
 
         Raises:
-            InvalidMessage: a datetime without time zone, or a reference that is kept already with
+            InvalidMessage: a datetime without time zone, or a reference that already belongs to
                 another number or text.
-            OutboxUnusable: it cannot be kept, and so was not admitted.
+            OutboxUnusable: the message cannot be kept, so it was not admitted.
         """
         self._door.put(message, **terms)
 
     # Not `find`, which a queue awaits.
     def outcome(self, reference: str) -> Outcome:
         """
-        Tell where a message is on its way, from any thread of any process.
+        Return how far a message has come, from any thread of any process.
 
         Raises:
-            KeyError: not known, or past the retention of the queue.
+            KeyError: not known, or older than the queue's retention.
             OutboxUnusable: the file cannot be read.
         """
         return self._door.outcome(reference)
@@ -291,7 +291,7 @@ class SqliteOutbox:
         return await self._file.read(statements.counts)
 
     async def messages(self, state: State | None = None) -> AsyncIterator[KeptMessage]:
-        """Tell of all messages as they are kept, or of those in one state, oldest first."""
+        """Iterate over all stored messages, or those in one state, oldest first."""
         page = await self._file.read(partial(statements.kept_page, state=state, after=0))
         while page:
             for _, message in page:
@@ -301,7 +301,7 @@ class SqliteOutbox:
             )
 
     async def at_work(self) -> tuple[str, float] | None:
-        """Tell who has the turn, and since when, in seconds since 1970; None: nobody has it."""
+        """Return who has the turn, and since when in seconds since 1970; None if nobody has it."""
         try:
             taken = not turn.LOCKS or turn.taken(self.path)
         except OSError as error:
@@ -311,44 +311,44 @@ class SqliteOutbox:
         return found and (f"process {found[0]}", found[1])
 
     async def oldest(self, now: float) -> float | None:
-        """Tell since when what waits longest could leave, in seconds since 1970; None: nothing."""
+        """Return since when the oldest could leave, in seconds since 1970; None without one."""
         return await self._file.read(partial(statements.oldest, now=now))
 
     async def deliveries(self) -> Counter[str]:
-        """Count the messages by how far receipts have brought them."""
+        """Count the messages by their furthest receipt."""
         return await self._file.read(settling.counts)
 
     async def awaited(self, now: float) -> int:
-        """Count the messages of the last 24 hours of which a final receipt may still come."""
+        """Count the messages of the last 24 hours whose final receipt may still come."""
         return await self._file.read(partial(settling.awaited, now=now))
 
     async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
         return await self._file.read(partial(settling.delivery, since=since, now=now))
 
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
-        """List receipts that may be an unknown message's, where it is not certain whose."""
+        """List receipts that may belong to an unknown message, if that is not certain."""
         return await self._file.read(partial(settling.perhaps_of, reference=reference))
 
     async def key(self) -> bytes:
-        """Return a secret of this file: a hash keyed with it says nothing to who has no file."""
+        """Return a secret of this file. Hashes keyed with it are meaningless without the file."""
         return await self._file.read(statements.key)
 
     async def forget(self) -> int:
         """
-        Replace numbers and texts of finished messages by keyed hashes; return how many.
+        Replace the numbers and texts of finished messages by keyed hashes; return how many.
 
-        Their outcomes stay, and their references are still recognised. The key is in the file:
-        whoever has the file can still try whether a guessed number and text were sent.
+        Their outcomes remain, and their references are still recognised. The key is in the file:
+        anyone who has the file can still check whether a guessed number and text were sent.
 
         Raises:
-            OutboxUnusable: texts may still stand in the log beside the file; forget again.
+            OutboxUnusable: texts may remain in the log beside the file. Call it again.
         """
         forgotten = await self._file.write(partial(statements.forget_content, now=time.time()))
         # What was overwritten in the file still stands in the log beside it.
         try:
             await self._file.empty_log()
         except OutboxUnusable as unusable:
-            unusable.add_note("Texts may still stand in the log beside the file: forget again.")
+            unusable.add_note("Texts may remain in the log beside the file: forget again.")
             raise
         return forgotten
 
