@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from line import named
 from receipt import ARRIVED, NETWORK, receipt
+from times import pass_at_once
 
 from orange_sms_async import (
     ConnectionFailed,
@@ -202,7 +203,7 @@ class TestDelivered:
         async with opened(retention=timedelta(days=1)) as queue:
             async with queue.bulk([named("a")], delivered_within=300_000) as reports:
                 for text in "bc":
-                    await asyncio.sleep(100_000)
+                    await pass_at_once(100_000)
                     await queue.send(named(text))
                 told = [report.delivery async for report in reports]
 
