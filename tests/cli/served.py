@@ -9,6 +9,8 @@ import sys
 import time
 import urllib.request
 
+from cli.forked import run_forked
+
 COMMAND = [sys.executable, "-m", "orange_sms_async.cli"]
 SETTING = re.compile(r'export (ORANGE_SMS_\w+)="?([^"\n]+)')
 
@@ -50,11 +52,14 @@ def served_sandbox(*options):
 
 
 def run_command(*arguments, cwd, settings, **options):
-    """Run a command to its end."""
+    """Run a command to its end; in a Python of its own only if that has to be told something."""
+    words, env = [*map(str, arguments)], environment(**settings)
+    if not options and not any(name.startswith("PYTHON") for name in settings):
+        return run_forked(words, cwd, env, timeout=60)
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*COMMAND, *words],
         cwd=cwd,
-        env=environment(**settings),
+        env=env,
         capture_output=True,
         text=True,
         timeout=60,

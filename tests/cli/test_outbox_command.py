@@ -356,7 +356,7 @@ def test_a_running_campaign_can_be_looked_into(start, run, campaign):
     """
     It goes on meanwhile.
     """
-    path = campaign("Tenue", rows=500)
+    path = campaign("Tenue", rows=100)
     bulk = start("bulk", path, "--outbox", "c.db", "--rate", "10")
     seen_at_work(path, lines=15)  # by then it has let all rows in
 
@@ -364,7 +364,7 @@ def test_a_running_campaign_can_be_looked_into(start, run, campaign):
 
     assert 0 == shown.returncode
     rows = (row.split("\t") for row in shown.stdout.splitlines())
-    assert 500 == sum(int(cells[1]) for cells in rows if cells[0] in [*State])
+    assert 100 == sum(int(cells[1]) for cells in rows if cells[0] in [*State])
     assert bulk.poll() is None
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from line import named
 from receipt import ARRIVED, NETWORK, receipt
+from times import pass_at_once
 
 from orange_sms_async import (
     ConnectionFailed,
@@ -200,9 +201,10 @@ class TestDelivered:
         It comes all the same, without a word of delivery.
         """
         async with opened(retention=timedelta(days=1)) as queue:
-            async with queue.bulk([named("a")], delivered_within=300_000) as reports:
+            async with queue.bulk([named("a")], delivered_within=201_000) as reports:
+                await asyncio.sleep(1)  # it is accepted, and waits for its receipt
                 for text in "bc":
-                    await asyncio.sleep(100_000)
+                    await pass_at_once(100_000)
                     await queue.send(named(text))
                 told = [report.delivery async for report in reports]
 

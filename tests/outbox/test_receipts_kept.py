@@ -13,6 +13,7 @@ from disk import crash
 from line import Line, named, sms
 from post import Post
 from receipt import ARRIVED, NETWORK, NUMBER, OTHER, receipt
+from times import pass_at_once
 
 from orange_sms_async import DeliveryStatus, OutcomeUnknown, SendQueue
 from orange_sms_async.outbox.sqlite import SqliteOutbox
@@ -131,7 +132,7 @@ class TestKept:
         async with opened(retention=timedelta(days=1)) as queue:
             for resource_id in ("old", "between", "new"):
                 await queue.keep(receipt(resource_id))
-                await asyncio.sleep(86_401)
+                await pass_at_once(86_401)
         with contextlib.closing(sqlite3.connect(path)) as db:
             kept = db.execute("SELECT resource_id FROM receipt ORDER BY id").fetchall()
 
