@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 @attrs.define
 class Answer:
     """
-    An HTTP answer, whoever carried it.
+    An HTTP answer, from any engine.
 
     Attributes:
         headers: names are looked up in lower case; not shown, as they may repeat what was sent.

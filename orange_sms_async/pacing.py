@@ -196,7 +196,7 @@ class Pacer:
             return  # it left before the last widening and says nothing about it
         often = sum(self._throttled)
         if now - self._straggled_at < 1 and often <= _FEW:
-            return  # the straggler's doing, likewise
+            return  # the straggler's doing, too
         self._widened_at = now
         if self._guard + _RISE >= self._cap and often > _FEW:
             self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL

@@ -1,4 +1,4 @@
-"""What this process remembers of an account while it lives, whoever sends for it."""
+"""What this process remembers about an account, for as long as it lives."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ _HOUR = 3600.0
 
 
 class Remembered:
-    """When tokens of an account were asked for, and to whom its messages went within a day."""
+    """When tokens of an account were requested, and which numbers got messages within a day."""
 
     def __init__(self) -> None:
         self._asked_at = deque[float](maxlen=_TOKENS)

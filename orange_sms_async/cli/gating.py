@@ -101,7 +101,7 @@ class Rules:
 
     Attributes:
         hours: when its messages may leave; None at any hour.
-        suppression: who is left alone; None if nobody said so.
+        suppression: the numbers that get nothing; None without a list.
         max_units: what it may spend; None without a limit.
     """
 

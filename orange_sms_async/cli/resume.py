@@ -86,7 +86,7 @@ async def open_outbox(outbox: DurableOutbox) -> AsyncIterator[list[Outcome]]:
 
 @contextlib.asynccontextmanager
 async def look_into_outbox(outbox: DurableOutbox) -> AsyncIterator[None]:
-    """Open an outbox, whoever has the turn, and change nothing."""
+    """Open an outbox, whichever process has the turn, and change nothing."""
     await outbox.open(time.time(), RETENTION)
     try:
         yield

@@ -33,7 +33,7 @@ class Notes(Protocol):
         """
         Count a member's units, unless there would be more than `most` of them within so long.
 
-        It is one step, whoever else counts at the same time. A member that is counted already is
+        It is one step, even if others count at the same time. A member that is counted already is
         not counted again; its time begins anew.
 
         Returns:

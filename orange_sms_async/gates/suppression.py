@@ -22,7 +22,7 @@ class Suppression:
     Numbers that get nothing. The list is in the outbox, and holds hashes keyed with your secret.
 
     Args:
-        key: at least 16 bytes, kept elsewhere than the outbox: who has both can try every number.
+        key: at least 16 bytes. Keep it away from the outbox: with both, one can try every number.
         exempt: lanes that pass; by default none.
 
     Raises:
@@ -54,7 +54,7 @@ class Suppression:
         await notes.enter(_LIST, [self._hashed(number)])
 
     async def remove(self, notes: Notes, number: str) -> None:
-        """Take a number off the list, as somebody who asks for it."""
+        """Remove a number from the list, when its owner asks for it."""
         await notes.strike(_LIST, self._hashed(number))
 
     async def import_csv(self, notes: Notes, file: TextIO) -> int:

@@ -108,7 +108,7 @@ class Outbox(Protocol):
     """Whether something may have left within the last second before the turn was had."""
 
     rate: float | None
-    """Messages a second that whoever sends from it may send; None leaves that to the client."""
+    """Messages a second that may be sent from it; None leaves that to the client."""
 
     @property
     def notes(self) -> "Notes":
@@ -160,9 +160,9 @@ class Outbox(Protocol):
 
     async def holder(self, now: float) -> str | None:
         """
-        Say who has the turn and since when, if it sends nothing though something could leave.
+        Name the process that has the turn, and since when, if it sends nothing although it could.
 
-        Asked by who has not got it; None while messages leave, or none waits.
+        For processes without the turn. None while messages leave, or none waits.
         """
         ...
 
@@ -170,7 +170,7 @@ class Outbox(Protocol):
         """
         Settle what expired, and what was left on the wire by who had the turn before.
 
-        Done by who has the turn: once it is had, and every second from then on.
+        Done by the process with the turn: when it gets the turn, and every second from then on.
         """
         ...
 
@@ -200,7 +200,7 @@ class Outbox(Protocol):
         """
         Keep a message whose reference is not watched by this queue already.
 
-        Where that takes time, the future says what became of the message if an earlier queue
+        If that takes time, the future gives the outcome of the message if an earlier queue
         kept its reference, or raises `InvalidMessage` if that was with another number or text.
         """
         ...
@@ -225,7 +225,7 @@ class Outbox(Protocol):
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         """
-        Keep what became of a claimed message.
+        Store the outcome of a claimed message.
 
         A claim that is over changes nothing, but that what really happened (SENT, FAILED) still
         settles an UNKNOWN message.

@@ -148,11 +148,11 @@ class Admission:
         return True
 
     async def _shielded(self, change: Coroutine[Any, Any, bool]) -> bool:
-        # Carried out to its end, also if who asks for it goes away.
+        # Carried out to its end, even if the caller goes away.
         return await asyncio.shield(self._soon(change))
 
     def _soon(self, change: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
-        # A task of its own, whoever asks and then goes away; and not the task group's, because
+        # A task of its own, in case the caller goes away; and not the task group's, because
         # anyio starts none where no task runs, as in a future's callback.
         task = self._loop.create_task(change)
         self._background.add(task)

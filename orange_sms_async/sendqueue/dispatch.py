@@ -33,7 +33,7 @@ from orange_sms_async.sendqueue.watch import STEP, Watch
 _CUT = 60.0  # seconds after which, on closing, a request without end is cut
 _MANY = 5  # requests refused as one too many, and none taken between, that are worth a word
 _STANDBY = 0.25  # seconds between two looks whether the turn is free
-_TIDY = 1.0  # seconds between two looks for what expired
+_TIDY = 1.0  # seconds between two looks for expired messages
 
 
 class Dispatch:
@@ -130,7 +130,7 @@ class Dispatch:
         self._watch.stop(cause, why)
 
     async def finish(self) -> None:
-        """Wait for what is on the wire; cut what has no end, so that its outcome is unknown."""
+        """Wait for requests on the wire; cut those without end, so that their outcome is unknown."""
         await asyncio.wait({self._running}, timeout=_CUT)
         while not self._running.done():
             for task in (*self._requests, self._running):
@@ -395,6 +395,6 @@ class Dispatch:
         except OutboxUnusable as error:
             # The outcome is true all the same; an outbox opened again will call it unknown.
             self.stop(error)
-        if not settled:  # in other hands by now, who will tell what became of it
+        if not settled:  # another process has it by now, and will tell its outcome
             self._given_up(claim, again=claim.again)
         self._settled(settled)

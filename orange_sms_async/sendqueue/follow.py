@@ -1,4 +1,4 @@
-"""Looks for what other processes do in an outbox that they share with this one."""
+"""Watches what other processes do in an outbox that this one shares."""
 
 import asyncio
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Following:
                         self._watch.hear(outcome)
                     left, before = self._outbox.unfinished, left
                     if left < before:
-                        self._watch.accepted()  # who drains waits for what another sends
+                        self._watch.accepted()  # a drain waits for what another process sends
                     self._watch.look()
                     self._arrived()
                 self._say_whether_away()

@@ -264,7 +264,7 @@ class SendQueue:
         """
         return await self._admission.withdraw(reference)
 
-    # -- what became of them --------------------------------------------------------------------
+    # -- their outcomes ------------------------------------------------------------------------
 
     async def outcome(self, reference: str) -> Outcome:
         """
@@ -319,7 +319,7 @@ class SendQueue:
 
     async def delivered(self, reference: str, timeout: float = REPORTED_WITHIN) -> DeliveryReceipt:
         """
-        Wait for the first final receipt of a message in a durable outbox, whoever sent it.
+        Wait for the first final receipt of a message in a durable outbox, by whichever process.
 
         Its `delivered` says whether the phone has the message. An UNKNOWN message is awaited as
         well, because its receipt may come.

@@ -48,7 +48,7 @@ def check_sender(client: Sender) -> None:
 
 def check_rate(client: Sender, theirs: float | None) -> None:
     """
-    Refuse another rate than whoever sends from the same outbox has; None if that says nothing.
+    Refuse a rate other than that of the outbox; None if the outbox has none.
 
     Raises:
         ValueError: names both.

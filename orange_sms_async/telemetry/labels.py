@@ -18,7 +18,7 @@ ERRORS = tuple(
 """The classes of errors that an attempt can end with, by name."""
 
 RULES = ("hours", "suppression", "per recipient", "budget", "gate", OTHER)
-"""The names of rules; those of somebody's own are all "other"."""
+"""The names of rules. A rule of your own counts as "other"."""
 
 _COUNTRIES = {country.calling_code: country.code for country in COUNTRIES}
 _SENDERS = {country.sender_address for country in COUNTRIES}
@@ -47,7 +47,7 @@ def rule_of(error: Withheld) -> str:
 
 
 def error_name(error: OrangeSMSError) -> str:
-    """Tell the class of an error; of a class of somebody's, that of ours which it extends."""
+    """Name the class of an error; for a class of your own, the class of ours that it extends."""
     kind = type(error)
     if kind not in _NAMES:
         ours = next(base for base in kind.__mro__ if base.__module__ == errors.__name__)

@@ -117,7 +117,7 @@ class _Spans:
     def _claimed(self, event: Claimed) -> None:
         message = event.message
         name, attributes = self._names.send(message, event.priority)
-        # The queue's loop runs in the context of whoever opened it, which is not the message's.
+        # The queue's loop runs in the context of its opener, not of the message.
         span = self._tracer.start_span(
             name, _ROOT, SpanKind.CLIENT, attributes, self._links(message.reference, event.context)
         )

@@ -137,9 +137,9 @@ class PostgresOutbox:
     @property
     def guard(self) -> float | None:
         """
-        How much wider than the rate slots are spaced, as who had the turn before had learned.
+        How much wider than the rate slots are spaced, as the process before had learned.
 
-        None where nobody had it. Who has the turn says here what it learns.
+        None if there was none. The process with the turn sets here what it learns.
         """
         return self._opened.guard
 
@@ -235,7 +235,7 @@ class PostgresOutbox:
             self._waiting[claim.entry.priority] += 1
             self._on_the_wire -= 1
 
-    # -- what became of them --------------------------------------------------------------------
+    # -- their outcomes ------------------------------------------------------------------------
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         was, settled, look = await self._opened.settle(claim, outcome, now)
@@ -312,7 +312,7 @@ class PostgresOutbox:
                 yield message
 
     async def at_work(self) -> tuple[str, float] | None:
-        """Tell who has the turn, and since when, in seconds since 1970; None: nobody has it."""
+        """Return who has the turn, and since when in seconds since 1970; None if nobody has it."""
         return await self._do(partial(opening.at_work, account=self._account))
 
     async def oldest(self, now: float) -> float | None:
@@ -338,7 +338,7 @@ class PostgresOutbox:
         )
 
     async def key(self) -> bytes:
-        """Return a secret of this outbox: a hash keyed with it says nothing to who has none."""
+        """Return a secret of this outbox. Hashes keyed with it are meaningless without it."""
         return await self._do(partial(queries.key, account=self._account))
 
     async def forget(self) -> int:

@@ -1,4 +1,4 @@
-"""What receipts tell of messages; whoever calls has begun a transaction of READ COMMITTED."""
+"""What receipts say about messages. The caller has begun a READ COMMITTED transaction."""
 
 import json
 
@@ -112,7 +112,7 @@ RETURNING {OUTCOME}, orange_sms.durable()
 
 
 async def perhaps_of(db: Connection, account: int, reference: str) -> list[DeliveryReceipt]:
-    """List the receipts of nobody that came for an unknown message's number in its time."""
+    """List unclaimed receipts that came for an unknown message's number in its time."""
     found = await db.fetchrow(
         "SELECT recipient, extract(epoch FROM attempted_at)::float8 AS attempted_at "
         "FROM orange_sms.message WHERE account = $1 AND reference = $2 AND state = 'unknown'",
@@ -197,7 +197,7 @@ async def _of_nobody(db: Connection, account: int, number: str) -> list[rows.Row
 
 
 async def _owners(db: Connection, account: int, number: str) -> dict[str, set[str]]:
-    """Tell which unknown messages to a number ids of nobody must be of, if that is certain."""
+    """Match unclaimed resource ids to unknown messages to a number, where that is certain."""
     messages = [_doubtful(row) for row in await db.fetch(_DOUBTFUL, account, number)]
     if all(message.state is not State.UNKNOWN for message in messages):
         return {}

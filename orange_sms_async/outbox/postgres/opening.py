@@ -68,13 +68,13 @@ async def look(connections: Connections, account: str) -> Found:
 @attrs.frozen
 class Answer:
     """
-    What is said to who asks for the turn.
+    The answer to a process that asks for the turn.
 
     Attributes:
         had: whether it is theirs.
         wait: seconds until it may be, where another sends.
         guard: as the one before had learned it.
-        silent: who has it and sends nothing, though something could leave.
+        silent: the process that has it and sends nothing, although it could.
     """
 
     had: bool
@@ -101,7 +101,7 @@ async def take_turn(db: Connection, turn: Turn, now: float) -> Answer:
 
 
 async def at_work(db: Connection, account: int) -> tuple[str, float] | None:
-    """Tell who has the turn and since when; one that is dead leaves what waits to be neglected."""
+    """Return who has the turn and since when; a dead process leaves waiting messages neglected."""
     row = await db.fetchrow(
         "SELECT holder, extract(epoch FROM since)::float8 AS since FROM orange_sms.account "
         "WHERE id = $1 AND sender IS NOT NULL AND (sender_until > clock_timestamp() "

@@ -48,7 +48,7 @@ class Turn:
         account: of the outbox.
         me: one opening of it.
         fence: seconds after a claim within which its message may leave.
-        lease: seconds after which a claim of which nothing was heard is a dead process's.
+        lease: seconds without news after which a claim belongs to a dead process.
         patience: seconds that a turn is kept without a claim while something waits.
         guard: of the pacer.
     """
@@ -64,7 +64,7 @@ class Turn:
 async def add(
     db: Connection, account: int, entries: list[Entry], *, repeated: bool
 ) -> list[Outcome | Exception | None]:
-    """Keep messages; tell of each what became of it if it was kept before, or that it differs."""
+    """Store messages; for each that was stored before, return its outcome, or that it differs."""
     columns = zip(*map(rows.entry_columns, entries), strict=True)
     added = {row["reference"] for row in await db.fetch(_ADD, account, *map(list, columns))}
     results: list[Outcome | Exception | None] = [None] * len(entries)
@@ -99,7 +99,7 @@ def _known(row: Row | None, repeated: bool) -> Outcome | Exception | None:
 async def settle(
     db: Connection, account: int, said: list[tuple[Claim, Outcome, float]], *, repeated: bool
 ) -> list[Settled]:
-    """Keep what became of claims; tell of each its state before, it as kept, and where to look."""
+    """Store outcomes of claims; return for each its state before, as stored, and where to look."""
     now = max(at for _, _, at in said)
     columns = [_settled_columns(claim, outcome) for claim, outcome, _ in said]
     found = {

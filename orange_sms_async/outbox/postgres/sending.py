@@ -30,14 +30,14 @@ class Sending:
         connections: to the database; open.
         found: the account.
         fence: seconds after a claim within which its message may leave.
-        lease: seconds after which a claim of which nothing was heard is a dead process's.
+        lease: seconds without news after which a claim belongs to a dead process.
 
     Attributes:
         me: names this opening in what it claims.
         guard: how much wider than the rate slots are spaced, as far as known.
         has_turn: whether this opening may claim, as far as known: each claim looks.
         more: whether something waits, as far as known without asking.
-        silent: who has the turn and sends nothing, though something could leave.
+        silent: the process that has the turn and sends nothing, although it could.
     """
 
     def __init__(self, connections: Connections, found: Found, fence: float, lease: float) -> None:

@@ -32,7 +32,7 @@ class _Connection:
 
 class Door:
     """
-    Puts messages in and asks for them; opened by whoever comes first.
+    Puts messages in and asks for them; opened on first use.
 
     Args:
         path: of the file, which is created where there is none.

@@ -1,4 +1,4 @@
-"""Who has the turn, and how the one before left it; whoever calls has begun a transaction."""
+"""Who has the turn, and how the one before left it. The caller has begun a transaction."""
 
 import datetime as dt
 import os

@@ -80,7 +80,7 @@ CREATE INDEX forgettable ON message (finished_at)
     WHERE finished_at IS NOT NULL AND state <> 'unknown';
 """
 # What the processes of one machine tell each other: who has the turn, how much has been written
-# (each transaction is counted), what waits, in each lane and since when, and what became of it.
+# (each transaction is counted), what waits, in each lane and since when, and its outcomes.
 _SHARED = """
 ALTER TABLE message ADD COLUMN context TEXT;
 ALTER TABLE message ADD COLUMN created_at REAL;

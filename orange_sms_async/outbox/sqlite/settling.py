@@ -1,4 +1,4 @@
-"""What receipts tell of messages; whoever calls has begun a transaction."""
+"""What receipts say about messages. The caller has begun a transaction."""
 
 import json
 import sqlite3
@@ -46,7 +46,7 @@ def settle_claimed(
     db: sqlite3.Connection, claim: Claim, outcome: Outcome, now: float
 ) -> list[Outcome]:
     """
-    Keep what became of a claimed message, while that is still to be said.
+    Store the outcome of a claimed message, unless it is stored already.
 
     Returns:
         It as kept, with others that this settled; nothing kept, no outcomes.
@@ -61,7 +61,7 @@ def settle_claimed(
 
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
-    """Keep what became of a message; return it as kept, and others that this settled."""
+    """Store the outcome of a message; return it as stored, and others that this settled."""
     statements.settle(db, outcome, now)
     if outcome.resource_id is not None:
         advanced = _advanced(db, storable(outcome.resource_id))
@@ -133,7 +133,7 @@ def awaited(db: sqlite3.Connection, now: float) -> int:
 
 
 def perhaps_of(db: sqlite3.Connection, reference: str) -> list[DeliveryReceipt]:
-    """List the receipts of nobody that came for an unknown message's number in its time."""
+    """List unclaimed receipts that came for an unknown message's number in its time."""
     query = "SELECT recipient, attempted_at FROM message WHERE reference = ? AND state = 'unknown'"
     number, attempted_at = db.execute(query, (reference,)).fetchone() or (None, None)
     if number is None or attempted_at is None:
@@ -182,7 +182,7 @@ _DOUBTFUL = (
 
 
 def _owners(db: sqlite3.Connection, number: str) -> dict[str, set[str]]:
-    """Tell which unknown messages to a number ids of nobody must be of, if that is certain."""
+    """Match unclaimed resource ids to unknown messages to a number, where that is certain."""
     messages = [_doubtful(row) for row in db.execute(_DOUBTFUL, {"number": number})]
     if all(message.state is not State.UNKNOWN for message in messages):
         return {}

@@ -1,4 +1,4 @@
-"""What is done to the rows of a durable outbox; whoever calls has begun a transaction."""
+"""The SQL on the rows of a durable outbox. The caller has begun a transaction."""
 
 import hashlib
 import json
@@ -91,7 +91,7 @@ def recount(db: sqlite3.Connection) -> None:
 
 def admit(db: sqlite3.Connection, entry: Entry, now: float) -> Outcome | None:
     """
-    Keep a message; return what became of it if its reference is kept already.
+    Store a message; return its outcome if its reference is there already.
 
     Raises:
         InvalidMessage: it is kept with another number or text.

@@ -15,8 +15,8 @@ if sys.platform != "win32":
 
 LOCKS = sys.platform != "win32"  # elsewhere SQLite's own locks have to do
 
-# Record locks belong to the process, not to who asked for them: two outboxes of one process would
-# both get one, and any close of the file, also of a copy's reader, frees it for all.
+# Record locks belong to the process, not to the object that took them: two outboxes of one process
+# would both get one, and any close of the file, even by a reader of a copy, frees it for all.
 _held: dict[tuple[int, int], int] = {}
 _taking = threading.Lock()
 
@@ -74,7 +74,7 @@ def identity(file: int | Path) -> tuple[int, int]:
 def _open(beside: Path, path: Path) -> int:
     with contextlib.suppress(FileExistsError):
         file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        own_as(file, like=path)  # whoever may open the outbox may take its turn
+        own_as(file, like=path)  # all that may open the outbox may take its turn
         return file
     return os.open(beside, os.O_RDWR)
 
