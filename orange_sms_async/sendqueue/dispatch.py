@@ -130,7 +130,7 @@ class Dispatch:
         self._watch.stop(cause, why)
 
     async def finish(self) -> None:
-        """Wait for requests on the wire; cut those without end, so that their outcome is unknown."""
+        """Wait for requests on the wire; cut those without end, so their outcome is unknown."""
         await asyncio.wait({self._running}, timeout=_CUT)
         while not self._running.done():
             for task in (*self._requests, self._running):

@@ -319,7 +319,7 @@ class SendQueue:
 
     async def delivered(self, reference: str, timeout: float = REPORTED_WITHIN) -> DeliveryReceipt:
         """
-        Wait for the first final receipt of a message in a durable outbox, by whichever process.
+        Wait for the first final receipt of a message in a durable outbox, whoever sent it.
 
         Its `delivered` says whether the phone has the message. An UNKNOWN message is awaited as
         well, because its receipt may come.
