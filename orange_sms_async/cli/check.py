@@ -193,7 +193,7 @@ class Preflight:
     def _kept_back(self, survey: Survey) -> Iterator[Finding]:
         if survey.suppressed:
             yield Finding(
-                True, f"to people who want none, and not sent: {survey.suppressed:,} rows"
+                True, f"to suppressed numbers, and not sent: {survey.suppressed:,} rows"
             )
         if survey.beyond:
             rest = f"{survey.beyond:,} rows are left"
