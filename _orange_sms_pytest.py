@@ -1,8 +1,8 @@
 """
-Fixtures for people who test against Orange, found by pytest of itself.
+Fixtures for testing against a simulated Orange. pytest finds them by itself.
 
-A module of its own, because importing one from the package imports the package. pytest imports
-this in every run, so that what a fixture needs is imported when it is asked for.
+The module is outside the package, because importing a part of the package imports the package.
+pytest imports this in every run, so each fixture imports what it needs only when it is used.
 """
 
 import contextlib
@@ -27,18 +27,18 @@ _NO_LOOP = (
 
 @pytest.fixture
 def orange_sandbox_settings() -> Mapping[str, Any]:
-    """The arguments of `orange_sandbox`'s `Sandbox`: define it anew to change them."""
+    """The arguments of `orange_sandbox`'s `Sandbox`: override the fixture to change them."""
     return {}
 
 
 @pytest.fixture
 def orange_sandbox(orange_sandbox_settings: Mapping[str, Any]) -> "Sandbox":
-    """An Orange in this process: `.sent`, `.fail_next()`, `await .deliver()`, `.account`."""
+    """Orange simulated in this process: `.sent`, `.fail_next()`, `await .deliver()`, `.account`."""
     import secrets
 
     with _extra():
         from orange_sms_async.sandbox import Sandbox
-    # An account of its own: what the process remembers of one is not for the next test.
+    # An account of its own: what the process remembers of it must not affect the next test.
     own_id = {"client_id": f"sandbox-{secrets.token_hex(8)}"}
     return Sandbox(**{**own_id, **orange_sandbox_settings})
 
@@ -52,7 +52,7 @@ def orange_client(orange_sandbox: "Sandbox") -> "Iterator[Client]":
 
     credentials = ClientCredentials.from_header(orange_sandbox.authorization)
     client = Client(credentials, transport=orange_sandbox.transport)
-    # To open and close it waits for nothing, so that any loop will do, and the client is there for
+    # Opening and closing wait for nothing, so that any loop will do, and the client works with
     # pytest-asyncio, anyio and `asyncio.run` alike.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         runner.run(client.__aenter__())
@@ -90,7 +90,7 @@ def orange_clock(request: pytest.FixtureRequest) -> "JumpingClock":
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, None]:
     if "orange_clock" not in metafunc.fixturenames:
         return (yield)
-    # For this test only: where anybody has this hook, pytest-asyncio gives all tests a parameter.
+    # For this test only: if anyone defines this hook, pytest-asyncio gives all tests a parameter.
     plugins = metafunc.config.pluginmanager
     clock = plugins.register(_OnTheClock())
     try:

@@ -1,4 +1,4 @@
-"""What one would do without this package: a limiter and httpx, and nothing sent again."""
+"""What you would do without this package: a limiter and httpx, without retries."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Clients and a transport without a network, so that what is measured is what is above them."""
+"""Clients and a transport without a network, so that only the layers above them are measured."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode before a PostgreSQL, where the system has it."""
+"""PgBouncer in transaction mode in front of PostgreSQL, if the system has it."""
 
 import contextlib
 import shutil

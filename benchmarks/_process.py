@@ -1,4 +1,4 @@
-"""A server in a process of its own, so that it does not share the processor with who sends."""
+"""A server in a process of its own, so that it does not share the processor with the sender."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ class Process:
 
     Attributes:
         address: its first line.
-        output: what else it had written when it had ended, as it does with its stdin.
+        output: the rest of its output, once it has ended. It ends when its stdin does.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""A server that takes every message at once, so that what is measured is who sends them."""
+"""A server that accepts every message at once, so that only the sender is measured."""
 
 import asyncio
 import contextlib

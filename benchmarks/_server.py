@@ -1,4 +1,4 @@
-"""A sandbox on loopback in a process of its own, and what it says had arrived there."""
+"""A sandbox on loopback in a process of its own, and what arrived there."""
 
 import argparse
 import asyncio
@@ -43,7 +43,7 @@ class Server(Process):
         return Evidence(**json.loads(self.output))
 
     def client(self, rate: float = 5.0) -> Client:
-        # A transport of one's own passes by any proxy the environment names.
+        # Our own transport ignores any proxy that the environment names.
         transport = httpx.AsyncHTTPTransport()
         return Client(
             ClientCredentials("sandbox", "sandbox"),

@@ -26,7 +26,7 @@ from orange_sms_async import Client, ClientCredentials, Outcome, ResourceId, Sen
 @attrs.frozen
 class Case:
     """
-    So many accounts of one rate in one process on one core.
+    A number of accounts with the same rate in one process on one core.
 
     Attributes:
         settle: seconds at the beginning that are not counted.
@@ -44,7 +44,7 @@ class Case:
 
 @attrs.frozen
 class Result:
-    """Of a case: one number for each account, and seconds of the processor for each second."""
+    """A case's results: a number for each account, and processor seconds for each second."""
 
     shares: list[float]
     most: list[int]
@@ -67,7 +67,7 @@ class Kept(deque[float]):
 async def account(
     name: str, address: str, rate: float, seconds: float, ids: list[ResourceId]
 ) -> list[float]:
-    """Send as much as the pace lets, for some seconds from the first; return when each left."""
+    """Send as much as the pace allows, for some seconds from the first; return when each left."""
 
     def note(outcome: Outcome) -> None:
         if outcome.resource_id:
@@ -115,7 +115,7 @@ def measure(case: Case, core: int, address: str, seconds: float) -> Result:
 
 @contextlib.contextmanager
 def burning(wanted: bool) -> Iterator[None]:
-    """Have another process use all of a core that it can get, while the block lasts."""
+    """Keep another process busy on the same core while the block lasts."""
     if not wanted:
         yield
         return

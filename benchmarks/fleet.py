@@ -53,8 +53,8 @@ class Case:
         name: for the table.
         sends: the name of the function.
         processes: how many of them.
-        busy: how many of them have messages, as a campaign is often one process'.
-        pooler: whether PgBouncer stands before the database.
+        busy: how many of them have messages. A campaign often runs in one process.
+        pooler: whether PgBouncer is in front of the database.
     """
 
     name: str
@@ -92,10 +92,10 @@ class Member:
 @attrs.define
 class Account:
     """
-    What a process tells in the end.
+    What a process reports at its end.
 
     Attributes:
-        queries: round trips to the database; 0 where there is none, or nobody counts.
+        queries: round trips to the database; 0 if there is none, or nobody counts.
         left: when its messages left, on the machine's monotonic clock, as far as it knows.
     """
 
@@ -131,7 +131,7 @@ async def fleet(member: Member) -> Account:
 
 
 async def _fill(queue: SendQueue, member: Member) -> None:
-    """Have messages wait for as long as the measuring lasts."""
+    """Keep messages waiting for as long as the measuring lasts."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(member.seconds), queue:
             for message in _messages(member):
@@ -199,7 +199,7 @@ def _celery(dsn: str) -> Celery:
 
 
 def _make_tables(dsn: str) -> None:
-    """Make the framework's tables: two workers that make them at the same time make one fail."""
+    """Create the framework's tables. If two workers create them at the same time, one fails."""
     with _celery(dsn).connection_for_write() as broker:
         broker.default_channel.queue_declare("celery")
 
@@ -236,7 +236,7 @@ def _messages(member: Member) -> Iterator[OutboundMessage]:
 @attrs.frozen
 class Result:
     """
-    What a case came to.
+    The result of a case.
 
     Attributes:
         share: of the allowance.

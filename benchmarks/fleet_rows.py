@@ -1,4 +1,4 @@
-"""What does a claim take in PostgreSQL: with a million rows waiting, and with many dead ones?"""
+"""How long does a claim take in PostgreSQL, with a million rows waiting and with many dead ones?"""
 
 import asyncio
 import statistics

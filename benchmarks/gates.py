@@ -1,4 +1,4 @@
-"""What does a gate cost a message: an empty one, and the four rules?"""
+"""What does a gate cost per message: an empty one, and the four rules?"""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""Do the processes of one machine share one pace, and what does one cost that stands by?"""
+"""Do the processes of one machine share one pace, and what does an idle one cost?"""
 
 import argparse
 import asyncio
@@ -24,11 +24,11 @@ FORK = multiprocessing.get_context("fork")
 @attrs.frozen
 class Run:
     """
-    What one rate came to.
+    The result of one rate.
 
     Attributes:
         over: how often one message more than the rate arrived within 995 ms.
-        tightest: seconds in which so many arrived, at the least.
+        tightest: the fewest seconds in which that many arrived.
     """
 
     rate: float
@@ -119,7 +119,7 @@ def measured(rate: float, submitted: int, written: int) -> Run:
 
 
 def idle(seconds: float) -> float:
-    """Return what the dearest of idle processes takes of a core, with nothing to send."""
+    """Return the share of a core that the most expensive idle process takes."""
     with tempfile.TemporaryDirectory() as folder, Server("--unlimited") as server:
         spent = SPAWN.Queue()
         arguments = (str(Path(folder) / "sms.db"), server.address, seconds, spent)

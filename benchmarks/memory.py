@@ -1,4 +1,4 @@
-"""What does a waiting message take of memory, and does a bulk of a million rows grow?"""
+"""How much memory does a waiting message take, and does a bulk of a million rows grow?"""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""One POST or many: what does one default send come to, with ours and with other SMS SDKs?"""
+"""How many POSTs does one default send make, with ours and with other SMS SDKs?"""
 
 import concurrent.futures
 import importlib.util
@@ -172,7 +172,7 @@ def main() -> None:
                 strict=True,
             )
         )
-    print(f"POSTs that one default send comes to in at most {PATIENCE:g} s, and what it raised:\n")
+    print(f"POSTs that one default send makes in at most {PATIENCE:g} s, and what it raised:\n")
     table(["", *FAULTS], [[name, *(came[name, fault] for fault in FAULTS)] for name in installed])
     for name in SENDERS.keys() - installed.keys():
         print(f"{name}: skipped, it is not installed")

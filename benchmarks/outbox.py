@@ -1,4 +1,4 @@
-"""What does a durable outbox cost: to admit, to open and to take from?"""
+"""What does a durable outbox cost: admitting, opening and claiming?"""
 
 import argparse
 import asyncio

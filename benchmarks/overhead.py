@@ -1,4 +1,4 @@
-"""What do our own layers cost a message in time of the processor: the queue, and the client?"""
+"""How much processor time do our own layers cost per message: the queue, and the client?"""
 
 import asyncio
 import math

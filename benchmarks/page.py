@@ -65,7 +65,7 @@ def client(url: str) -> httpx.Client:
 
 
 def post(http: httpx.Client, text: str, counted: list[int]) -> None:
-    """Send messages for some seconds; those without a text are refused."""
+    """Send messages for some seconds. Those without a text are refused."""
     number = "tel:+2250701020304"
     message = {"address": number, "senderAddress": "tel:+2250000"}
     body = {

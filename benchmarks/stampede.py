@@ -16,7 +16,7 @@ LATENCY = 0.4  # seconds that the token endpoint takes
 
 
 async def bare(server: Server) -> int:
-    """Do what one would do without this package: a token for each send."""
+    """Do what you would do without this package: a token for each send."""
     ids = list[str]()
 
     async def send() -> None:

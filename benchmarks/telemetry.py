@@ -1,4 +1,4 @@
-"""What does it cost a message to be seen?"""
+"""What does telemetry cost per message?"""
 
 import asyncio
 import operator
@@ -53,7 +53,7 @@ def heard(_: Event) -> None:
 
 
 class Nowhere(SpanExporter):
-    """Keeps nothing, or the collector of garbage would be measured."""
+    """Keeps nothing, or the garbage collector would be measured."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 -- theirs
         return SpanExportResult.SUCCESS
@@ -71,7 +71,7 @@ async def sent(prepare: Callable[[SendQueue], object]) -> float:
     prepare(queue)
     began = time.process_time()
     async with queue:
-        # In waves, or the collector of garbage would walk over all that waits.
+        # In waves, or the garbage collector would walk over all that waits.
         for first in range(0, MESSAGES, WAVE):
             for message in messages[first : first + WAVE]:
                 await queue.submit(message)
@@ -113,7 +113,7 @@ def show(took: dict[str, list[float]]) -> None:
     rows = [(name, *(f"{of(costs):.1f}" for of in (min, median))) for name, costs in took.items()]
     table(["µs a message", "least", "median"], rows)
 
-    # Of minima, and of the rounds: what else runs here is in both of a round.
+    # Of minima, and of the rounds: other work on this machine affects both sides of a round.
     nobody, bare = took["nobody listens"], took["its bare spans"]
     for name in ("events listened to", "Prometheus"):
         least = min(took[name]) - min(nobody)

@@ -68,7 +68,7 @@ class Result:
 
 
 async def limited(max_rate: float, period: float, line: Line, todo: list[OutboundMessage]) -> None:
-    """Do what one would do without this package: a limiter, and what is throttled again."""
+    """Do what you would do without this package: a limiter, and throttled messages sent again."""
     limiter, waiting = AsyncLimiter(max_rate, period), iter(todo)
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):

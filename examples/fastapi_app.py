@@ -8,7 +8,7 @@ Orange allows 5 messages a second to an account, and a queue in memory paces its
 run one worker. Several share the limit over one file, and each has the same queue:
 `SendQueue(client, outbox=SqliteOutbox("sms.db"))`.
 
-Whoever can call `POST /codes` spends your units: put a sign-in or a limit by address before it.
+Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each address.
 """
 
 import secrets
@@ -37,7 +37,7 @@ from orange_sms_async import (
 )
 
 LIFETIME = timedelta(minutes=2)
-# Of one number, three codes in ten minutes. Bots use many numbers: limit addresses before this app.
+# Three codes to one number in ten minutes. Bots use many numbers: limit addresses before this app.
 RULES = gates.PerRecipient(3, timedelta(minutes=10), lanes=[Priority.URGENT])
 
 
@@ -65,7 +65,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/codes", status_code=201)
 async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
-    """Send a code before everything that is less urgent; not at all once it is too old."""
+    """Send a code before anything less urgent, and not at all once it is too old."""
     queue: SendQueue = request.state.queue
     code = f"{secrets.randbelow(1_000_000):06}"
     expires_at = datetime.now(UTC) + LIFETIME
@@ -80,7 +80,7 @@ async def say_why(_: Request, error: OrangeSMSError) -> JSONResponse:
     """Answer with what went wrong; no error of the queue holds a number or a text."""
     match error:
         case InvalidMessage() | RequestRejected():
-            status = 422  # the number, most likely
+            status = 422  # most likely the number
         case Withheld():
             status = 429
         case QueueFull() | QueueClosed():

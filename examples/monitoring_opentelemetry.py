@@ -1,8 +1,8 @@
 """
 A web application whose messages OpenTelemetry can see.
 
-Run it with `uvicorn monitoring_opentelemetry:app`; `pip install 'orange-sms-async[otel]'`
-and `opentelemetry-sdk` are what it needs. Here spans are printed; your exporter sends them on.
+Run it with `uvicorn monitoring_opentelemetry:app`. It needs `opentelemetry-sdk` and
+`pip install 'orange-sms-async[otel]'`. Here spans are printed; your exporter sends them on.
 """
 
 from collections.abc import AsyncIterator

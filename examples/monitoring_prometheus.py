@@ -2,7 +2,7 @@
 A web application whose queue Prometheus can see at `/metrics`.
 
 Run it with `uvicorn monitoring_prometheus:app`; `pip install 'orange-sms-async[prometheus]'`
-brings what it needs. Let your own network alone reach `/metrics`.
+brings what it needs. Let only your own network reach `/metrics`.
 """
 
 from collections.abc import AsyncIterator

@@ -19,7 +19,7 @@ book = ReceiptBook()
 
 
 async def delivery(_: HttpRequest, resource_id: str) -> JsonResponse:
-    """List what Orange has said of a message until now."""
+    """List what Orange has said about a message until now."""
     return JsonResponse([str(receipt.status) for receipt in book.history(resource_id)], safe=False)
 
 
@@ -31,7 +31,7 @@ receiver = ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"])
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Pass receipts to their receiver, the server's start and end as well: Django has none."""
+    """Pass receipts to their receiver, and the server's start and end: Django handles neither."""
     if scope["type"] == "lifespan" or scope["path"].startswith("/receipts/"):
         await receiver(scope, receive, send)
     else:

@@ -2,10 +2,10 @@
 A web application that sends one-time codes and tells whether they arrived.
 
 Run it with `uvicorn --no-access-log receipts_fastapi:app`: an access log would show the secret.
-The environment names the account, ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET, and
-RECEIPTS_SECRET. Orange's form is given `https://your.host/receipts/<RECEIPTS_SECRET>`.
+The environment sets ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account, and
+RECEIPTS_SECRET. Enter `https://your.host/receipts/<RECEIPTS_SECRET>` in Orange's form.
 
-Whoever can call `POST /codes` spends your units: put a sign-in or a limit by address before it.
+Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each address.
 """
 
 import os
@@ -54,7 +54,7 @@ app.mount("/receipts", ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SEC
 
 @app.post("/codes", status_code=201)
 async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
-    """Send a code; what went wrong instead is shown in `fastapi_app.py`."""
+    """Send a code. `fastapi_app.py` shows how to answer if this fails."""
     code = f"{secrets.randbelow(1_000_000):06}"
     message = OutboundMessage(recipient.to, f"Votre code est {code}, valable 2 minutes.")
     queue: SendQueue = request.state.queue

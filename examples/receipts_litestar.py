@@ -17,7 +17,7 @@ receiver = ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"])
 
 @get("/deliveries/{resource_id:str}")
 async def delivery(resource_id: FromPath[str]) -> list[str]:
-    """List what Orange has said of a message until now."""
+    """List what Orange has said about a message until now."""
     return [receipt.status for receipt in book.history(resource_id)]
 
 

@@ -17,7 +17,7 @@ book = ReceiptBook()
 
 
 async def delivery(request: Request) -> JSONResponse:
-    """List what Orange has said of a message until now."""
+    """List what Orange has said about a message until now."""
     receipts = book.history(request.path_params["resource_id"])
     return JSONResponse([receipt.status for receipt in receipts])
 

@@ -2,11 +2,11 @@
 People who answer STOP or ARRET get no more campaigns; START undoes it.
 
 Run it with `uvicorn --no-access-log stop_replies:app`: an access log would show the secret. The
-environment names the account, ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET, and has
-RECEIPTS_SECRET and ORANGE_SMS_SUPPRESSION_KEY, each a long random word of yours. Orange's form is
-given `https://your.host/receipts/<RECEIPTS_SECRET>`.
+environment sets ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account, and
+RECEIPTS_SECRET and ORANGE_SMS_SUPPRESSION_KEY, each a long random word of yours. Enter
+`https://your.host/receipts/<RECEIPTS_SECRET>` in Orange's form.
 
-Whoever sends the campaign from `sms.db` gives its queue the same rule.
+The queue that sends the campaign from `sms.db` needs the same rule.
 """
 
 import os
@@ -30,7 +30,7 @@ from orange_sms_async import (
 
 STOP, START = {"STOP", "ARRET"}, {"START"}
 
-# A code that the person asks for is wanted all the same.
+# A code that the person asks for is still wanted.
 alone = gates.Suppression(os.environ["ORANGE_SMS_SUPPRESSION_KEY"], exempt=[Priority.URGENT])
 client = Client.from_env()
 queue = SendQueue(client, outbox=SqliteOutbox("sms.db"), gate=alone)
@@ -43,7 +43,7 @@ def word(text: str) -> str:
 
 
 async def replied(inbound: InboundMessage) -> None:
-    """Keep what the person asks for; nothing of it is logged."""
+    """Store what the person asks for. Nothing of it is logged."""
     if word(inbound.message) in STOP:
         await alone.add(queue.notes, inbound.sender_address)
     elif word(inbound.message) in START:
@@ -51,12 +51,12 @@ async def replied(inbound: InboundMessage) -> None:
 
 
 async def delivered(receipt: DeliveryReceipt) -> None:
-    """Do nothing more: the queue has kept the receipt."""
+    """Do nothing more: the queue has stored the receipt."""
 
 
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
-    """Have the outbox open for the life of the process."""
+    """Keep the outbox open for the life of the process."""
     async with client, queue:
         yield
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# A name is looked up when it is asked for: who imports one does not load what the others need.
+# A name is resolved on first use, so that importing one does not load what the others need.
 _MODULES = {
     "AccessDenied": "errors",
     "AuthenticationFailed": "errors",

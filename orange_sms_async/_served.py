@@ -1,4 +1,4 @@
-"""An ASGI app behind a real server on this machine, in a thread of its own."""
+"""Serves an ASGI app on this machine, in a thread of its own."""
 
 import socket
 import threading
@@ -11,14 +11,14 @@ from starlette.types import ASGIApp
 
 class Served(uvicorn.Server):
     """
-    uvicorn on 127.0.0.1, for as long as a block lasts.
+    uvicorn on 127.0.0.1, for the duration of a `with` block.
 
     Args:
-        app: what it serves.
-        port: a free one unless given.
+        app: the app to serve.
+        port: by default, any free port.
 
     Attributes:
-        socket: where it listens, from the beginning.
+        socket: the listening socket, open from the start.
 
     Raises:
         OSError: the port is taken.
@@ -44,7 +44,7 @@ class Served(uvicorn.Server):
 
     @property
     def base_url(self) -> str:
-        """Where it is reached, without a slash at the end."""
+        """The server's address, without a trailing slash."""
         return f"http://127.0.0.1:{self.socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:

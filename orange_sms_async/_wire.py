@@ -1,4 +1,4 @@
-"""Orange's JSON to and from our values, and an answer to an error; no I/O, no clock."""
+"""Converts Orange's JSON to and from our values, and answers to errors; no I/O, no clock."""
 
 import contextlib
 import json
@@ -39,8 +39,8 @@ class Answer:
     An HTTP answer, from any engine.
 
     Attributes:
-        headers: names are looked up in lower case; not shown, as they may repeat what was sent.
-        body: unpacked; empty also where only the head of the answer came.
+        headers: looked up by lower-case names. No repr shows them: they may repeat what was sent.
+        body: decompressed. It is also empty if only the head of the answer came.
     """
 
     status: int
@@ -56,13 +56,13 @@ class Answer:
         Parse the body.
 
         Raises:
-            ValueError: it is no JSON, or is nested too deeply.
+            ValueError: it is not JSON, or is nested too deeply.
         """
         return _parse(self.body)
 
 
 def _parse(body: str | bytes, parse_float: type[Decimal] | None = None) -> Any:
-    # With a parse_float of its own, json makes a new decoder for each text.
+    # Given a parse_float, json makes a new decoder for each text.
     try:
         return json.loads(body, parse_float=parse_float)
     except RecursionError:
@@ -127,8 +127,8 @@ def sent_message(answer: Answer) -> SentMessage:
     Read the 201.
 
     Raises:
-        OutcomeUnknown: with `accepted`, since a 201 without a readable id was taken all the same:
-            sending again would send it twice.
+        OutcomeUnknown: with `accepted`. Orange took the message, although the 201 has no readable
+            id: sending it again would send it twice.
     """
     resource_id = _last_segment(_resource_url(answer)) or _last_segment(
         answer.headers.get("location")
@@ -157,14 +157,14 @@ def _last_segment(url: Any) -> str:
 
 def access_token(answer: Answer) -> tuple[str, float]:
     """
-    Read the token and its lifetime in seconds, infinite where Orange gave none.
+    Read the token and its lifetime in seconds; infinite if Orange gave none.
 
     Raises:
-        ConnectionFailed: the answer is no token.
+        ConnectionFailed: the answer contains no token.
     """
     with contextlib.suppress(*_UNREADABLE):
         return _token(answer.json())
-    # Out here, no frame that is raised through holds what the answer did.
+    # Raised out here, so that no frame in the traceback holds the answer's content.
     raise _unreadable(answer, "the token endpoint gave no readable answer")
 
 
@@ -175,7 +175,7 @@ def _token(body: Any) -> tuple[str, float]:
 
 
 def _visible(token: str) -> str:
-    # A token with a line break in it would be refused by the HTTP library, which shows it.
+    # The HTTP library would refuse a token with a line break, and show it in its error.
     if not re.fullmatch("[!-~]+", token):
         raise ValueError("not a token")
     return token
@@ -223,7 +223,7 @@ def decode_receipt(body: bytes | str | Mapping[str, Any]) -> DeliveryReceipt:
     Read a delivery receipt as Orange posts it.
 
     Raises:
-        InvalidReceipt: it is none; the error shows nothing of what it holds.
+        InvalidReceipt: it is not one. The error shows nothing of its content.
     """
     try:
         notification = _mapping(body)["deliveryInfoNotification"]
@@ -242,7 +242,7 @@ def decode_inbound(body: bytes | str | Mapping[str, Any]) -> InboundMessage:
     Read a reply (MO) as Orange posts it.
 
     Raises:
-        InvalidReceipt: it is none; the error shows nothing of what it holds.
+        InvalidReceipt: it is not one. The error shows nothing of its content.
     """
     try:
         notification = _mapping(body)["inboundSMSMessageNotification"]
@@ -256,7 +256,7 @@ def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
 
 
 class Private:
-    """What a request held and no error must repeat; no repr shows it, in no frame's locals."""
+    """What a request held and no error may repeat. No repr shows it, not even a frame's locals."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -289,13 +289,13 @@ def refusal(
     private: Private = _NOTHING,
 ) -> OrangeSMSError:
     """
-    Say what an answer means that is not the one hoped for.
+    Turn an answer that is not a success into the error it means.
 
     Args:
         answer: the answer to the request.
-        repeatable: the request changes nothing, so no outcome of it is unknown.
-        fresh_token: Orange never accepted the token it came with.
-        private: what the request held and the error must not repeat, should Orange echo it.
+        repeatable: whether the request changes nothing, so that its outcome is never unknown.
+        fresh_token: whether Orange has never accepted the token that was sent.
+        private: what the request held. The error leaves it out, even if Orange echoes it.
     """
     code, reason = _code_and_reason(answer)
     class_ = _class_of(answer.status, code, reason)
@@ -306,7 +306,7 @@ def refusal(
     return _error(class_, answer, code, reason, private)
 
 
-# What the token endpoint says of credentials: Orange's own codes, and the words of OAuth for them.
+# How the token endpoint refuses credentials: Orange's own codes, and OAuth's words for them.
 _OF_CLIENT = ("invalid_client", "unauthorized_client")
 _NO_TOKEN: dict[tuple[int, int | str | None], type[OrangeSMSError]] = {
     **dict.fromkeys([(400, word) for word in _OF_CLIENT], AuthenticationFailed),
@@ -317,10 +317,10 @@ _NO_TOKEN: dict[tuple[int, int | str | None], type[OrangeSMSError]] = {
 
 def token_refusal(answer: Answer, *, private: Private = _NOTHING) -> OrangeSMSError:
     """
-    Say what it means that the token endpoint gave no token.
+    Turn the token endpoint's refusal into the error it means.
 
-    Only what is documented about the credentials is final: anything else may be a proxy's word, or
-    a mistake of the moment, and a queue that stopped for it would have to be started by a person.
+    Only the documented answers about the credentials are final. Anything else may come from a proxy
+    or pass by itself, and a queue that stopped for it would have to be restarted by hand.
     """
     code, reason = _code_and_reason(answer)
     class_: type[OrangeSMSError] = ServiceUnavailable
@@ -377,7 +377,7 @@ def _error(
 ) -> OrangeSMSError:
     reason = _without(private, reason)
     if str(code) != _without(private, str(code)):
-        code = None  # what the request held is no code of Orange's
+        code = None  # an echo of the request is not Orange's code
     said = f"{f' ({code})' if code is not None else ''}{f': {reason}' if reason else ''}"
     error = class_(
         f"{who} answered {answer.status}{said}",
@@ -392,7 +392,7 @@ def _error(
 
 def _without(private: Private, reason: str) -> str:
     for secret in private.words:
-        # Three characters are no secret, and to strike them out would leave nothing to read.
+        # Three characters are not a secret, and striking them out would leave nothing to read.
         if len(secret) > 3:
             for echo in (secret, json.dumps(secret)[1:-1]):
                 reason = reason.replace(echo, "…")

@@ -12,7 +12,7 @@ import attrs
 from orange_sms_async.errors import OrangeSMSError, Throttled
 from orange_sms_async.remembered import Remembered
 
-# Seconds that may pass over the renewal of a token that still lives, and until it is tried again.
+# Seconds allowed for renewing a token that is still valid, and seconds before the next try.
 _PATIENCE, _PAUSE = 5.0, 15.0
 
 
@@ -44,13 +44,13 @@ class ClientCredentials:
         Take the ready-made "Authorization header" of the portal: "Basic " and base64.
 
         Args:
-            header: as the portal shows it; blanks around it do no harm.
+            header: as the portal shows it. Spaces around it are ignored.
 
         Raises:
-            ValueError: it is not of that form; the error does not show it.
+            ValueError: it does not have that form. The error does not show it.
         """
         if (pair := _pair(header)) is None:
-            del header  # or a report of the error would show it
+            del header  # or a traceback with locals would show it
             raise ValueError(
                 'client credentials: the header is "Basic " and the base64 of id:secret'
             )
@@ -58,7 +58,7 @@ class ClientCredentials:
 
     @property
     def header(self) -> str:
-        """The same as an Authorization header: as secret as the secret."""
+        """The credentials as an Authorization header. It is as secret as the secret itself."""
         return "Basic " + base64.b64encode(f"{self.id}:{self.secret}".encode()).decode()
 
 
@@ -77,10 +77,10 @@ class AccessToken:
     One token.
 
     Attributes:
-        value: as it stands behind "Bearer ".
-        lifetime: seconds it was given for; infinite where Orange did not say.
-        proven: Orange has accepted it once. A token refused before that will never be accepted.
-        ends_at: the loop's time at which Orange ends it.
+        value: what follows "Bearer ".
+        lifetime: seconds from its issue to its expiry; infinite if Orange did not say.
+        proven: whether Orange has accepted it once. If it is refused before that, it never will be.
+        ends_at: when it expires, on the event loop's clock.
     """
 
     value: str = attrs.field(repr=False)
@@ -93,21 +93,21 @@ class AccessToken:
 
     def lives(self, margin: float) -> bool:
         """
-        Tell whether it ends later than `margin` seconds from now.
+        Tell whether it is valid for more than `margin` seconds from now.
 
         Args:
-            margin: seconds; of a token that lives for less than twice as long, half its life.
+            margin: seconds, at most half of the token's lifetime: more than that counts as half.
         """
         return asyncio.get_running_loop().time() < self.ends_at - min(margin, self.lifetime / 2)
 
 
 class SharedToken:
     """
-    One token behind one lock: however many ask at once, one fetches and all get what it got.
+    One token behind one lock: of many callers at once, one fetches and all share the result.
 
     Args:
         fetch: asks Orange for a token.
-        account: counts the requests for tokens, with those of its other clients.
+        account: counts the token requests of all clients of the account.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[AccessToken]], account: Remembered) -> None:
@@ -119,17 +119,17 @@ class SharedToken:
 
     async def get(self, margin: float = 0.0) -> AccessToken:
         """
-        Return a token that does not end within `margin` seconds, or one that lives if that fails.
+        Return a token that is valid for `margin` seconds, or for less if it cannot be renewed.
 
-        A token whose renewal fails is used to its end, and its renewal tried again after a
-        pause.
+        If renewing fails, the current token is used until it expires. Renewing is tried again
+        after a pause.
 
         Args:
             margin: seconds.
 
         Raises:
-            Throttled: the next request would be the 51st in a minute; this says for how long.
-            NotSent: none could be had now: ask again.
+            Throttled: it would be the 51st request in a minute. The error says how long to wait.
+            NotSent: no token can be had now. Try again.
             Refused: Orange refuses the credentials or the application, and will refuse them again.
         """
         if token := self._usable(margin):
@@ -138,8 +138,8 @@ class SharedToken:
         async with self._lock:
             if token := self._usable(margin):
                 return token
-            # Whoever waited while a fetch failed shares its failure, or a thousand sends would
-            # ask a dead endpoint a thousand times, one after the other.
+            # Callers that waited while a fetch failed share its failure. Otherwise a thousand sends
+            # would ask a dead endpoint a thousand times, one after another.
             if self._failure and self._failure is not before:
                 raise self._failure.with_traceback(None)
             if self._token and self._token.lives(0):

@@ -23,7 +23,7 @@ from orange_sms_async.pacing import departure, of_account
 
 _BASE_URL = "https://api.orange.com"
 _ENVIRONMENT = "ORANGE_SMS_"
-_MARGIN = 60.0  # seconds before its end in which a token is renewed
+_MARGIN = 60.0  # seconds before its expiry at which a token is renewed
 
 
 class Client:
@@ -140,7 +140,7 @@ class Client:
         if leaving := departure.get():
             leaving.expect()
         else:
-            self.pacer.account.sends(message.to, None)  # a queue tells its own
+            self.pacer.account.sends(message.to, None)  # a queue notes its own messages
         token = await self._token.get()
         exchange = Exchange(
             "POST",
@@ -251,7 +251,7 @@ class Client:
         if answer.status == 401 or isinstance(error, TokenExpired):
             self._token.refused(token)
         elif answer.status < 500:
-            token.proven = True  # the gateway looks at the token first and had nothing against it
+            token.proven = True  # the gateway checks the token first, so it has accepted it
         return error
 
     async def _fetch_token(self) -> AccessToken:
@@ -274,14 +274,14 @@ class Client:
     async def _request(
         self, exchange: Exchange, *, lost: type[OrangeSMSError] = ConnectionFailed
     ) -> _wire.Answer:
-        """Return the answer; raise `lost` when the body began to leave and no answer came."""
+        """Return the answer; raise `lost` if the body began to leave and no answer came."""
         if self._engine is None:
             raise RuntimeError("use a Client inside `async with Client(…) as client:`")
         try:
             async with asyncio.timeout(self.timeout):
                 return await self._engine.carry(exchange)
-        except Exception as error:  # of any class: how far the exchange came says more
-            # What came before the line broke still counts where no body is needed to read it.
+        except Exception as error:  # of any class: how far the exchange got says more
+            # The head may have come before the connection broke: these statuses need no body.
             if exchange.head and exchange.head.status in (201, 401, 429):
                 return exchange.head
             failed = lost if exchange.left else ConnectionFailed
@@ -291,7 +291,7 @@ class Client:
                 raise ConnectionFailed(f"no connection to {self._base_url}") from error
             if isinstance(error, AnswerTooLong):
                 raise failed("the answer is longer than 1 MiB") from None
-            # Not its own words: they may hold what the server sent, and so what we sent.
+            # Without its own words: they may repeat what the server sent, and so what we sent.
             words = (
                 "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
             )
@@ -317,10 +317,10 @@ def _outbound(sender_address: str, *, on_net: bool) -> str:
 def _checked(base_url: str) -> str:
     try:
         url = urlsplit(base_url)
-        _ = url.port  # a ValueError where it is none
+        _ = url.port  # raises ValueError if it is not a port
     except ValueError:
         url = urlsplit("")
-    # A name or password in it would stand in reprs and errors.
+    # A name or password in it would show in reprs and errors.
     usable = url.scheme in ("http", "https") and url.hostname and "@" not in url.netloc
     if not usable or not base_url.isprintable():
         raise ValueError(

@@ -12,16 +12,16 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _Ready = list[tuple[selectors.SelectorKey, int]]
 
-_FEW_DIGITS = 2.0**22  # seven weeks: from there on a nanosecond is lost in rounding
+_FEW_DIGITS = 2.0**22  # seven weeks: beyond that, rounding loses a nanosecond
 
 
 class JumpingClock:
     """
-    Virtual time for tests: call it for an event loop, wherever a `loop_factory` is asked for.
+    Virtual time for tests. Calling it makes an event loop: pass it as a `loop_factory`.
 
-    A loop made by a clock begins where the one before it stood. It waits for what runs in an
+    Each loop starts at the time where the previous one stopped. It waits for what runs in an
     executor (`SqliteOutbox`, `asyncio.to_thread`). It does not wait for sockets, other processes,
-    or threads that `anyio` or you started: time would jump past their answers.
+    or threads that you or `anyio` started: time would jump past their answers.
     """
 
     def __init__(self) -> None:
@@ -29,26 +29,26 @@ class JumpingClock:
         self._epoch = time.time()
 
     def time(self) -> float:
-        """Tell the seconds that have passed, as the loop's own `time` does."""
-        # Every look costs a nanosecond: where time stands still, rounding can leave a timer due
-        # "in 1e-17 s" for ever, and a limiter that waits for it turns in a circle.
+        """Return the seconds that have passed, as the loop's own `time` does."""
+        # Every call takes a nanosecond. If time stood still, rounding could leave a timer due
+        # "in 1e-17 s" for ever, and a limiter that waits for it would spin.
         self._now += 1e-9 if self._now < _FEW_DIGITS else math.ulp(self._now)
         return self._now
 
     def wall_time(self) -> float:
-        """Tell the seconds since 1970: those at the beginning, and what has passed since."""
+        """Return the seconds since 1970: the real time at the start, and what has passed since."""
         return self._epoch + self._now
 
     def step(self, seconds: float) -> None:
-        """Step the wall clock alone, as somebody who sets it does; negative puts it back."""
+        """Step only the wall clock, as if someone set it; a negative number sets it back."""
         self._epoch += seconds
 
     def jump(self, seconds: float) -> None:
         """
-        Let time pass: timers that are due then run next, in their order.
+        Move time forward: the timers that are then due run next, in order.
 
         Args:
-            seconds: how far, at once.
+            seconds: how far.
         """
         self._now += seconds
 
@@ -57,7 +57,7 @@ class JumpingClock:
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Where a selector would sleep until the next timer, move the clock there instead."""
+    """Moves the clock to the next timer, where a selector would sleep until then."""
 
     def __init__(self, clock: JumpingClock) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """A loop on a clock of its own, or on one that it shares with those before it."""
+    """A loop on its own clock, or on one that it shares with earlier loops."""
 
     def __init__(self, clock: JumpingClock | None = None) -> None:
         self._clock = clock or JumpingClock()

@@ -1,4 +1,4 @@
-"""The thirteen countries Orange's API sends to: the sender of each, and how its numbers look."""
+"""The thirteen countries Orange's API sends to: each one's sender and form of numbers."""
 
 import re
 
@@ -15,10 +15,10 @@ class Country:
         code: ISO 3166-1 alpha-3, such as "CIV".
         calling_code: the digits after the +, such as "225".
         digits: how many digits its mobile numbers have after the calling code.
-        landlines: a regular expression of its landlines, without the calling code. An SMS to one
-            is paid for and seldom read.
-        zones: names of its time zones; where it has two, a number does not tell which one.
-        trunk: what people put before a number within the country, "0" or nothing; it is not
+        landlines: a regular expression for its landline numbers, without the calling code. An SMS
+            to one is paid for and seldom read.
+        zones: names of its time zones. If it has two, a number does not tell which one applies.
+        trunk: what people dial before a number within the country, "0" or nothing. It is not
             written after the calling code.
     """
 
@@ -32,12 +32,12 @@ class Country:
 
     @property
     def sender_address(self) -> str:
-        """The address Orange recommends to send from, such as "tel:+2250000"."""
+        """The address that Orange recommends sending from, such as "tel:+2250000"."""
         return f"tel:+{self.calling_code}0000"
 
     def has_number(self, national: str) -> bool:
         """
-        Tell whether a number can exist in the country, by the count of its digits.
+        Tell whether a number can exist in the country, by its number of digits.
 
         Args:
             national: the digits after the calling code.
@@ -46,7 +46,7 @@ class Country:
 
     def is_landline(self, national: str) -> bool:
         """
-        Tell whether a number is one of a landline.
+        Tell whether a number is a landline.
 
         Args:
             national: the digits after the calling code.
@@ -85,7 +85,7 @@ class Country:
         Find the country of a phone number by its first three digits: +225… is CIV.
 
         Args:
-            number: in international form; what follows the calling code is not looked at.
+            number: in international form. What follows the calling code is not checked.
 
         Raises:
             KeyError: Orange's API does not send there.
@@ -93,8 +93,8 @@ class Country:
         return _BY_CALLING_CODE[number.removeprefix("+")[:3]]  # all thirteen codes have 3 digits
 
 
-# Digits, landlines and trunk are those of the metadata of Google's libphonenumber, to which a test
-# compares them. Where it leaves a doubt, a number is let through.
+# Digits, landlines and trunk come from the metadata of Google's libphonenumber; a test compares
+# them. If it leaves a doubt, a number is let through.
 COUNTRIES = (
     Country("Botswana", "BWA", "267", (8,), r"[2-6]\d{6}", ("Africa/Gaborone",)),
     Country("Burkina Faso", "BFA", "226", (8,), r"2[0-5]\d{6}", ("Africa/Ouagadougou",)),

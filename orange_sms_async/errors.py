@@ -16,7 +16,7 @@ All errors, one class for each thing a caller can do about it.
         RequestRejected                      anything else that is wrong with the request
       Withheld                         a rule of the queue's gate says no: nothing was sent
       OutcomeUnknown                   it left, but no clear answer came: it may have been sent
-      InvalidReceipt (ValueError)      what was posted is no delivery receipt or reply
+      InvalidReceipt (ValueError)      what was posted is neither a delivery receipt nor a reply
       QueueFull                        the lane has no room now
       QueueClosed                      the queue takes and sends nothing more; the cause says why
       MessageExpired                   its time ran out before it was sent

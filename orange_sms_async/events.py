@@ -13,12 +13,12 @@ from orange_sms_async.receipts import DeliveryReceipt
 @attrs.frozen(kw_only=True)
 class Admitted:
     """
-    A message was admitted. Told in the process that submitted it.
+    A message was admitted. Reported in the process that submitted it.
 
     Attributes:
         message: the message.
         priority: its lane.
-        not_before: from when on it may leave, in seconds since 1970; 0 for at once.
+        not_before: the earliest time it may leave, in seconds since 1970; 0 for at once.
     """
 
     message: OutboundMessage
@@ -29,13 +29,13 @@ class Admitted:
 @attrs.frozen(kw_only=True)
 class HeldBack:
     """
-    The gate withheld a message. Told in the process that asked it.
+    The gate withheld a message. Reported in the process that asked the gate.
 
     Attributes:
         message: the message.
         priority: its lane.
-        error: what the rule said.
-        leaving: whether it was about to leave, and so has failed; if not, it was not admitted.
+        error: why, in the rule's words.
+        leaving: True if it was about to leave, and so has failed; False if it was not admitted.
     """
 
     message: OutboundMessage
@@ -105,8 +105,8 @@ class PutBack:
     Attributes:
         message: the message.
         attempt: which claim of it was given up.
-        not_before: from when on it may leave, in seconds since 1970, where the gate gave a date;
-            else 0.
+        not_before: the earliest time it may leave, in seconds since 1970, if the gate gave a date;
+            otherwise 0.
     """
 
     message: OutboundMessage
@@ -117,14 +117,14 @@ class PutBack:
 @attrs.frozen(kw_only=True)
 class Settled:
     """
-    A message has its outcome. Told where it was sent and where it was submitted.
+    A message has its outcome. Reported where it was sent and where it was submitted.
 
     Attributes:
         outcome: the result. A receipt or a person can settle UNKNOWN a second time, as SENT.
-        message: the message; None where it was neither submitted nor sent here.
-        ready_at: since when it could leave, on the event loop's clock; None where it was not
+        message: the message; None if it was neither submitted nor sent here.
+        ready_at: when it became ready to leave, on the event loop's clock; None if it was not
             submitted here.
-        here: whether this process settled it; False where it only heard of it.
+        here: True if this process settled it; False if it only learned of it.
     """
 
     outcome: Outcome
@@ -136,11 +136,11 @@ class Settled:
 @attrs.frozen(kw_only=True)
 class Reported:
     """
-    A receipt was kept. Told in the process that received it.
+    A receipt was stored. Reported in the process that received it.
 
     Attributes:
         receipt: as Orange sent it.
-        outcome: of the message it belongs to; None if that is not known.
+        outcome: the outcome of the message it belongs to; None if that is not known.
     """
 
     receipt: DeliveryReceipt
@@ -150,7 +150,7 @@ class Reported:
 @attrs.frozen(kw_only=True)
 class PaceChanged:
     """
-    Slots are further apart by a whole step, because Orange throttled a request.
+    The gap between slots grew by a whole step, because Orange throttled a request.
 
     Attributes:
         pace: slots a second from now on.
@@ -171,7 +171,7 @@ class WaitingFor(enum.StrEnum):
     RATE = "rate"
     """Orange throttles one request after another."""
     CLOCK = "clock"
-    """The clock was set back: messages for later wait until it has caught up."""
+    """The clock was set back: scheduled messages wait until it has caught up."""
     DATABASE = "database"
     """The outbox cannot be reached, or another program holds it."""
     TURN = "turn"

@@ -89,7 +89,7 @@ class Outcome:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether nobody knows if it was sent; of a 201 without an id, it is certain."""
+        """Whether nobody knows if it was sent. After a 201 without an id, it certainly was."""
         return isinstance(self.error, OutcomeUnknown) and not self.error.accepted
 
 

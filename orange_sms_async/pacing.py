@@ -13,21 +13,21 @@ from aiolimiter import AsyncLimiter
 from orange_sms_async.errors import TooLate
 from orange_sms_async.remembered import Remembered, of_process
 
-# How much further apart than the bare rate slots are, as a share. On the wire two requests drift
-# against each other; the guard is what keeps a sixth out of the server's second.
+# How much further apart slots are than the bare rate asks, as a share. On the wire, two requests
+# drift against each other; this guard keeps a sixth out of the server's second.
 _START, _FLOOR, _CAP = 0.01, 0.003, 0.12
 _RISE, _FALL = 0.01, 2e-5
-# A server that admits one request per 1/rate (a "spike arrest") refuses on every bit of drift: at
-# the cap it still throttles, and only a much wider spacing helps.
+# A server that admits one request per 1/rate (a "spike arrest") refuses at the slightest drift. At
+# the cap it still throttles; only a much wider spacing helps.
 _SPIKE_CAP, _SPIKE_FALL = 0.60, 5e-5
 _FEW, _REMEMBERED = 5, 100
 _HOLD = 0.25  # seconds without a request after a throttled one
-_LATE = 0.5  # seconds beyond the usual, by which an answer tells that its request was delayed
-_LATENESS = 0.1  # seconds late that are made up for; at a slow rate, one slot's worth
-_FAST = 10.0  # requests a second beyond which lateness is told by the limiter alone
-# A spike arrest refuses the slots that make up for lateness. So a slot that follows the one before
-# it closer than that is looked at: so many of them refused among the last ones, while even slots
-# are taken, end the making up, until so many requests were accepted.
+_LATE = 0.5  # an answer this many seconds later than usual means a delayed request
+_LATENESS = 0.1  # seconds of lateness that are made up for; at a slow rate, one slot's worth
+_FAST = 10.0  # requests a second above which only the limiter measures lateness
+# A spike arrest refuses the slots that make up for lateness. So slots that come `_CLOSER` seconds
+# too close are watched. If `_REFUSED` of the last `_LOOKED_AT` were refused while even slots were
+# taken, lateness is not made up for until `_AGAIN_AFTER` requests were accepted.
 _CLOSER = 0.005
 _REFUSED, _LOOKED_AT, _AGAIN_AFTER = 3, 20, 500
 
@@ -40,8 +40,8 @@ class Pacer:
     even spacing is right for a rolling second, a calendar second, a bucket and a spike arrest.
     Each throttled answer widens the spacing a little, each accepted one narrows it again.
 
-    Slots follow a schedule, not the last slot: where a busy event loop was late with one, the next
-    comes closer, as long as every rolling second of departures holds at most `rate`.
+    Slots follow a schedule, not the last slot. If a busy event loop was late with one, the next
+    comes sooner, as long as every rolling second holds at most `rate` departures.
 
     Args:
         rate: requests a second; `math.inf` paces nothing.
@@ -52,7 +52,7 @@ class Pacer:
     Attributes:
         rate: as given.
         account: what this process remembers of the account.
-        left_at: the loop's times at which the last requests left, as far as clients tell.
+        left_at: when the last requests left, on the loop's clock, as far as clients report it.
         leaving: requests that have had their slot and may still leave at any time.
     """
 
@@ -81,7 +81,7 @@ class Pacer:
 
     @property
     def guard(self) -> float:
-        """The share by which slots are further apart now than the bare rate asks."""
+        """How much further apart slots are now than the bare rate asks, as a share."""
         return self._guard
 
     @guard.setter
@@ -98,8 +98,8 @@ class Pacer:
 
     @property
     def _bucket(self) -> float:
-        # Slots that may come at once when all lateness that is made up for has gathered. That no
-        # second holds too many of them, `_not_before` sees to.
+        # Slots that may come at once after the most lateness that is made up for. `_not_before`
+        # makes sure that no second holds too many of them.
         return 1 if self._evenly else 1 + self.rate * self._lateness
 
     async def slot(self) -> float:
@@ -112,7 +112,7 @@ class Pacer:
         # Only one waits in the limiter, and it alone changes the pace, at the instant it holds a
         # slot: to swap limiters while somebody waits lets a burst through.
         async with self._turn:
-            # Not late but idle: at a slow rate, nothing of that is made up for.
+            # Idle, not late: at a slow rate, none of that is made up for.
             forget = self.rate <= _FAST and loop.time() >= self._due
             if not forget:
                 await self._limiter.acquire()
@@ -123,8 +123,8 @@ class Pacer:
 
     async def _grant(self, now: float, forget: bool) -> float:
         apart = 1 / self.pace
-        # A spike arrest refuses also what is closer by a millisecond. So at a slow rate such little
-        # lateness is forgotten, and every slot that makes up for some can be told as close.
+        # A spike arrest refuses even what is a millisecond too close. So at a slow rate such little
+        # lateness is forgotten, and every slot that makes up for some is recognised as close.
         forget = forget or (self.rate <= _FAST and now - self._due <= _CLOSER)
         late = 0.0 if forget or self._evenly else min(max(0.0, now - self._due), self._lateness)
         if forget or self._spaced_by != self.pace:
@@ -137,7 +137,7 @@ class Pacer:
         return now
 
     def hold(self, seconds: float) -> None:
-        """Give no slot for so long, beginning now."""
+        """Give no slot for this many seconds, from now on."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move_to(loop)
@@ -145,8 +145,8 @@ class Pacer:
 
     def _not_before(self) -> float:
         # A slot is when a request may leave. It may leave later: in a busy process, or when it
-        # opens its connection first. So a slot also waits until, with those that left within a
-        # second and those that still may leave in this one, it is at most the rate's last.
+        # opens its connection first. So a slot also waits until it makes at most `rate` requests,
+        # with those that left within a second and those that may still leave in this one.
         second, times = 1 + self._guard, [self._held_until]
         recent = self._most - self.leaving
         if recent <= 0:
@@ -177,7 +177,7 @@ class Pacer:
         self._limiter = AsyncLimiter(self._bucket, self._bucket / self.pace)
 
     def accepted(self, slot: float) -> None:
-        """Orange took the request of this slot: come a little closer together again."""
+        """Orange accepted this slot's request: space slots a little closer again."""
         if math.isinf(self.rate):
             return
         self._answered(slot, throttled=False)
@@ -187,28 +187,28 @@ class Pacer:
             self._was_too_close = False
 
     def throttled(self, slot: float) -> None:
-        """Orange refused the request of this slot as one too many: hold, and spread out."""
+        """Orange throttled this slot's request: hold, and space slots further apart."""
         now = self._answered(slot, throttled=True)
         if self._too_close(slot):
-            return  # the making up's doing, for which no spacing is wide enough
+            return  # making up for lateness caused it: no spacing is wide enough for that
         self.hold(_HOLD)
         if slot < self._widened_at:
-            return  # it left before the last widening and says nothing about it
+            return  # it left before the last widening, and says nothing about it
         often = sum(self._throttled)
         if now - self._straggled_at < 1 and often <= _FEW:
-            return  # the straggler's doing, too
+            return  # the straggler caused this, too
         self._widened_at = now
         if self._guard + _RISE >= self._cap and often > _FEW:
             self._cap, self._fall = _SPIKE_CAP, _SPIKE_FALL
         self._guard = min(self._cap, self._guard + _RISE)
 
     def _too_close(self, slot: float) -> bool:
-        """Tell whether a slot was refused because it was close, and end the making up in time."""
+        """Tell whether a slot was refused for being close; after several, end the making up."""
         even = self._even_refused
-        # One in twenty of the even ones, but two of a few say nothing yet.
+        # One in twenty of the even slots is the limit, but two refused of a few say nothing yet.
         if slot not in self._close or sum(even) * 20 > max(40, len(even)):
             return False
-        # Tried again, what was refused before is refused for the same reason: once is enough.
+        # If close slots were refused before, a new try fails for the same reason: once is enough.
         if sum(self._close_refused) >= (1 if self._was_too_close else _REFUSED):
             self._evenly, self._was_too_close = _AGAIN_AFTER, True
             self._close_refused.clear()
@@ -219,7 +219,7 @@ class Pacer:
         took = now - slot
         self._throttled.append(throttled)
         (self._close_refused if slot in self._close else self._even_refused).append(throttled)
-        # The mean from the first answer on: what is slow to all of them is late to none.
+        # The mean counts from the first answer on: if all answers are slow, none is late.
         self._usual += (took - self._usual) / len(self._throttled)
         if took > self._usual + _LATE:
             self._straggled_at = now
@@ -231,20 +231,20 @@ _of_accounts: WeakValueDictionary[Hashable, Pacer] = WeakValueDictionary()
 
 def of_account(account: Hashable, rate: float) -> Pacer:
     """
-    Return the pacer of an account, which lives as long as somebody in this process holds it.
+    Return the pacer of an account, which lives as long as someone in this process holds it.
 
     Args:
-        account: what tells it from others.
+        account: identifies the account.
         rate: its requests a second.
 
     Raises:
-        ValueError: it is paced at another rate already.
+        ValueError: it is already paced at another rate.
     """
     pacer = _of_accounts.setdefault(account, Pacer(rate))
     if pacer.rate != rate:
         rates = f"this account is paced at {pacer.rate:g} a second already, not {rate:g}"
         del pacer
-        gc.collect()  # who held it may be gone, and only not collected yet
+        gc.collect()  # its owner may be gone, and not collected yet
         pacer = _of_accounts.setdefault(account, Pacer(rate))
         if pacer.rate != rate:
             raise ValueError(f"rate: {rates}")
@@ -254,13 +254,13 @@ def of_account(account: Hashable, rate: float) -> Pacer:
 
 class Departure:
     """
-    One request between its slot and its leaving.
+    One request, from its slot until it leaves.
 
     A client that knows when a request really leaves tells it here. For other clients, a request
     departs at its slot.
 
     Attributes:
-        too_late: whether it was kept from leaving.
+        too_late: whether it was stopped from leaving because it was too late.
     """
 
     def __init__(self, pacer: Pacer) -> None:
@@ -269,21 +269,21 @@ class Departure:
         self._on_left: Callable[[], object] | None = None
         self._is_late: Callable[[], bool] = bool
         self.too_late = False
-        self._count(True)  # a task that is to attempt it does not begin at once
+        self._count(True)  # the task that attempts it does not start at once
 
     def begin(self, on_left: Callable[[], object], is_late: Callable[[], bool] = bool) -> None:
         """
-        Count the request, whose attempt begins in this instant, only if the client expects.
+        Begin the attempt. From now on the request counts only if the client calls `expect`.
 
         Args:
             on_left: called once, when the request leaves or is known to have left.
-            is_late: asked when it is about to leave, whether it may no more.
+            is_late: called just before it leaves; if it returns True, the request does not leave.
         """
         self._on_left, self._is_late = on_left, is_late
         self._count(False)
 
     def expect(self) -> None:
-        """Count the request, until told, as one that may leave at any time."""
+        """Count the request as one that may leave at any time, until `tell` is called."""
         if not self._over:
             self._count(True)
 
@@ -292,7 +292,7 @@ class Departure:
         Count the request as leaving now.
 
         Raises:
-            TooLate: it may not leave any more.
+            TooLate: it may no longer leave.
         """
         if self._is_late():
             self.too_late = True
@@ -303,13 +303,13 @@ class Departure:
         self.left()
 
     def left(self) -> None:
-        """Say that the request has left, if nobody said so."""
+        """Note that the request has left, unless that was noted before."""
         on_left, self._on_left = self._on_left, None
         if on_left:
             on_left()
 
     def over(self) -> None:
-        """Expect no more: it has left, or it never will."""
+        """Stop expecting the request: it has left, or it never will."""
         self._over = True
         self._count(False)
 

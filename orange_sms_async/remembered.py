@@ -10,7 +10,7 @@ import attrs
 from orange_sms_async.errors import Throttled
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 
-# Orange answers 429 to more than 50 token requests a minute. The second more is for their way.
+# Orange answers 429 to more than 50 token requests a minute. The extra second is for the network.
 _TOKENS, _MINUTE = 50, 61.0
 _HOUR = 3600.0
 
@@ -20,7 +20,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self._asked_at = deque[float](maxlen=_TOKENS)
-        # Hashes of numbers by the hour and the outbox: a third of the memory of a time for each.
+        # Hashes of numbers, by hour and outbox: a time for each would take three times the memory.
         self._hours = deque[tuple[float, dict[Hashable, set[int]]]]()
 
     def ask_for_token(self) -> None:
@@ -28,7 +28,7 @@ class Remembered:
         Count a request for a token.
 
         Raises:
-            Throttled: it would be one too many. Who asks is not kept waiting without a word.
+            Throttled: it would be one too many. The caller learns this now, rather than wait.
         """
         now = asyncio.get_running_loop().time()
         if self._asked_at and self._asked_at[-1] > now:  # another loop's clock, as in tests
@@ -43,7 +43,7 @@ class Remembered:
 
         Args:
             to: its number.
-            place: the outbox it waited in; None for none.
+            place: the outbox it waited in; None if it waited in none.
         """
         now = asyncio.get_running_loop().time()
         self._forget(now)
@@ -53,13 +53,13 @@ class Remembered:
 
     def as_kept(self, receipt: DeliveryReceipt, place: Hashable) -> DeliveryReceipt:
         """
-        Take the number off a receipt that may be of a message from elsewhere in this process.
+        Remove the number from a receipt whose message may have left from elsewhere in this process.
 
-        An outbox then finds it by its resource id alone, and also a later process does.
+        This outbox, in this process or a later one, then matches it by its resource id alone.
 
         Args:
-            receipt: as it came.
-            place: the outbox that is about to keep it.
+            receipt: the receipt as it came.
+            place: the outbox that is about to store it.
         """
         self._forget(asyncio.get_running_loop().time())
         number = hash(receipt.address.removeprefix("tel:"))
@@ -83,9 +83,9 @@ _accounts: dict[Hashable, Remembered] = {}
 
 def of_process(account: Hashable) -> Remembered:
     """
-    Return what is remembered of an account, for as long as the process lives.
+    Return what this process remembers about an account, for as long as it lives.
 
     Args:
-        account: what tells it from others.
+        account: identifies the account.
     """
     return _accounts.setdefault(account, Remembered())

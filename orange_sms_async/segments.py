@@ -13,8 +13,8 @@ _GSM_7 = frozenset(
 )
 # ...and 6.2.1.1: its extension table, each character an escape and a second septet.
 _GSM_7_EXTENSION = frozenset("\f^{}\\[~]|€")
-# Most texts are of nothing else, and then their length says all: a queue that is listened to counts
-# each message.
+# Most texts hold nothing else, so that their length is enough: a queue with listeners counts each
+# message.
 _PLAIN = re.compile(f"[{re.escape(''.join(sorted(_GSM_7)))}]*")
 
 
@@ -73,7 +73,7 @@ def count_segments(text: str) -> SegmentCount:
 
 
 def segments_of(text: str) -> int:
-    """Count the SMS alone, in half of the time: of a queue that is watched, each message's."""
+    """Count only the segments, in half the time: a queue with listeners counts each message."""
     if len(text) <= _ONE_PLAIN and _PLAIN.fullmatch(text):
         return 1
     return count_segments(text).segments

@@ -1,4 +1,4 @@
-"""Who carries requests: the engines by name, each the one file that knows its HTTP library."""
+"""The HTTP engines by name. Only an engine's own file knows its HTTP library."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,12 +11,12 @@ _LIBRARIES = ("httpx", "httpx2", "aiohttp")
 
 def opener(name: str, base_url: str, transport: object | None = None) -> Callable[[], Engine]:
     """
-    Find an engine by its library's name; return what opens one, inside a running loop.
+    Find an engine by its library's name; return a function that opens it in a running loop.
 
     Args:
         name: "httpx", "httpx2" or "aiohttp".
         base_url: where the requests go.
-        transport: of that library, lent to the engine.
+        transport: a transport of that library. The engine uses it, and does not close it.
 
     Raises:
         ImportError: the library is not installed.

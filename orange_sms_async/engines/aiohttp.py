@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 class AiohttpEngine:
     """
-    aiohttp's connections, or those of a connector that was lent.
+    aiohttp's connections, or those of a connector that the caller lends.
 
     Args:
         base_url: where the requests go.
-        transport: an `aiohttp.BaseConnector`, lent.
-        most: connections open at once.
+        transport: an `aiohttp.BaseConnector`. The engine does not close it.
+        most: how many connections may be open at once.
         keepalive: seconds that an idle connection is kept.
     """
 
@@ -55,9 +55,9 @@ class AiohttpEngine:
             connector_owner=lent is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
-            auto_decompress=False,  # on a thread, and whatever it comes to
+            auto_decompress=False,  # aiohttp's own runs on a thread, and has no limit
         )
-        # By itself aiohttp looks for proxies and for netrc on a thread, for each request anew.
+        # By itself, aiohttp looks for proxies and netrc again for each request, on a thread.
         self._proxy = proxy_for(base_url)
         base = str(URL(base_url)).rstrip("/")
         # Encoded: aiohttp would write tel%3A as tel:.
@@ -79,7 +79,7 @@ class AiohttpEngine:
             answer.body = await _read(response)
             return answer
         finally:
-            response.close()  # its connection, unless all was read
+            response.close()  # closes its connection, unless all was read
 
     async def aclose(self) -> None:
         await self._session.close()
@@ -90,11 +90,11 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     length = response.content_length
     if packed or length is None or length > LONGEST:
         return await whole(response.content.iter_any(), packed)
-    return await response.read()  # in one piece, where it is known to be short
+    return await response.read()  # in one piece, if it is known to be short
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connections, of which none is used again over which something came meanwhile."""
+    """Connections. One on which data came while it was idle is not used again."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -105,9 +105,9 @@ class _Connector(aiohttp.TCPConnector):
             connection = await super().connect(*request, **settings)
             protocol = cast("ResponseHandler", connection.protocol)
             if protocol not in self._used:
-                self._used.add(protocol)  # of a new one, TLS itself may have left something unread
+                self._used.add(protocol)  # on a new one, TLS itself may have left something unread
                 return connection
-            # aiohttp has what it read, the system what came since.
+            # aiohttp holds what it has read, the system what came since.
             line = cast("Transport", connection.transport).get_extra_info("socket")
             if not protocol.should_close and not has_come(line):
                 return connection
@@ -115,7 +115,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Body(aiohttp.BytesPayload):
-    """A body that tells when it begins to leave."""
+    """A body that reports when it begins to leave."""
 
     def __init__(self, body: bytes, exchange: Exchange) -> None:
         super().__init__(body)
@@ -133,12 +133,12 @@ class _Body(aiohttp.BytesPayload):
 
     def _leaves(self, writer: AbstractStreamWriter) -> None:
         if cast("Any", writer).protocol.should_close:
-            raise ConnectionError("something came over the line before the request left")
+            raise ConnectionError("data came on the connection before the request left")
         self._exchange.leaves()
 
 
 def _certificates() -> ssl.SSLContext:
-    # As httpx has them: those of certifi, unless the environment names others.
+    # The same as httpx uses: those of certifi, unless the environment names others.
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or folder:
         return ssl.create_default_context(cafile=file, capath=folder)

@@ -13,18 +13,18 @@ import attrs
 from orange_sms_async._wire import Answer
 
 CONNECTIONS = 200
-"""Connections open at once, at most; a request beyond them waits for one."""
+"""How many connections may be open at once. Further requests wait for one."""
 
 KEEPALIVE = 5.0
 """
 Seconds that an idle connection is kept.
 
-A connection kept longer may be closed by Orange just as a message leaves on it, and that message's
-outcome is unknown.
+If a connection is kept longer, Orange may close it just as a message leaves on it. The outcome of
+that message is then unknown.
 """
 
 LONGEST = 1024 * 1024
-"""Bytes of an answer, packed or not, beyond which it is not read; Orange's have some hundreds."""
+"""How many bytes of an answer are read, compressed or not. Orange's have a few hundred."""
 
 
 class AnswerTooLong(ValueError):
@@ -33,21 +33,21 @@ class AnswerTooLong(ValueError):
 
 async def whole(chunks: AsyncIterable[bytes], coding: str | None) -> bytes:
     """
-    Read a body and unpack it; no more than `LONGEST` bytes are held of either.
+    Read a body and decompress it. At most `LONGEST` bytes of either form are held.
 
     Args:
         chunks: the body as it comes.
-        coding: its Content-Encoding. What is neither gzip nor deflate was not asked for, and is
-            left as it is.
+        coding: its Content-Encoding. Anything but gzip and deflate was not asked for, and is left
+            as it is.
 
     Raises:
-        AnswerTooLong: it has more.
-        zlib.error: it is not packed as it says.
+        AnswerTooLong: the body is longer.
+        zlib.error: the body is not compressed as its Content-Encoding says.
     """
     read = io.BytesIO()
     async for chunk in chunks:
         read.write(chunk)
-        del chunk  # what reports an error would show it
+        del chunk  # or a traceback with locals would show it
         if read.tell() > LONGEST:
             raise AnswerTooLong
     return _unpacked(read, coding) if coding else read.getvalue()
@@ -59,7 +59,7 @@ def _unpacked(packed: io.BytesIO, coding: str) -> bytes:
             form = zlib.MAX_WBITS | 16
         case "deflate" if packed.getvalue()[:1] == b"\x78":
             form = zlib.MAX_WBITS
-        case "deflate":  # as some servers understand it
+        case "deflate":  # without the zlib header, as some servers send it
             form = -zlib.MAX_WBITS
         case _:
             return packed.getvalue()
@@ -70,13 +70,13 @@ def _unpacked(packed: io.BytesIO, coding: str) -> bytes:
 
 
 class Socket(Protocol):
-    """A socket, as far as it is looked at here."""
+    """What is used of a socket here."""
 
     def fileno(self) -> int: ...
 
 
 def has_come(line: Socket) -> bool:
-    """Tell whether something came over a line, or its end, and nobody has read it yet."""
+    """Tell whether a connection has unread data, or has ended."""
     if (number := line.fileno()) < 0:
         return False  # closed, and not used again
     if not hasattr(select, "poll"):  # on Windows
@@ -93,12 +93,11 @@ class Exchange:
 
     Attributes:
         method: "GET" or "POST".
-        target: path and query, exactly as they are to stand on the wire.
-        headers: those that the engine does not make by itself; which packing is understood is
-            among them.
+        target: path and query, exactly as sent on the wire.
+        headers: those that the engine does not add by itself. Accept-Encoding is one of these.
         body: None for none.
-        on_left: called just before the body begins to leave; what it raises keeps it from leaving.
-        left: whether the body has begun to leave. Before that the server has seen headers at most.
+        on_left: called just before the body begins to leave. If it raises, the body stays here.
+        left: whether the body has begun to leave. Until then the server has seen headers at most.
         head: the answer without its body, as soon as the engine has that much.
     """
 
@@ -112,16 +111,16 @@ class Exchange:
 
     def leaves(self, line: Socket | None = None) -> None:
         """
-        Note that the body begins to leave now; the engine says so just before the first byte.
+        Note that the body begins to leave. The engine calls this just before the first byte.
 
         Args:
-            line: over which it is to leave, where the engine knows it and has used it before.
+            line: the connection, if the engine knows it and has used it before.
 
         Raises:
-            ConnectionError: something came over the line before: it would be taken as the answer.
+            ConnectionError: data came on the connection already, and would be taken for the answer.
         """
         if line is not None and has_come(line):
-            raise ConnectionError("something came over the line before the request left")
+            raise ConnectionError("data came on the connection before the request left")
         if self.on_left:
             self.on_left()
         self.left = True
@@ -129,27 +128,27 @@ class Exchange:
 
 class Engine(Protocol):
     """
-    Who carries requests to one address.
+    Carries requests to one address.
 
-    It follows no redirect and repeats no request with a body. An exchange that fails, or that is
-    cancelled, closes its connection: no later request meets the rest of its answer. Nor is a
-    connection used again over which anything came after an answer and before the next request.
+    It follows no redirect and repeats no request with a body. If an exchange fails or is cancelled,
+    its connection is closed, so that no later request reads the rest of its answer. For the same
+    reason, a connection is not used again if data came on it between an answer and a request.
     """
 
     async def carry(self, exchange: Exchange) -> Answer:
         """
-        Send a request and return the whole answer, unpacked; the caller limits the time.
+        Send a request and return the whole answer, decompressed. The caller limits the time.
 
-        Calls `exchange.leaves()` and sets `exchange.head` on the way.
+        It calls `exchange.leaves()` and sets `exchange.head` on the way.
 
         Raises:
             AnswerTooLong: the body of the answer was not read to its end.
-            Exception: of whatever class. What it means is told by `exchange`, not by the class.
+            Exception: of any class. `exchange` tells what it means, the class does not.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close the connections, which ends the exchanges on them; a lent transport stays open."""
+        """Close the connections and end their exchanges. A caller's transport stays open."""
         ...
 
 

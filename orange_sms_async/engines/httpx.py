@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 class HttpxEngine:
     """
-    httpx's connections, or those of a transport that was lent.
+    httpx's connections, or those of a transport that the caller lends.
 
     Args:
         library: the module httpx or httpx2.
         base_url: where the requests go.
-        transport: an `AsyncBaseTransport` of the library, lent.
-        most: connections open at once.
+        transport: an `AsyncBaseTransport` of the library. The engine does not close it.
+        most: how many connections may be open at once.
         keepalive: seconds that an idle connection is kept.
 
     Raises:
@@ -57,12 +57,12 @@ class HttpxEngine:
         self._connections = (
             _Lent(lent) if lent else _Connections(library, proxy, most=most, keepalive=keepalive)
         )
-        # It only writes addresses and the headers that are the same in all requests to them: that
-        # takes httpx longer than to send one. Those to remember are the senders of some countries.
+        # This client only builds addresses and the headers common to all requests. Building them
+        # takes httpx longer than sending, so they are kept: one for the sender of each country.
         client = library.AsyncClient(
             base_url=base_url, timeout=None, transport=library.AsyncBaseTransport()
         )
-        for name in ("Accept", "Accept-Encoding"):  # an exchange says its own
+        for name in ("Accept", "Accept-Encoding"):  # an exchange brings its own
             del client.headers[name]
         self._blank = lru_cache(maxsize=64)(partial(client.build_request, "GET"))
 
@@ -96,11 +96,11 @@ class HttpxEngine:
 @attrs.define(eq=False)
 class _Line:
     """
-    A transport, and what is known of its one connection.
+    A transport, and what is known about its one connection.
 
     Attributes:
-        stream: of httpcore, over which the last answer came.
-        socket: under it.
+        stream: httpcore's stream that brought the last answer.
+        socket: the socket under the stream.
     """
 
     transport: "httpx.AsyncBaseTransport"
@@ -108,7 +108,7 @@ class _Line:
     socket: Socket | None = None
 
     async def answered(self, response: "httpx.Response") -> None:
-        """Look at the connection after an answer; close it if more came than that."""
+        """Check the connection after an answer; close it if more than the answer came."""
         stream = response.extensions.get("network_stream")
         if stream is not self.stream:
             self.stream, self.socket = stream, stream and stream.get_extra_info("socket")
@@ -133,11 +133,11 @@ async def _answer(line: _Line, request: "httpx.Request", exchange: Exchange) -> 
 
 
 def _more_was_read(response: Any) -> bool:
-    # What waits in the socket, httpcore looks for before it uses a connection again. What was read
-    # beyond the end of an answer would be the answer to the next request, and no public name tells
-    # of it.
+    # httpcore checks the socket for waiting data before it uses a connection again. What it has
+    # read beyond the end of an answer it does not check: that would be taken for the answer to
+    # the next request. No public name shows it.
     if response.extensions.get("http_version") == b"HTTP/2":
-        return False  # there, all that comes says whose it is
+        return False  # there, each frame says which request it answers
     try:
         connection = response.stream._httpcore_stream._stream._connection  # noqa: SLF001
         read = len(connection._h11_state.trailing_data[0])  # noqa: SLF001
@@ -147,24 +147,24 @@ def _more_was_read(response: Any) -> bool:
             stream = cast("Any", stream.transport_stream)
         return bool(read or stream._protocol.read_queue)  # noqa: SLF001
     except AttributeError:
-        return True  # nobody knows, in a version to come
+        return True  # a later version may differ: assume the worse
 
 
 async def _body(response: "httpx.Response") -> bytes:
-    if response.is_stream_consumed:  # by a transport that was lent
+    if response.is_stream_consumed:  # by the caller's transport
         if len(response.content) > LONGEST:
             raise AnswerTooLong
         return response.content
-    # What httpx does to unpack an answer has no bounds, and takes longer than to read it.
+    # httpx decompresses without a limit, and takes longer for it than for reading.
     stream = cast("httpx.AsyncByteStream", response.stream)
     return await whole(stream, response.headers.get("content-encoding"))
 
 
 class _Connections:
     """
-    Connections, each in a pool to itself; the warmest is used first.
+    Connections, each in a pool of its own. The last one used is the first to be used again.
 
-    httpx's pool looks at all its connections several times a request: a request costs four times
+    httpx's pool checks all its connections several times per request: a request costs four times
     as much in a pool of twenty as in twenty pools of one.
     """
 
@@ -174,14 +174,14 @@ class _Connections:
         self._keepalive = keepalive
         self._new = partial(
             library.AsyncHTTPTransport,
-            # Loading the certificates takes longer than all the rest of a client.
+            # Loading the certificates takes longer than the rest of a client.
             verify=library.create_ssl_context(),
             limits=library.Limits(max_connections=1, keepalive_expiry=keepalive),
             proxy=proxy,
         )
         self._places = anyio.Semaphore(most, fast_acquire=True)
         self._open: set[_Line] = set()
-        # One to begin with: a proxy in the environment that cannot be used is found at once.
+        # Make one now, so that an unusable proxy in the environment is found at once.
         self._idle = deque([(0.0, self._another())])
 
     async def take(self) -> _Line:
@@ -208,7 +208,7 @@ class _Connections:
 
 
 class _Lent:
-    """Somebody else's transport: used, not closed."""
+    """The caller's transport: used, not closed."""
 
     def __init__(self, transport: "httpx.AsyncBaseTransport") -> None:
         self._transport = transport

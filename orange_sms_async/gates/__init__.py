@@ -1,4 +1,4 @@
-"""Rules before a message leaves: each says nothing, a date to wait for, or why not."""
+"""Rules asked before a message leaves. Each lets it pass, delays it to a date, or withholds it."""
 
 from orange_sms_async.gates.gate import Answer, Asked, Gate, Notes, all_of
 from orange_sms_async.gates.rules import Budget, Hours, Open, PerRecipient

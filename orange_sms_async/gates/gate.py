@@ -1,4 +1,4 @@
-"""What a queue asks of a message, whom it asks, and what it is told."""
+"""What a queue asks a gate about a message, and what the gate answers."""
 
 import hashlib
 from collections.abc import Awaitable
@@ -17,24 +17,24 @@ Answer: TypeAlias = datetime | Withheld | None
 
 class Notes(Protocol):
     """
-    What rules keep, in the outbox: counts that lapse, and lists.
+    The notes of rules, kept in the outbox: counts that lapse, and lists.
 
-    Every process that has the outbox open sees the same. Names are kept as they are given here;
+    Every process that has the outbox open sees the same notes. Names are stored as given here;
     `Asked.count` hashes what it counts.
     """
 
     async def secret(self) -> bytes:
-        """Return a key that is this outbox's own."""
+        """Return this outbox's own key."""
         ...
 
     async def take(
         self, name: str, member: str, units: int, *, most: int, within: float, now: float
     ) -> bool:
         """
-        Count a member's units, unless there would be more than `most` of them within so long.
+        Count a member's units, unless more than `most` units would then count.
 
-        It is one step, even if others count at the same time. A member that is counted already is
-        not counted again; its time begins anew.
+        This is one step, even if others count at the same time. A member that already counts is
+        not counted twice; its time starts again.
 
         Returns:
             Whether it is counted.
@@ -42,7 +42,7 @@ class Notes(Protocol):
         ...
 
     async def give_back(self, member: str) -> None:
-        """Count a member no more, under any name; an outbox does so with what was not sent."""
+        """Stop counting a member, under any name. An outbox does so when a message was not sent."""
         ...
 
     async def enter(self, name: str, members: list[str]) -> None:
@@ -58,22 +58,22 @@ class Notes(Protocol):
         ...
 
     async def members(self, name: str) -> list[str]:
-        """Give all members of a list."""
+        """Return all members of a list."""
         ...
 
 
 @attrs.frozen
 class Asked:
     """
-    A message of which a gate is asked.
+    A message that a gate is asked about.
 
     Attributes:
         message: the message.
         lane: its lane.
-        at: when, in seconds since 1970.
+        at: the time it is asked about, in seconds since 1970.
         leaving: whether it is about to leave; False when it is submitted.
-        notes: what rules keep.
-        secret: keys the hashes of what is counted.
+        notes: the rules' notes, in the outbox.
+        secret: the key for hashes of what is counted.
     """
 
     message: OutboundMessage
@@ -85,20 +85,20 @@ class Asked:
 
     @property
     def now(self) -> datetime:
-        """The date of it."""
+        """The time it is asked about, as an aware datetime in UTC."""
         return datetime.fromtimestamp(self.at, UTC)
 
     async def count(self, what: str, units: int = 1, *, most: int, within: timedelta) -> bool:
         """
-        Count the message, once however often it is asked of, and only as long as there is room.
+        Count the message if there is room. It counts once, however often the gate is asked.
 
-        What is certainly not sent in the end is given back.
+        If the message is certainly not sent in the end, it no longer counts.
 
         Args:
             what: what is counted, such as "codes to +225…"; only a keyed hash of it is kept.
             units: how many this message counts for.
-            most: how many there may be.
-            within: in how long. After that a message counts no more.
+            most: how many units may count at the same time.
+            within: how long a message counts.
 
         Returns:
             Whether there was room.
@@ -112,13 +112,13 @@ class Gate(Protocol):
     """
     Anything with this one method, which may be a coroutine function.
 
-    A queue asks when a message is submitted and again before it leaves. What raises, or answers
-    anything else, withholds. To foresee the end, it is also asked about times to come; nothing is
-    counted then. It should answer within a tenth of a second, as the next message waits for it.
+    A queue asks when a message is submitted, and again before it leaves. A gate that raises, or
+    answers anything else, withholds. To estimate the end, the queue also asks about future times;
+    nothing is counted then. Answer within a tenth of a second: the next message waits for it.
     """
 
     def ask(self, asked: Asked, /) -> Answer | Awaitable[Answer]:
-        """Say nothing, a date to wait for, or why not."""
+        """Return None, a date to wait for, or `Withheld`."""
         ...
 
 
@@ -141,9 +141,10 @@ class _AllOf:
 
 def all_of(*gates: Gate) -> Gate:
     """
-    Make one gate of several: the first that withholds decides, else the latest date.
+    Make one gate of several. The first that withholds decides; otherwise the latest date counts.
 
     Args:
-        *gates: asked in this order; put what counts last, as it counts what another withholds.
+        *gates: asked in this order. Put gates that count last: an earlier one would also count
+            messages that a later one withholds.
     """
     return _AllOf(gates)

@@ -1,4 +1,4 @@
-"""Three rules: at what hours, how many to one person, how many units."""
+"""Three rules: sending hours, messages to one person, and a budget of units."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, time, timedelta
@@ -12,26 +12,26 @@ from orange_sms_async.outcomes import Priority
 from orange_sms_async.segments import count_segments
 
 Open: TypeAlias = tuple[time, time]
-"""From when until when; an end that is not later than its beginning is on the next day."""
+"""Start and end. An end that is not later than its start is on the next day."""
 
 _ALL = frozenset(Priority)
 
 
 class Hours:
     """
-    When messages may leave, by the clocks of the country they go to; at other hours they wait.
+    The hours at which messages may leave, in the country they go to. At other hours they wait.
 
-    Where a country has two time zones, it must be within the hours in both. No table of laws
-    comes with it: look up what holds where you send.
+    If a country has two time zones, it must be within the hours in both. No table of laws is
+    included: look up the law where you send.
 
     Args:
-        countries: by the code of the country, from when until when: {"CMR": (time(6), time(22))}.
-            An end that is not later than its beginning is on the next day.
+        countries: start and end, by country code: {"CMR": (time(6), time(22))}. An end that is not
+            later than its start is on the next day.
         others: the same for all other countries; None lets them pass.
         exempt: lanes that pass at any hour; by default URGENT.
 
     Raises:
-        KeyError: a code that is of none of Orange's countries.
+        KeyError: a code belongs to none of Orange's countries.
         ValueError: this machine has no time zones: `pip install tzdata`.
     """
 
@@ -58,10 +58,10 @@ class Hours:
             return self.opens(country.code, asked.now)
         if self._others is None:
             return None
-        return Withheld("nobody knows what time it is where this goes", rule="hours")
+        return Withheld("the recipient's local time is unknown", rule="hours")
 
     def opens(self, country: str, now: datetime) -> datetime | None:
-        """Tell when messages to a country may leave, by its code; None: they may now."""
+        """Return when messages to a country may leave; None if they may now."""
         hours = self._open.get(country, self._others)
         if hours is None:
             return None
@@ -72,12 +72,12 @@ class Hours:
 
 class PerRecipient:
     """
-    So many messages to one number in so long; the next one is withheld.
+    At most `most` messages to one number within a period. The next one is withheld.
 
     Args:
         most: how many.
-        within: in how long.
-        lanes: which lanes it is about, counted together; by default all.
+        within: the period, which is rolling: the last 24 hours, not a calendar day.
+        lanes: the lanes that count, together; by default all.
     """
 
     def __init__(self, most: int, within: timedelta, *, lanes: Collection[Priority] = _ALL) -> None:
@@ -96,18 +96,18 @@ class PerRecipient:
 
 class Budget:
     """
-    So many units in a period, at one unit a segment; what would exceed them is withheld.
+    A budget of units within a period, one unit per segment. What would exceed it is withheld.
 
     Args:
         units: how many.
-        within: the period, which moves along: the last 30 days, not a month.
-        countries: codes of the countries it is about, counted together; None for all.
-        lanes: which lanes it is about, counted together; by default all.
-        reserved: how many of the units are for URGENT alone.
-        name: tells it from another budget of the same countries and lanes.
+        within: the period, which is rolling: the last 30 days, not a calendar month.
+        countries: codes of the countries that count, together; None for all.
+        lanes: the lanes that count, together; by default all.
+        reserved: how many of the units only URGENT messages may use.
+        name: tells it apart from another budget for the same countries and lanes.
 
     Raises:
-        ValueError: more is reserved than there is.
+        ValueError: `reserved` is below 0 or above `units`.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Budget:
         name: str = "",
     ) -> None:
         if not 0 <= reserved <= units:
-            raise ValueError("reserved: at least 0, and no more than there is")
+            raise ValueError("reserved: at least 0, and at most the units of the budget")
         self._units, self._within, self._reserved = units, within, reserved
         self._countries = None if countries is None else frozenset(countries)
         self._lanes = frozenset(lanes)
@@ -137,7 +137,7 @@ class Budget:
         units = count_segments(asked.message.text).segments
         if await asked.count(self._name, units, most=most, within=self._within):
             return None
-        return Withheld(f"of {most} units within {self._within} too few are left", rule="budget")
+        return Withheld(f"too few of {most} units within {self._within} are left", rule="budget")
 
 
 def _country(number: str) -> Country | None:
@@ -148,7 +148,7 @@ def _country(number: str) -> Country | None:
 
 
 def _next(local: datetime, opens: time, closes: time) -> datetime | None:
-    """Tell when it opens next, on a country's clock; None while it is open."""
+    """Return when it opens next, on a country's clock; None while it is open."""
     clock = local.time()
     after, before = clock >= opens, clock < closes
     if (after and before) if opens < closes else (after or before):

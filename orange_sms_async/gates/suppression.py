@@ -1,4 +1,4 @@
-"""The rule for people who ask to be left alone: a list of hashes, from which nobody can call."""
+"""The rule for people who ask to be left alone: a list of hashes, which shows no number."""
 
 import csv
 import hashlib
@@ -19,10 +19,10 @@ _COLUMNS = ("hash", "to", "number")
 
 class Suppression:
     """
-    Numbers that get nothing. The list is in the outbox, and holds hashes keyed with your secret.
+    Numbers that get no messages. The list is in the outbox, as hashes keyed with your secret.
 
     Args:
-        key: at least 16 bytes. Keep it away from the outbox: with both, one can try every number.
+        key: at least 16 bytes. Keep it away from the outbox: with both, all numbers can be tried.
         exempt: lanes that pass; by default none.
 
     Raises:
@@ -46,10 +46,10 @@ class Suppression:
 
     async def add(self, notes: Notes, number: str) -> None:
         """
-        Put a number on the list: "+225…" or "tel:+225…"; `notes` are a queue's.
+        Put a number on the list: "+225…" or "tel:+225…"; `notes` is a queue's `notes`.
 
         Raises:
-            ValueError: it is no number in international form.
+            ValueError: it is not a number in international form.
         """
         await notes.enter(_LIST, [self._hashed(number)])
 
@@ -59,17 +59,17 @@ class Suppression:
 
     async def import_csv(self, notes: Notes, file: TextIO) -> int:
         """
-        Put on the list what a CSV file has in its column `to` or `number`, or as `hash`.
+        Put the entries of a CSV file on the list, from its column `to`, `number` or `hash`.
 
         Args:
-            notes: of a queue.
+            notes: a queue's `notes`.
             file: open for reading. Hashes must have been made with the same key.
 
         Returns:
-            How many lines it had.
+            How many entries the file had.
 
         Raises:
-            ValueError: names the line that is wrong; nothing of the file is on the list.
+            ValueError: names the line that is wrong. Nothing from the file is put on the list.
         """
         members = list(_members(file, self._hashed))
         await notes.enter(_LIST, members)
@@ -80,7 +80,7 @@ class Suppression:
         file.write("\n".join(["hash", *await notes.members(_LIST), ""]))
 
     def load(self, file: TextIO) -> int:
-        """Withhold what a CSV file lists, in this process alone; return how many that is."""
+        """Withhold what a CSV file lists, in this process only; return how many were new."""
         before = len(self._here)
         self._here.update(_members(file, self._hashed))
         return len(self._here) - before
@@ -93,7 +93,7 @@ class Suppression:
 
 
 def _members(file: TextIO, hashed: Callable[[str], str]) -> Iterator[str]:
-    """Read a list; `hashed` makes hashes of numbers."""
+    """Read a list; `hashed` turns a number into its hash."""
     column, place, lines = _column(file)
     for line, cells in enumerate(lines, start=2):
         if not any(cells):

@@ -1,4 +1,4 @@
-"""Where messages wait and outcomes are kept: what every such place does."""
+"""What every outbox does: messages wait in it, and their outcomes are kept there."""
 
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Hashable
@@ -12,7 +12,7 @@ from orange_sms_async.outbox.summary import DeliveryCount
 from orange_sms_async.outcomes import OnUnknown, Outcome, Priority, State
 from orange_sms_async.receipts import DeliveryReceipt
 
-if TYPE_CHECKING:  # slow to import, and who only puts messages needs no loop
+if TYPE_CHECKING:  # slow to import, and code that only puts messages needs no loop
     import asyncio
 
     from orange_sms_async.gates.gate import Notes
@@ -21,15 +21,15 @@ if TYPE_CHECKING:  # slow to import, and who only puts messages needs no loop
 @attrs.define(eq=False)  # not frozen: that takes twice as long to make
 class Entry:
     """
-    A message with what was said when it was submitted.
+    A message with the terms it was submitted on.
 
     Attributes:
         message: the message.
         priority: its lane.
         not_before: seconds on the queue's clock; 0 for at once.
         expires_at: seconds on the queue's clock; infinite for never.
-        on_unknown: what to do once when its outcome is unknown.
-        context: a W3C traceparent of who submitted it.
+        on_unknown: what to do, at most once, if its outcome is unknown.
+        context: the submitter's W3C traceparent.
     """
 
     message: OutboundMessage
@@ -47,11 +47,11 @@ class Claim:
 
     Attributes:
         entry: the message, as it was submitted.
-        owner: who claimed it: one opening of an outbox.
+        owner: the opening of an outbox that claimed it.
         attempt: how many times it has been claimed, this one included.
-        again: whether it may have been sent before, so that nothing but SENT can be said of it
-            with certainty.
-        too_late: tells whether the turn it was claimed in may be another's by now.
+        again: whether it may have been sent before. If so, SENT is the only outcome that can be
+            certain.
+        too_late: tells whether another process may have the turn by now.
     """
 
     entry: Entry
@@ -90,37 +90,37 @@ class KeptMessage:
 
 class Outbox(Protocol):
     """
-    What `SendQueue` needs of the place where its messages wait.
+    What `SendQueue` needs from the place where its messages wait.
 
     Every change is kept when its await returns. Times are seconds on the queue's clock. Any number
-    of queues may submit to one outbox, withdraw, ask and keep receipts; one at a time has the turn,
-    and claims. What a claim came to is kept only while that claim holds: it names who claimed and
-    which attempt it was, so that nobody settles or puts back what is in other hands by now.
+    of queues may submit to one outbox, withdraw, ask and store receipts. One at a time has the
+    turn, and claims. A claim names its owner and its attempt. Its result is kept only while it
+    holds, so that nobody settles or puts back a message that another has claimed since.
     """
 
     durable: bool
-    """Whether messages outlive the process; if not, who stops waiting for one withdraws it."""
+    """Whether messages outlive the process. If not, one that nobody waits for is withdrawn."""
 
     look_every: float
-    """Seconds after which what other processes did is to be looked for; infinite for never."""
+    """Seconds between two looks for what other processes did; infinite for never."""
 
     sent_lately: bool
-    """Whether something may have left within the last second before the turn was had."""
+    """Whether a message may have left in the last second before this turn began."""
 
     rate: float | None
-    """Messages a second that may be sent from it; None leaves that to the client."""
+    """Messages a second that may be sent from it. None leaves that to the client."""
 
     @property
     def notes(self) -> "Notes":
-        """What the rules of a gate keep: the same in every process that has it open."""
+        """The notes of a gate's rules: the same in every process that has the outbox open."""
         ...
 
     @property
     def guard(self) -> float | None:
         """
-        How much wider than the rate slots are spaced, as far as others learned; None if nobody did.
+        How much further apart slots are than the rate asks, as others learned; None if nobody did.
 
-        Read once the turn is had. Who has it says here what it learns.
+        Read when the turn is taken. The process with the turn sets it to what it learns.
         """
         ...
 
@@ -129,7 +129,7 @@ class Outbox(Protocol):
 
     @property
     def away(self) -> bool:
-        """Whether it cannot be reached for now, and what is asked of it waits."""
+        """Whether it cannot be reached for now, so that calls wait."""
         ...
 
     @property
@@ -139,12 +139,12 @@ class Outbox(Protocol):
 
     @property
     def place(self) -> Hashable:
-        """What tells it from the other outboxes of this process, however often it is opened."""
+        """Identifies it among the outboxes of this process, however often it is opened."""
         ...
 
     async def open(self, now: float, retention: timedelta) -> None:
         """
-        Make ready.
+        Open the outbox.
 
         Raises:
             OutboxUnusable: names the file and the cause.
@@ -152,10 +152,10 @@ class Outbox(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of what `open` took, the turn included."""
+        """Release what `open` took, and the turn."""
 
     async def take_turn(self, now: float) -> bool:
-        """Have the turn from now on, unless another has it; tell whether it is had."""
+        """Take the turn, unless another has it; return whether this opening has it now."""
         ...
 
     async def holder(self, now: float) -> str | None:
@@ -168,22 +168,22 @@ class Outbox(Protocol):
 
     async def tidy(self, now: float) -> list[Outcome]:
         """
-        Settle what expired, and what was left on the wire by who had the turn before.
+        Settle what expired, and what the previous sender left on the wire.
 
-        Done by the process with the turn: when it gets the turn, and every second from then on.
+        The process with the turn does this when it gets the turn, and then every second.
         """
         ...
 
     def changed(self) -> bool:
-        """Tell whether others may have done something since this was asked last; at once."""
+        """Tell, without waiting, whether others may have done something since the last call."""
         ...
 
     async def news(self, awaited: Collection[str]) -> list[Outcome]:
         """
-        Tell what others settled, or receipts brought further, since this was asked last.
+        Return what others settled, or receipts changed, since the last call.
 
         Args:
-            awaited: references that somebody here waits for; nothing else is told.
+            awaited: references that someone here waits for. Nothing else is returned.
         """
         ...
 
@@ -193,20 +193,20 @@ class Outbox(Protocol):
         ...
 
     def waiting(self, priority: Priority) -> int:
-        """Count the messages of a lane that wait, those for later included."""
+        """Count the waiting messages of a lane, including those scheduled for later."""
         ...
 
     def add(self, entry: Entry) -> "asyncio.Future[Outcome | None] | None":
         """
-        Keep a message whose reference is not watched by this queue already.
+        Store a message whose reference this queue does not watch yet.
 
-        If that takes time, the future gives the outcome of the message if an earlier queue
-        kept its reference, or raises `InvalidMessage` if that was with another number or text.
+        If that takes time, it returns a future. If an earlier queue stored the reference, the
+        future gives that message's outcome, or `InvalidMessage` if its number or text differs.
         """
         ...
 
     async def ready_at(self) -> float | None:
-        """Tell from when on a message can be claimed; None when none waits."""
+        """Return the time at which a message can be claimed; None if none waits."""
         ...
 
     async def claim(self, now: float) -> Claim | None:
@@ -218,54 +218,55 @@ class Outbox(Protocol):
         Return a claimed message to the head of its lane, unless the claim is over.
 
         Args:
-            claim: as it was given.
-            again: whether the message may have been sent, as its next claim will say.
-            not_before: from when on it may be claimed again; 0 for at once.
+            claim: the claim to give up.
+            again: whether the message may have been sent. Its next claim repeats this.
+            not_before: the earliest time it may be claimed again; 0 for at once.
         """
 
     async def settle(self, claim: Claim, outcome: Outcome, now: float) -> list[Outcome]:
         """
         Store the outcome of a claimed message.
 
-        A claim that is over changes nothing, but that what really happened (SENT, FAILED) still
-        settles an UNKNOWN message.
+        A claim that is over changes nothing, with one exception: a certain result (SENT, FAILED)
+        still settles an UNKNOWN message.
 
         Returns:
-            It as kept, and others that this settled: where receipts are kept, one of them may
-            tell that an unknown message was sent. Nothing if the message is in other hands.
+            The outcome as stored, and those of others that this settled: a stored receipt may
+            show that an unknown message was sent. Nothing if another claim holds the message.
         """
         ...
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
-        """Keep a receipt; return the outcome of its message, and whether it settled that."""
+        """Store a receipt; return its message's outcome, and whether the receipt settled it."""
         ...
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
-        """Keep that a message was withdrawn or expired, if it waits and cannot have been sent."""
+        """Store that a message was withdrawn or expired, if it waits and cannot have been sent."""
         ...
 
     async def resolve(self, reference: str, sent: ResourceId | None, now: float) -> list[Outcome]:
         """
-        Keep what a person found out about an UNKNOWN message; None: it waits again.
+        Store what a person found out about an UNKNOWN message. With None, it waits again.
 
         Returns:
-            It as kept, and others that this settled; nothing if there is no such message.
+            The outcome as stored, and those of others that this settled. Nothing if there is no
+            such message.
         """
         ...
 
     async def find(self, reference: str) -> Outcome:
         """
-        Tell where a message is on its way.
+        Return how far a message has come.
 
         Raises:
-            KeyError: nothing is kept under this reference.
+            KeyError: the reference is not known.
         """
         ...
 
     async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
-        """Say what receipts tell of the messages that were accepted since."""
+        """Sum up the receipts of messages accepted since a time."""
         ...
 
     def outcomes(self, state: State | None) -> AsyncIterator[Outcome]:
-        """Tell of all messages, or those in one state, in the order they were submitted."""
+        """Iterate over all messages, or those in one state, in the order they were submitted."""
         ...

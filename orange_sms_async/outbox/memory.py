@@ -31,7 +31,7 @@ class _Held:
 
 
 class _Heap:
-    """Messages in one state, the first on top; those that left that state are dropped there."""
+    """Messages in one state, the first on top. One that left the state is dropped when on top."""
 
     # A heap cannot give up what is in its middle.
 
@@ -50,7 +50,7 @@ class _Heap:
 
 
 class MemoryOutbox:
-    """A heap for each lane, in the order of submission, and one by date of what is for later."""
+    """A heap for each lane, in the order of submission, and one by date for scheduled messages."""
 
     durable = False
     look_every = math.inf
@@ -144,7 +144,7 @@ class MemoryOutbox:
         held = self._held.get(claim.reference)
         if held is None or held.state is not State.SENDING or claim.owner != _OWNER:
             return None
-        # By identity: the reference may have been added anew since.
+        # By identity: the reference may have been added again since.
         same = held.entry is claim.entry and held.attempt == claim.attempt
         return held if same else None
 
@@ -155,7 +155,7 @@ class MemoryOutbox:
         self.notes.over(outcome.reference, counts=counts)
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
-        return None  # what is sent is forgotten, so that a receipt is of nobody
+        return None  # what is sent is forgotten, so that a receipt belongs to none
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
         held = self._held.get(outcome.reference)

@@ -1,4 +1,4 @@
-"""What rules keep, in memory: counts that lapse with their time, and lists."""
+"""The notes of rules, in memory: counts that lapse, and lists."""
 
 import os
 from collections import deque
@@ -47,7 +47,7 @@ class Notebook:
         for lapsing in self._lapsing.values():
             while lapsing and lapsing[0][0] <= now:
                 until, note = lapsing.popleft()
-                if note.until == until:  # else its time began anew, or it was given back
+                if note.until == until:  # otherwise its time started again, or it was given back
                     self._drop(note)
 
     def _drop(self, note: _Note) -> None:
@@ -65,7 +65,7 @@ class Notebook:
         self.over(member, counts=False)
 
     def over(self, member: str, *, counts: bool) -> None:
-        """Note that a member's message is finished: what counts can no more be given back."""
+        """Note that a member's message is finished: its count can no longer be given back."""
         for note in [*self._of.get(member, ())]:
             if counts:
                 del self._notes[note.name, note.member]

@@ -1,4 +1,4 @@
-"""What receipts say of the messages that Orange took, by country and by the start of a number."""
+"""What receipts say about accepted messages, by country and by the start of the number."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -13,20 +13,20 @@ _SILENT = 3600.0  # seconds after which a message without a receipt is worth a l
 @attrs.frozen(kw_only=True)
 class DeliveryCount:
     """
-    How many messages to one country, or to one start of its numbers, arrived.
+    How many messages arrived, for one country or for one prefix of its numbers.
 
     Attributes:
-        country: ISO 3166-1 alpha-3; "other" where Orange's API does not send to, and of numbers
-            that were forgotten.
-        prefix: the two digits after the calling code; None for all of the country. They are no
-            operator's where numbers are ported.
-        accepted: messages that Orange took; the five below are some of them.
-        delivered: the phone has them.
+        country: ISO 3166-1 alpha-3; "other" for countries that Orange's API does not serve, and
+            for forgotten numbers.
+        prefix: the two digits after the calling code; None for the whole country. Where numbers
+            are ported, they do not show the operator.
+        accepted: messages that Orange accepted. The next four are parts of them.
+        delivered: messages that the phone has.
         impossible: DeliveryImpossible.
         uncertain: DeliveryUncertain.
         silent: accepted over an hour ago, without any receipt: debited, perhaps not received.
-        median_seconds: from their attempt to the receipt that the phone has them, whole seconds,
-            half of the delivered took at most as long; None where none was delivered.
+        median_seconds: the median of whole seconds from the attempt to the receipt that the phone
+            has the message; None if none was delivered.
     """
 
     country: str
@@ -39,8 +39,8 @@ class DeliveryCount:
     median_seconds: int | None
 
 
-# The groups are told apart by one integer, which SQLite sorts in half of the time that columns
-# take: the first five digits, the seconds to the phone, and a digit for what the receipt says.
+# One integer identifies a group, as SQLite sorts it in half the time that columns take: the first
+# five digits, the seconds to the phone, and a digit for what the receipt says.
 _NO_TIME = 99_999
 QUERY = """
 SELECT key, count(*) AS messages FROM (
@@ -53,16 +53,16 @@ SELECT key, count(*) AS messages FROM (
     FROM {message} WHERE state = 'sent' AND finished_at >= {since}
 ) AS kept GROUP BY key
 """
-"""For SQLite and PostgreSQL alike, but for how each counts seconds and names its tables."""
+"""Return the query. SQLite and PostgreSQL differ only in counting seconds and naming tables."""
 
 
 def silent_since(now: float) -> float:
-    """Tell since when a message has to be accepted to count as silent."""
+    """Return the time before which a message must be accepted to count as silent."""
     return now - _SILENT
 
 
 def summary(groups: Iterable[tuple[int, int]]) -> list[DeliveryCount]:
-    """Add up what the query found: each country, and below it the starts of its numbers."""
+    """Add up what the query found: each country, followed by its prefixes."""
     fates: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     times: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for key, messages in groups:

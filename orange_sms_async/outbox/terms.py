@@ -1,4 +1,4 @@
-"""What may be said of a message when it is submitted."""
+"""The terms on which a message may be submitted."""
 
 import math
 import re
@@ -15,7 +15,7 @@ _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 class Terms(TypedDict, total=False):
     """
-    What may be said of a message when it is submitted.
+    The terms on which a message may be submitted.
 
     Attributes:
         priority: its lane; NORMAL by default, BULK in a bulk.
@@ -35,7 +35,7 @@ class Terms(TypedDict, total=False):
 
 def as_entry(message: OutboundMessage, **terms: Unpack[Terms]) -> Entry:
     """
-    Check what was said of a message, before anything is taken for it.
+    Check the terms of a message, before anything is reserved for it.
 
     Raises:
         InvalidMessage: names what is wrong.

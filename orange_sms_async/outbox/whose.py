@@ -1,4 +1,4 @@
-"""Which message a receipt is of, where none has its resource id: said only where it is certain."""
+"""Finds the message of a receipt whose resource id no message has, only if it is certain."""
 
 from collections.abc import Iterable
 
@@ -11,15 +11,15 @@ from orange_sms_async.receipts import REPORTED_WITHIN
 @attrs.frozen
 class Doubtful:
     """
-    A message to a number for which a receipt came with a resource id that no message has.
+    A message to a number for which a receipt came whose resource id no message has.
 
     Attributes:
-        reference: of the message.
-        state: where it is.
-        attempted_at: seconds since 1970, of its first attempt; None where that was not kept.
-        twice: whether it was sent a second time, so that it may have two ids and only one known.
-        accepted: whether Orange took it, and its id could not be read.
-        denied_at: when it left before a person called it not sent; they may be wrong.
+        reference: the message's reference.
+        state: how far it has come.
+        attempted_at: when it was first attempted, in seconds since 1970; None if not stored.
+        twice: whether it was sent a second time, so that it may have a second, unknown id.
+        accepted: whether Orange accepted it, and its id could not be read.
+        denied_at: when it left, if a person then called it not sent; they may be wrong.
     """
 
     reference: str
@@ -38,7 +38,7 @@ class Doubtful:
         )
 
     def may_own(self, arrived_at: float) -> bool:
-        """Tell whether a receipt that came then may be its own, whatever else that fits."""
+        """Tell whether a receipt that came then may be its own, even if it fits another too."""
         return (
             self.state is State.SENDING
             or self.twice
@@ -51,9 +51,9 @@ class Doubtful:
 
 def first_heard(receipts: Iterable[tuple[str, float]]) -> dict[str, float]:
     """
-    Tell when each resource id was heard of first.
+    Return when each resource id was first heard of.
 
-    What was heard of before a message left is not its own, whatever is said of it later.
+    An id heard of before a message left is not that message's, whatever receipts come later.
     """
     heard: dict[str, float] = {}
     for resource_id, arrived_at in receipts:
@@ -63,14 +63,14 @@ def first_heard(receipts: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 def owners(messages: list[Doubtful], heard: dict[str, float]) -> dict[str, set[str]]:
     """
-    Tell which resource ids must be of which unknown message to the same number.
+    Match resource ids to unknown messages to the same number, if that is certain.
 
     Args:
-        messages: all to the number that a receipt might be of.
+        messages: all messages to the number that a receipt might belong to.
         heard: ids that no message has, and when a receipt first named each.
 
     Returns:
-        References, with the ids that are certainly theirs. Two ids of one message are one too
+        References, with the ids that are certainly theirs. Two ids for one message are one too
         many: nobody can say which is right.
     """
     found: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Where receipts meet those who wait for them."""
+"""Matches delivery receipts to those who wait for them."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ import attrs
 
 from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt, rank
 
-_MOST_OF_ONE = 100  # receipts that are remembered of one message
+_MOST_OF_ONE = 100  # receipts remembered for one message
 _BACKLOG = 10_000  # receipts a reader may be behind
 
 
@@ -48,20 +48,20 @@ class BookStatistics:
 
 class ReceiptBook:
     """
-    Where receipts meet messages: in any order, doubled, or before anybody waits for them.
+    Matches receipts to messages: in any order, duplicated, or before anyone waits for them.
 
-    `book.add` is made to be the `on_receipt` of a `ReceiptReceiver`. Use a book in one event loop;
-    `history` and `furthest` may be asked from threads.
+    Give `book.add` to a `ReceiptReceiver` as its `on_receipt`. Use a book in one event loop;
+    `history` and `furthest` may be called from threads.
 
-    `async for receipt in book` goes over the receipts as they arrive from then on, each once,
-    without end. Every loop is a reader of its own. One that is 10,000 behind misses the oldest of
-    them, which `statistics` counts.
+    `async for receipt in book` yields each receipt once, as it arrives from then on, without end.
+    Each loop reads on its own. A loop that is 10,000 receipts behind misses the oldest, which
+    `statistics` counts.
 
     Args:
         max_age: how long a message is remembered after its last new receipt, on the loop's clock.
         capacity: how many receipts are remembered, at least 1, and of one message at most 100.
-            Beyond it, the message without a new receipt for longest is forgotten. A receipt of a
-            forgotten message is new when it comes again.
+            Beyond that, the message without a new receipt for longest is forgotten. A receipt of a
+            forgotten message counts as new when it comes again.
 
     Raises:
         ValueError: `max_age` is not positive, or `capacity` is less than 1.
@@ -69,20 +69,20 @@ class ReceiptBook:
 
     def __init__(self, max_age: timedelta = timedelta(hours=24), capacity: int = 100_000) -> None:
         if max_age <= timedelta(0):
-            raise ValueError("max_age: more than no time")
+            raise ValueError("max_age: must be more than 0")
         if capacity < 1:
             raise ValueError("capacity: at least 1 receipt")
         self._max_age, self._capacity = max_age.total_seconds(), capacity
         self._pages = OrderedDict[str, _Page]()
         self._kept = self._duplicates = self._missed = 0
         self._waiting: dict[str, list[asyncio.Future[DeliveryReceipt]]] = {}
-        # A loop that is left drops its reader, and has no other way to say so.
+        # A loop that is left drops its reader, and has no other way to say that it ended.
         self._readers = WeakSet[_Reader]()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, receipt: DeliveryReceipt) -> None:
         """
-        Enter a receipt and wake those who wait for it; a duplicate changes nothing.
+        Add a receipt, and wake those who wait for it. A duplicate changes nothing.
 
         Call it in the book's event loop.
         """
@@ -90,7 +90,7 @@ class ReceiptBook:
         now = self._loop.time()
         self._forget(now)
         page = self._page(receipt)
-        # Without a resource id, two messages to one number look like a duplicate.
+        # Without a resource id, receipts of two messages to one number look like duplicates.
         if receipt.resource_id and receipt in page.receipts:
             self._duplicates += 1
             return
@@ -105,10 +105,10 @@ class ReceiptBook:
         self, resource_id: str, timeout: float = REPORTED_WITHIN
     ) -> DeliveryReceipt:
         """
-        Wait for the first final receipt of a message; its `delivered` tells whether it arrived.
+        Wait for the first final receipt of a message. Its `delivered` tells whether it arrived.
 
-        DeliveryImpossible is final here, though DeliveredToTerminal may follow when the phone is
-        switched on again: `furthest` knows then.
+        DeliveryImpossible is final here, although DeliveredToTerminal may follow when the phone is
+        switched on again: `furthest` then shows it.
 
         Args:
             resource_id: of the message, as its send returned it. Any number of callers may wait
@@ -116,10 +116,10 @@ class ReceiptBook:
             timeout: seconds, finite; Orange reports within 24 hours, or not at all.
 
         Returns:
-            The first final receipt; where there are several already, the one that goes furthest.
+            The first final receipt. If there are several already, the one with the furthest status.
 
         Raises:
-            TimeoutError: none came; the message may have been delivered all the same.
+            TimeoutError: none came. The message may still have been delivered.
             ValueError: `timeout` is negative or not finite.
         """
         if not 0 <= timeout < math.inf:
@@ -138,7 +138,7 @@ class ReceiptBook:
         return receipt
 
     def furthest(self, resource_id: str) -> DeliveryReceipt | None:
-        """Tell how far a message is known to have come; None for "", which is no message."""
+        """Return a message's receipt with the furthest status; None without one, and for ""."""
         page = self._remembered(resource_id)
         return page.furthest if page and resource_id else None
 
@@ -150,7 +150,7 @@ class ReceiptBook:
             resource_id: of the message; "" for the receipts without one, duplicates included.
 
         Returns:
-            The last 100 of them at most.
+            At most the last 100 of them.
         """
         page = self._remembered(resource_id)
         return list(page.receipts) if page else []
@@ -184,7 +184,7 @@ class ReceiptBook:
         self._pages.move_to_end(receipt.resource_id)
 
     def _forget(self, now: float) -> None:
-        # A message is forgotten as a whole: without its better half it would go back.
+        # A message is forgotten as a whole: without its furthest receipt, it would go back.
         while self._pages:
             oldest = next(iter(self._pages.values()))
             if self._kept <= self._capacity and now - oldest.written <= self._max_age:
@@ -200,7 +200,7 @@ class ReceiptBook:
 
     def _wake(self, resource_id: str, furthest: DeliveryReceipt) -> None:
         if not resource_id:
-            return  # "" names no message: nobody's
+            return  # "" names no message: nobody waits for it
         for future in self._waiting.get(resource_id, ()):
             if not future.done():
                 future.set_result(furthest)
@@ -220,7 +220,7 @@ class _Reader:
         self._arrived = asyncio.Event()
 
     def put(self, receipt: DeliveryReceipt) -> bool:
-        """Take a receipt; tell whether another was dropped for it."""
+        """Take a receipt; return whether another was dropped for it."""
         full = len(self._receipts) == _BACKLOG
         self._receipts.append(receipt)
         self._arrived.set()

@@ -24,7 +24,7 @@ _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PATIENCE = 10.0  # seconds a whole body may take; a receipt is 200 bytes
-_MANY_DIGITS = 18  # of a declared length, beyond which nobody needs to read the number
+_MANY_DIGITS = 18  # of a declared length; a longer number need not be read
 
 
 class ReceiptStore(Protocol):
@@ -76,7 +76,7 @@ _STATUSES = {
     "unreadable": 400,
     "not_kept": 503,
 }
-# Answered before the body was read: the line is closed, or the rest of it would have to be taken.
+# Answered before the body is read: the connection is closed, or the rest would have to be read.
 _UNREAD = (404, 405, 408, 413)
 
 
@@ -104,9 +104,9 @@ class ReceiptReceiver:
         allowed_sources: addresses and networks that Orange posts from ("203.0.113.7",
             "2001:db8::/32"); none given, all are allowed.
         trusted_proxies: addresses and networks of the proxies in front. X-Forwarded-For and
-            Forwarded count only where the peer is one of them, and the last address in them that
-            is no trusted proxy is the source. Where a request has both headers, both must name an
-            allowed source.
+            Forwarded count only if the peer is one of them. The last address in them that is not a
+            trusted proxy is the source. If a request has both headers, both must name an allowed
+            source.
         max_body: bytes, at least 1; a receipt has about 200.
         store: where receipts are kept before they are answered. If that fails, the answer is 503:
             Orange may post the receipt again.
@@ -165,8 +165,8 @@ class ReceiptReceiver:
         await self._hand_over(posted)
 
     def _let_in(self, scope: Scope) -> None:
-        # Both are looked at always: neither the answer nor its time tells which was wrong. The
-        # method comes after them, since 405 would tell that something is here.
+        # Both are always checked, so that neither the answer nor its time tells which was wrong.
+        # The method comes after them, because a 405 would tell that something is here.
         secret, source = self._knows_secret(scope), self._sources.allow(scope)
         if not (secret and source):
             raise _Refusal("not_found")
@@ -200,7 +200,7 @@ class ReceiptReceiver:
             if message["type"] == "http.disconnect":
                 raise _Refusal("disconnected")
             piece, more = message.get("body", b""), message.get("more_body", False)
-            # An empty piece counts too: nothing, without end, would never be too large.
+            # An empty piece counts too: endless empty pieces would never be too large.
             size += max(len(piece), more)
             if size > self._max_body:
                 raise _Refusal("too_large")
@@ -260,7 +260,7 @@ async def _answer(scope: Scope, send: _Send, status: int) -> None:
     # HTTP/2 has no such header and its libraries refuse it.
     if status in _UNREAD and scope.get("http_version", "1.1").startswith("1"):
         headers.append((b"connection", b"close"))
-    # The other side may be gone; a receipt that was kept is handed over all the same.
+    # The other side may be gone. A stored receipt is passed on all the same.
     with contextlib.suppress(OSError):
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b""})

@@ -29,8 +29,8 @@ class Sources:
     proxies: list[Network]
 
     def allow(self, scope: Scope) -> bool:
-        # A stranger may send the one header that the proxy does not write, and most proxies hand
-        # it on: what is said twice must be allowed twice.
+        # A stranger may send the one header that the proxy does not write, and most proxies pass
+        # it on. So if both headers are there, both must name an allowed source.
         return not self.allowed or all(_within(a, self.allowed) for a in self._claims(scope))
 
     def _claims(self, scope: Scope) -> list[Address | None]:
@@ -45,7 +45,7 @@ class Sources:
         return [self._origin(chain) for chain in chains] or [peer]
 
     def _origin(self, chain: list[Address | None]) -> Address | None:
-        """Find the last that is no proxy of ours: what stands before it anybody may have sent."""
+        """Find the last address that is not our proxy. Anyone may have sent those before it."""
         return next((a for a in reversed(chain) if not _within(a, self.proxies)), chain[0])
 
 
@@ -86,8 +86,8 @@ def _forwarded(value: str) -> list[Address | None]:
     """
     Read RFC 7239: `for=192.0.2.1;proto=https, for="[2001:db8::1]:80"`.
 
-    One mistake anywhere and all of it says nothing: a quote that a stranger left open would turn
-    inside out what the proxy wrote after it.
+    One mistake anywhere makes all of it invalid: a quote that a stranger left open would change
+    the meaning of what the proxy wrote after it.
     """
     chain: list[Address | None] = []
     nodes: list[str] = []

@@ -1,4 +1,4 @@
-"""Lets messages into the outbox, and takes back those that still wait there."""
+"""Admits messages to the outbox, and withdraws those that still wait there."""
 
 import asyncio
 import math
@@ -22,8 +22,8 @@ class Admission:
 
     Args:
         outbox: where messages wait; open.
-        watch: told who waits for them.
-        arrived: called when something may have come to wait.
+        watch: told who waits for each message.
+        arrived: called when a message may have come to wait.
         now: the queue's clock.
     """
 
@@ -41,7 +41,7 @@ class Admission:
     # -- in -------------------------------------------------------------------------------------
 
     def admit(self, entry: Entry) -> None:
-        """Let a message in that holds a place in its lane, unless it is here already."""
+        """Admit a message that has a place in its lane, unless it is here already."""
         ticket = self._watch.issue(entry.message, entry.priority)
         if ticket is None:
             return
@@ -74,7 +74,7 @@ class Admission:
 
     def _known(self, ticket: Ticket, known: Outcome) -> None:
         ticket.leave_lane()
-        if ticket.place is Place.BEING_KEPT:  # else it was claimed, or even put back, since
+        if ticket.place is Place.BEING_KEPT:  # otherwise it was claimed since, or even put back
             ticket.place = Place.WAITING
         if known.state.finished:
             self._watch.known(known.reference, known)
@@ -84,7 +84,7 @@ class Admission:
     # -- what receipts say ----------------------------------------------------------------------
 
     async def keep(self, receipt: DeliveryReceipt, client: Sender | None) -> Outcome | None:
-        """Keep a receipt; return the outcome of its message, if it is known whose it is."""
+        """Store a receipt; return the outcome of its message, if that is known."""
         if client:
             receipt = client.pacer.account.as_kept(receipt, self._outbox.place)
         kept = await self._outbox.keep(receipt, self._now())
@@ -99,15 +99,15 @@ class Admission:
     # -- and back -------------------------------------------------------------------------------
 
     async def withdraw(self, reference: str) -> bool:
-        """Take a waiting message back; say whether it waited."""
+        """Withdraw a waiting message; return whether it waited."""
         return await self._shielded(self._finish_waiting(withdrawn(reference)))
 
     def unwanted(self, reference: str) -> None:
-        """Take a message back soon, if all who submitted it have gone away."""
+        """Withdraw a message soon, if all who submitted it have gone away."""
         self._soon(self.withdraw_unwanted(reference))
 
     async def withdraw_unwanted(self, reference: str) -> bool:
-        """Take a message back, if all who submitted it have gone away."""
+        """Withdraw a message, if all who submitted it have gone away."""
         ticket = self._watch.tickets.get(reference)
         return (
             ticket is not None
@@ -116,7 +116,7 @@ class Admission:
         )
 
     async def resolve(self, reference: str, sent: ResourceId | None) -> bool:
-        """Settle an UNKNOWN message with what a person found out; say whether there is one."""
+        """Settle an UNKNOWN message with what a person found out; return whether there is one."""
         return await self._shielded(self._resolve(reference, sent))
 
     async def _resolve(self, reference: str, sent: ResourceId | None) -> bool:
@@ -124,21 +124,21 @@ class Admission:
         if not resolved:
             return False
         for outcome in resolved:
-            if outcome.state.finished:  # else it waits again
+            if outcome.state.finished:  # otherwise it waits again
                 self._watch.settle(outcome)
         if not self._watch.stopped:
             self._arrived()
         return True
 
     def _expire_in_time(self, ticket: Ticket, expires_at: float) -> None:
-        # In steps: the wall clock may be stepped, and stands for no timer's while a machine sleeps.
+        # In steps: the wall clock may be set, and goes on while a sleeping machine's timers stop.
         seconds = expires_at - self._now()
         if seconds > 0:
             step = min(seconds, STEP)
             again = partial(self._expire_in_time, ticket, expires_at)
             ticket.expiry = self._loop.call_later(step, again)
         else:
-            # At once, also while the queue pauses or its lane is long. Too late on the wire.
+            # At once, even while the queue pauses or its lane is long. On the wire it is too late.
             self._soon(self._finish_waiting(expired(ticket.message.reference)))
 
     async def _finish_waiting(self, outcome: Outcome) -> bool:
@@ -148,7 +148,7 @@ class Admission:
         return True
 
     async def _shielded(self, change: Coroutine[Any, Any, bool]) -> bool:
-        # Carried out to its end, even if the caller goes away.
+        # Carried out to the end, even if the caller goes away.
         return await asyncio.shield(self._soon(change))
 
     def _soon(self, change: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:

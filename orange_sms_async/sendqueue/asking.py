@@ -14,8 +14,8 @@ from orange_sms_async.outbox import Claim, Entry, Outbox
 from orange_sms_async.outcomes import Priority
 from orange_sms_async.sendqueue.foresight import end
 
-_AGAIN = 60.0  # seconds after which a gate that could not be asked is asked again
-_MOST = 100  # messages by which what is to come is foreseen
+_AGAIN = 60.0  # seconds after which a gate that failed is asked again
+_MOST = 100  # messages from which the future is estimated
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ class Asking:
     """
     A queue's gate.
 
-    What it raises withholds, and is logged once until it answers again.
+    If it raises, it withholds. This is logged once, until it answers again.
 
     Args:
-        gate: of the queue; None lets everything pass.
+        gate: the queue's gate. None lets everything pass.
         outbox: where the rules keep their notes.
 
     Raises:
-        TypeError: the gate cannot be asked.
+        TypeError: the gate has no method `ask`.
     """
 
     def __init__(self, gate: Gate | None, outbox: Outbox) -> None:
@@ -45,7 +45,7 @@ class Asking:
         self._foreseen: tuple[tuple[float, ...], float] = (), 0.0
 
     def since(self, now: Callable[[], float], tell: Callable[..., object]) -> Self:
-        """Begin, by a queue's clock; `tell` is told what is withheld."""
+        """Start, on a queue's clock. `tell` is called when a message is withheld."""
         self._now, self._tell = now, tell
         return self
 
@@ -53,11 +53,11 @@ class Asking:
 
     async def admit(self, entry: Entry) -> None:
         """
-        Ask of a message that is submitted; a date moves it to then.
+        Ask about a message that is submitted. If the gate gives a date, the message waits for it.
 
         Raises:
             Withheld: says why it is not admitted.
-            OutboxUnusable: what the rules keep cannot be had.
+            OutboxUnusable: the rules' notes cannot be read or written.
         """
         if self._gate is None:
             return
@@ -79,9 +79,9 @@ class Asking:
 
     def admit_at_once(self, entry: Entry) -> None:
         """
-        Ask of a message that is submitted, and wait for nothing.
+        Ask about a message that is submitted, without waiting.
 
-        What takes time to be answered is asked only before the message leaves.
+        A gate that takes time to answer is asked only before the message leaves.
 
         Raises:
             Withheld: says why it is not admitted.
@@ -102,7 +102,7 @@ class Asking:
     # -- before it leaves -----------------------------------------------------------------------
 
     async def leave(self, claim: Claim) -> float | Withheld | None:
-        """Ask of a message that is about to leave; a gate that fails is asked again later."""
+        """Ask about a message that is about to leave. A gate that fails is asked again later."""
         if self._gate is None:
             return None
         try:
@@ -130,7 +130,7 @@ class Asking:
         return None if isinstance(checked, float) and checked <= asked.at else checked
 
     def held_back(self, entry: Entry, error: Withheld, *, leaving: bool) -> None:
-        """Tell that a message is withheld."""
+        """Report that a message is withheld."""
         about = {"message": entry.message, "priority": entry.priority}
         self._tell(HeldBack, **about, error=error, leaving=leaving)
 
@@ -147,14 +147,14 @@ class Asking:
     # -- what is to come ------------------------------------------------------------------------
 
     def ends(self, waiting: Mapping[Priority, int], pace: float, now: float) -> float:
-        """Tell when the last message leaves; asked often, it looks ahead once a second."""
+        """Return when the last message leaves. If called often, it looks ahead once a second."""
         known = int(now), pace, *waiting.values()
         if self._foreseen[0] != known:
             self._foreseen = known, end(waiting, pace, now, self._held)
         return self._foreseen[1]
 
     def _held(self, lane: Priority, at: float) -> float:
-        """Tell until when the gate would hold a lane at a time, by the messages seen last."""
+        """Return until when the gate would hold a lane at a time, by the messages seen last."""
         until = at
         for (seen, _), message in list(self._seen.items()):
             if self._gate is not None and seen is lane:
@@ -175,7 +175,7 @@ def _checked(answer: object) -> float | Withheld | None:
 
 
 def _at_once(coroutine: Coroutine[Any, Any, _T]) -> _T | None:
-    """Return what a coroutine returns that waits for nothing; None of one that would."""
+    """Return the result of a coroutine that does not wait; None for one that would."""
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -189,13 +189,13 @@ def _foreseen(gate: Gate, asked: Asked) -> datetime | None:
         answer = gate.ask(asked)
         if isinstance(answer, Coroutine):
             answer = _at_once(answer)
-    except Exception:  # noqa: BLE001 -- it is logged where a message is asked of
+    except Exception:  # noqa: BLE001 -- it is logged where a message is asked about
         return None
     return answer if isinstance(answer, datetime) and answer.tzinfo else None
 
 
 class _Nothing:
-    """The notes of what is only foreseen: there is always room, and nothing is kept."""
+    """Notes for looking ahead: there is always room, and nothing is kept."""
 
     async def secret(self) -> bytes:
         return b""

@@ -9,8 +9,8 @@ class Backoff:
     """
     A pause that doubles, from 1 second to 60, each time nothing could be sent after it.
 
-    One for a whole queue: all of it goes over one line to one server, and what stops one message
-    stops all. Times are the event loop's.
+    There is one for a whole queue: all messages go over one network to one server, and what stops
+    one message stops all. Times are the event loop's.
 
     Attributes:
         until: when the pause ends.
@@ -23,14 +23,14 @@ class Backoff:
         self._token_worked = True
 
     def failed(self, now: float) -> None:
-        """Pause; what fails during a pause left before it and makes it no longer."""
+        """Start a pause. Failures of requests that left before a pause do not extend it."""
         if now >= self.until:
             self._pause = min(max(_FIRST, self._pause * 2), _LONGEST)
             self.until = now + self._pause
 
     def token_refused(self, now: float, slot: float) -> bool:
         """
-        Go on at once with a new token, but pause if the one before never worked either.
+        Go on at once with a new token, but pause if the previous one never worked either.
 
         Args:
             now: the event loop's time.
@@ -47,5 +47,5 @@ class Backoff:
         return True
 
     def answered(self) -> None:
-        """Orange took or refused a message: the line and the token work."""
+        """Orange accepted or refused a message: the connection and the token work."""
         self._pause, self._token_worked = 0.0, True

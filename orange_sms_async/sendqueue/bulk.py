@@ -165,7 +165,7 @@ class Bulk:
 
     async def _delivered(self, number: int, resource_id: ResourceId, wait: Delivery) -> None:
         delivery = None
-        # The queue ends, or has forgotten the message: no word of it any more.
+        # The queue ends, or has forgotten the message: no more is known of it.
         with contextlib.suppress(OrangeSMSError, KeyError):
             delivery = await wait(self._unreported[number].reference)
         self._report(number, resource_id=resource_id, delivery=delivery)
@@ -211,10 +211,10 @@ async def delivery(
 
 def check_finite(name: str, seconds: float) -> None:
     """
-    Refuse what is no time to wait.
+    Refuse what is not a time to wait.
 
     Raises:
-        ValueError: names it.
+        ValueError: it is not a finite number of seconds.
     """
     if not 0 <= seconds < math.inf:
         raise ValueError(f"{name}: a finite number of seconds")
@@ -222,10 +222,10 @@ def check_finite(name: str, seconds: float) -> None:
 
 def check_durable(outbox: Outbox) -> None:
     """
-    Refuse an outbox that knows of no receipts.
+    Refuse an outbox that stores no receipts.
 
     Raises:
-        RuntimeError: says which one does.
+        RuntimeError: it stores none. The error says which one does.
     """
     if not outbox.durable:
         raise RuntimeError(

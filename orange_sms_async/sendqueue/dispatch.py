@@ -30,9 +30,9 @@ from orange_sms_async.sendqueue.backoff import Backoff
 from orange_sms_async.sendqueue.sender import Sender, check_rate
 from orange_sms_async.sendqueue.watch import STEP, Watch
 
-_CUT = 60.0  # seconds after which, on closing, a request without end is cut
-_MANY = 5  # requests refused as one too many, and none taken between, that are worth a word
-_STANDBY = 0.25  # seconds between two looks whether the turn is free
+_CUT = 60.0  # seconds after which closing cuts a request that does not end
+_MANY = 5  # throttled requests, with none accepted between them, until that is reported
+_STANDBY = 0.25  # seconds between two checks whether the turn is free
 _TIDY = 1.0  # seconds between two looks for expired messages
 
 
@@ -43,13 +43,13 @@ class Dispatch:
     Args:
         sender: posts them; None where this process only submits.
         outbox: where they wait; open.
-        watch: told what becomes of them.
-        asking: says whether one may leave.
+        watch: told the result of each message.
+        asking: says whether a message may leave.
         workers: requests on the wire at once.
         now: the queue's clock.
 
     Attributes:
-        arrived: set when something may have come to wait.
+        arrived: set when a message may have come to wait.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Dispatch:
     # -- beginning and ending -------------------------------------------------------------------
 
     async def begin(self) -> list[Outcome]:
-        """Have the turn at once if it is free, so that what is settled by that is known first."""
+        """Take the turn at once if it is free, so that what this settles is known first."""
         try:
             if self._sends:
                 check_rate(self._sender, self._outbox.rate)
@@ -91,7 +91,7 @@ class Dispatch:
             raise
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         # A task of its own owns the requests: a queue's __aenter__ and __aexit__ may run in
         # different tasks (pytest's fixtures do so).
         self._running = self._loop.create_task(self._run(), name="orange-sms queue")
@@ -110,7 +110,7 @@ class Dispatch:
                 self._watch.end()
 
     async def _requests_over(self) -> None:
-        # Not a task group, which takes a turn of the loop more for each message. One that was
+        # Not a task group, which costs one more turn of the loop for each message. A task that was
         # cancelled before it began stays in the set.
         while pending := [request for request in self._requests if not request.done()]:
             try:
@@ -149,11 +149,11 @@ class Dispatch:
                 self._handing_out = True
                 await self._hand_out(slot)
                 self._handing_out = False
-        except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
+        except Exception as error:  # noqa: BLE001 -- a custom client may raise anything
             self.stop(error)
 
     async def _take_turn(self) -> list[Outcome] | None:
-        """Have the turn to send; return what that settled, or None while another has it."""
+        """Take the turn to send; return what that settled, or None while another has it."""
         if not (self._sends and await self._outbox.take_turn(self._now())):
             return None
         if self._outbox.sent_lately:
@@ -165,11 +165,11 @@ class Dispatch:
     async def _wait_for_turn(self) -> None:
         while (settled := await self._take_turn()) is None:
             if self._outbox.away:
-                pass  # who follows the outbox says so
+                pass  # whoever follows the outbox reports it
             elif words := await self._outbox.holder(self._now()):
                 self._watch.waits_for(WaitingFor.TURN, words=words)
             else:
-                self._watch.goes_on()  # what waits leaves from where the turn is
+                self._watch.goes_on()  # what waits leaves from the process with the turn
             await asyncio.sleep(_STANDBY)
         self._watch.goes_on()
         self._settled(settled)
@@ -202,7 +202,7 @@ class Dispatch:
         if ready_at is not None and now < self._latest - 1:
             self._watch.waits_for(WaitingFor.CLOCK)
         elif not self._requests:
-            self._watch.goes_on()  # nothing is there that could leave
+            self._watch.goes_on()  # nothing there could leave
 
     async def _slot(self) -> float:
         while True:
@@ -215,8 +215,8 @@ class Dispatch:
                 continue
             if math.isinf(self._pacer.rate):
                 return self._loop.time()  # nothing to wait for
-            # A token refused, or a line lost, while this waits: begin anew at once, or the message
-            # would be kept back until it leaves beside the next one.
+            # If a token is refused or the connection lost while this waits, start again at once:
+            # otherwise the message would be held until it leaves beside the next one.
             with anyio.CancelScope() as self._waiting:
                 slot = await self._pacer.slot()
                 if not self._waiting.cancel_called:  # in the same instant
@@ -250,7 +250,7 @@ class Dispatch:
             )
             if ticket.unwanted and not self._outbox.durable:
                 await self._settle(claim, withdrawn(claim.reference))
-            elif self._watch.stopped:  # while it was written down: its owner was told so
+            elif self._watch.stopped:  # while it was written down: its owner knows
                 await self._put_back(claim, again=claim.again)
             elif not (await self._expired(claim) or await self._withheld(claim)):
                 return claim
@@ -281,7 +281,7 @@ class Dispatch:
                 await (
                     self._settle(claim, outcome) if outcome else self._put_back(claim, again=again)
                 )
-            except Exception as error:  # noqa: BLE001 -- an outbox of somebody's may raise anything
+            except Exception as error:  # noqa: BLE001 -- a custom outbox may raise anything
                 self.stop(error)
             self._workers.release()
             # Not in a callback, which costs a turn of the loop for each message.
@@ -296,7 +296,7 @@ class Dispatch:
         except OrangeSMSError as error:
             self._tell_answer(claim, error=error)
             return self._refused(reference, error, slot)
-        except Exception as error:  # noqa: BLE001 -- a client of somebody's may raise anything
+        except Exception as error:  # noqa: BLE001 -- a custom client may raise anything
             outcome = unknown(reference, f"the client raised {type(error).__name__}", error)
             self._tell_answer(claim, error=outcome.error)
             return outcome
@@ -309,7 +309,7 @@ class Dispatch:
     def _refused(self, reference: str, error: OrangeSMSError, slot: float) -> Outcome | None:
         if isinstance(error, NotSent):
             leaving = departure.get()
-            if not (leaving and leaving.too_late):  # else it says nothing of line or server
+            if not (leaving and leaving.too_late):  # otherwise it says nothing about the server
                 self._not_sent(error, slot)
             return None
         if isinstance(error, OutcomeUnknown):
@@ -332,7 +332,7 @@ class Dispatch:
     ) -> None:
         leaving = departure.get()
         if leaving and not isinstance(error, NotSent):
-            leaving.left()  # of a client that does not tell when
+            leaving.left()  # for a client that does not tell when
         self._tell(Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
@@ -393,8 +393,8 @@ class Dispatch:
         try:
             settled = await self._outbox.settle(claim, outcome, self._now())
         except OutboxUnusable as error:
-            # The outcome is true all the same; an outbox opened again will call it unknown.
+            # The outcome is true all the same. When the outbox is opened again, it will be unknown.
             self.stop(error)
-        if not settled:  # another process has it by now, and will tell its outcome
+        if not settled:  # another process has it by now, and will report its outcome
             self._given_up(claim, again=claim.again)
         self._settled(settled)

@@ -15,8 +15,8 @@ class Following:
     Args:
         outbox: where others submit, settle and keep receipts; open.
         watch: told what they settled.
-        arrived: called when something may have come to wait.
-        failed: told why the outbox cannot be followed.
+        arrived: called when a message may have come to wait.
+        failed: called with the reason why the outbox cannot be followed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Following:
                     self._watch.look()
                     self._arrived()
                 self._say_whether_away()
-        except Exception as error:  # noqa: BLE001 -- an outbox of somebody's may raise anything
+        except Exception as error:  # noqa: BLE001 -- a custom outbox may raise anything
             self._failed(error)
 
     def _say_whether_away(self) -> None:

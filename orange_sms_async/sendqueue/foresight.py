@@ -1,16 +1,16 @@
-"""When the last message leaves, with what a gate will hold back on the way there."""
+"""Estimates when the last message leaves, with what a gate will hold back until then."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 _Lane = TypeVar("_Lane", bound=Any)
 Held = Callable[[_Lane, float], float]
-"""Until when a lane is held back at a time; that time itself if it is not."""
+"""Returns until when a lane is held back at a given time; that time itself if it is not."""
 Told = Callable[[_Lane, float, float], object]
 
-_STEP = 1800.0  # seconds: what holds for less may be overlooked
+_STEP = 1800.0  # seconds: a shorter hold may be overlooked
 _LEAST = 1e-6  # seconds, about the smallest that a date can tell apart
-_FAR = 30 * 86_400.0  # seconds beyond which nobody asks what a gate will say
+_FAR = 30 * 86_400.0  # seconds ahead, beyond which the gate is not asked
 
 
 def end(
@@ -21,14 +21,14 @@ def end(
     told: Told[_Lane] | None = None,
 ) -> float:
     """
-    Tell when the last of the messages that wait leaves.
+    Return when the last waiting message leaves.
 
     Args:
-        waiting: messages by lane, the most urgent being the least.
+        waiting: messages by lane. The most urgent lane has the lowest number.
         pace: messages a second.
         now: the time.
         held: what the gate says.
-        told: when a lane is held back, told until when, and how many seconds' worth of it wait.
+        told: called if a lane is held back, with until when and how many seconds' worth waits.
     """
     left = {lane: many / pace for lane, many in waiting.items() if many}  # seconds
     at = now
@@ -54,7 +54,7 @@ def end(
 
 
 def _open_until(lane: _Lane, begin: float, end: float, held: Held[_Lane]) -> float:
-    """Tell until when a lane is open, of a time in which it is so at the beginning."""
+    """Return until when a lane stays open, given that it is open at the start."""
     if held(lane, end) <= end:
         return end
     while end - begin > 1:

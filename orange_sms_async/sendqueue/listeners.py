@@ -1,4 +1,4 @@
-"""Those whom a queue tells what happens: callbacks of its users, which must not stop it."""
+"""The callbacks that a queue tells what happens. They must not stop it."""
 
 import asyncio
 import inspect
@@ -35,9 +35,9 @@ class Listeners:
     ) -> None:
         for name, listener in (("on_outcome", on_outcome), ("on_event", on_event)):
             if inspect.iscoroutinefunction(listener):
-                raise TypeError(f"{name}: a plain function, as nobody awaits it")
+                raise TypeError(f"{name}: must be a plain function, because nobody awaits it")
         self._on_outcome = on_outcome
-        # By class, as each event takes as long to make as to be told of.
+        # By class, because making an event takes as long as telling it.
         self._listeners: dict[type[Event], list[Callable[[Any], object]]] = {
             kind: [on_event] if on_event else [] for kind in get_args(Event)
         }
@@ -49,19 +49,19 @@ class Listeners:
         context_of: Callable[[Entry], str | None] | None = None,
     ) -> None:
         """
-        Tell more listeners from now on, each of one kind of event.
+        Add listeners, each for one class of event.
 
         Args:
-            listeners: each is told the events of its class, as a queue's own `on_event` is of all.
-            context_of: asked, when a message is submitted, for the traceparent that travels with
-                it; the last one that was added is asked.
+            listeners: each is called with the events of its class, as `on_event` is with all.
+            context_of: called when a message is submitted; returns the traceparent that travels
+                with the message. Only the one added last is called.
         """
         for kind, listener in listeners.items():
             self._listeners[kind].append(listener)
         self._context_of = context_of or self._context_of
 
     def context(self, entry: Entry) -> str | None:
-        """Ask for the traceparent that travels with a message; by default its submitter's."""
+        """Return the traceparent that travels with a message; by default its submitter's."""
         if self._context_of is None:
             return entry.context
         return _call("context_of", self._context_of, entry) or entry.context
@@ -69,7 +69,7 @@ class Listeners:
     def tell_outcome(
         self, outcome: Outcome, ticket: Ticket | None = None, *, here: bool = True
     ) -> None:
-        """Tell that a message has its outcome, which `on_outcome` hears of where it was settled."""
+        """Tell a message's outcome. `on_outcome` is told only in the process that settled it."""
         if here and self._on_outcome:
             _call("on_outcome", self._on_outcome, outcome)
         message = ticket.message if ticket else None
@@ -77,7 +77,7 @@ class Listeners:
         self.tell(Settled, outcome=outcome, message=message, ready_at=ready_at, here=here)
 
     def tell(self, event: type[Event], **fields: Any) -> None:
-        """Tell an event, which is not even made where nobody listens."""
+        """Tell an event. It is not even made if nobody listens."""
         if listeners := self._listeners[event]:
             told = event(**fields)
             for listener in listeners:  # as `_call`, which would cost a call for each event
@@ -89,7 +89,7 @@ class Listeners:
 
 
 def _call(name: str, listener: Callable[[_T], _Answer], told: _T) -> _Answer | None:
-    # A callback must not stop the queue, nor cut the request that it is told of.
+    # A callback must not stop the queue, nor cut the request that it is told about.
     try:
         answer = listener(told)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001

@@ -170,7 +170,7 @@ class SendQueue:
             self._admission.admit(entry)
         future = self._watch.future(message)
         if written := self._watch.tickets[message.reference].written:
-            await asyncio.wait({written})  # goes on should this be cancelled
+            await asyncio.wait({written})  # goes on even if this is cancelled
             written.result()
         return future
 
@@ -284,7 +284,7 @@ class SendQueue:
         """
         Settle an UNKNOWN message of a durable outbox with what a person found out.
 
-        A receipt that may have belonged to it can then settle another one to the same number.
+        A receipt that may have belonged to it can then settle another message to the same number.
 
         Args:
             reference: of the message.
@@ -331,7 +331,7 @@ class SendQueue:
         Raises:
             TimeoutError: none came. The message may still have been delivered.
             KeyError: the message is not known.
-            Refused: it was not sent; so do Withheld, MessageExpired and MessageWithdrawn say.
+            Refused: it was not sent. Withheld, MessageExpired and MessageWithdrawn say the same.
             QueueClosed: the queue ended first.
         """
         check_durable(self._outbox)
@@ -343,10 +343,10 @@ class SendQueue:
         Say how many messages arrived, by country and by the first two digits of the number.
 
         Args:
-            since: an aware datetime; of messages accepted from then on. None: of all that are kept.
+            since: an aware datetime: counts messages accepted from then on. None counts all stored.
 
         Raises:
-            RuntimeError: the outbox is in memory, and so knows of no receipts.
+            RuntimeError: the outbox is in memory, and so stores no receipts.
         """
         check_durable(self._outbox)
         return await self._outbox.delivery(since.timestamp() if since else 0.0, self._now())
@@ -362,7 +362,7 @@ class SendQueue:
 
     @property
     def notes(self) -> Notes:
-        """What the rules of the gate keep in the outbox, as `Suppression.add` asks for it."""
+        """The notes of the gate's rules in the outbox. `Suppression.add` asks for them."""
         return self._outbox.notes
 
     def statistics(self) -> QueueStatistics:
@@ -391,7 +391,7 @@ class SendQueue:
                 why = await self._watch.drain(self._is_idle, patience, renewed=renewed)
         finally:
             self._dispatch.stop(why=why)
-            # Not to be cut by a scope around the queue: what is on the wire finishes.
+            # No scope around the queue may cut this: what is on the wire finishes.
             with anyio.CancelScope(shield=True):
                 await self._following.stop()
                 await self._dispatch.finish()

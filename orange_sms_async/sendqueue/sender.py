@@ -7,7 +7,7 @@ from orange_sms_async.messages import OutboundMessage, SentMessage
 from orange_sms_async.pacing import Pacer
 
 _MOST_WORKERS = 200  # as many as Client has connections: a worker without one would leave late
-_UNPACED_WORKERS = 20  # httpx's cost a request grows with its connections
+_UNPACED_WORKERS = 20  # httpx's cost per request grows with its connections
 
 
 class Sender(Protocol):
@@ -51,7 +51,7 @@ def check_rate(client: Sender, theirs: float | None) -> None:
     Refuse a rate other than that of the outbox; None if the outbox has none.
 
     Raises:
-        ValueError: names both.
+        ValueError: the rates differ. The error names both.
     """
     if theirs is not None and theirs != (ours := client.pacer.rate):
         raise ValueError(
@@ -60,7 +60,7 @@ def check_rate(client: Sender, theirs: float | None) -> None:
 
 
 def workers_for(client: Sender) -> int:
-    """Tell how many requests at once use all of the rate while answers take their longest."""
+    """Return how many requests at once use all of the rate even if answers take their longest."""
     if math.isinf(client.pacer.rate):
         return _UNPACED_WORKERS
     return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))

@@ -13,7 +13,7 @@ from orange_sms_async.sendqueue.tickets import Place
 from orange_sms_async.sendqueue.watch import Watch
 
 Ends = Callable[[Mapping[Priority, int], float, float], float]
-"""Tells when the last of the messages that wait leaves, at a pace and from a time on."""
+"""Returns when the last waiting message leaves, at a pace and from a time on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +91,7 @@ def look(
 
 
 def _oldest(watch: Watch, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
-    # As known here: of what waits again, others may have sent theirs, and do where the turn is.
+    # As known here: others may have sent what waits again, as the process with the turn does.
     now = watch.time()
     since = dict.fromkeys(Priority, now)
     since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting.get(lane)}

@@ -28,10 +28,10 @@ class Place(enum.Enum):
     """Where a message of this queue is."""
 
     BEING_KEPT = enum.auto()
-    """The outbox is about to keep it; one on disk writes it down."""
+    """The outbox is about to store it."""
     WAITING = enum.auto()
     CLAIMED = enum.auto()
-    """From its claim until that is settled or put back."""
+    """From its claim until it is settled or put back."""
     IN_DOUBT = enum.auto()
     """It may have been sent once, and waits to be sent again."""
 
@@ -42,13 +42,13 @@ class Ticket:
     A message in the hands of this queue, until it has an outcome or is put back unwatched.
 
     Attributes:
-        room: of its lane, in which it holds a place until it is claimed for the first time.
-        written: done once a durable outbox has written it down.
+        room: its lane's room, where it has a place until it is claimed for the first time.
+        written: done once a durable outbox has stored it.
         futures: one for each time it was submitted here.
         expiry: ends it in time, if it expires.
-        on_given_up: told its reference when one of the futures is cancelled or done.
+        on_given_up: called with its reference when one of the futures is cancelled or done.
         not_before: from when on it may leave, in seconds since 1970; 0 for at once.
-        ready_at: since when it could leave, on the loop's clock.
+        ready_at: when it became ready to leave, on the loop's clock.
         ours: whether it was submitted here.
     """
 

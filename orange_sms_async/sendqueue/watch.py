@@ -1,4 +1,4 @@
-"""Who waits for which message, where it is, and how far the queue has come in its life."""
+"""Tracks who waits for each message, where it is, and where the queue is in its life."""
 
 import asyncio
 import logging
@@ -23,13 +23,13 @@ from orange_sms_async.sendqueue.listeners import Listeners
 from orange_sms_async.sendqueue.tickets import Phase, Place, Ticket
 
 STEP = 10.0
-"""Seconds after which who waits for a date looks at the wall clock again."""
+"""Seconds between two looks at the wall clock while waiting for a date."""
 
 _WORDS = {
     WaitingFor.LINE: "no connection to Orange",
     WaitingFor.ORANGE: "Orange is over capacity or gives no token",
-    WaitingFor.RATE: "Orange refuses one request after the other as one too many",
-    WaitingFor.CLOCK: "the clock was set back, and what is for later waits for it",
+    WaitingFor.RATE: "Orange throttles one request after another",
+    WaitingFor.CLOCK: "the clock was set back, and scheduled messages wait for it",
     WaitingFor.DATABASE: "the outbox cannot be reached, or another program holds it",
     WaitingFor.TURN: "another process has the turn to send",
 }
@@ -37,7 +37,7 @@ _WORDS = {
 _log = logging.getLogger(__name__)
 
 
-_STOPPED = Phase.STOPPED  # asked several times a message, and members are slow to look up
+_STOPPED = Phase.STOPPED  # read several times a message, and enum members are slow to look up
 
 
 class Watch:
@@ -51,11 +51,11 @@ class Watch:
         on_event: told each event.
 
     Attributes:
-        cause: what stopped the queue; None where its owner closed it.
+        cause: what stopped the queue; None if its owner closed it.
         why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
         waiting_words: the same in words.
-        waits_again: of each lane, since when what others submitted waits after an attempt here.
+        waits_again: by lane, since when others' messages wait again after an attempt here.
         time: the loop's clock.
         listeners: told what happens.
     """
@@ -83,10 +83,10 @@ class Watch:
 
     def open(self, unwanted: Callable[[str], object]) -> None:
         """
-        Begin, in the running event loop.
+        Start, in the running event loop.
 
         Args:
-            unwanted: told the reference of a message that nobody waits for any more.
+            unwanted: called with the reference of a message that nobody waits for any more.
         """
         self.phase, self._unwanted = Phase.OPEN, unwanted
         self._on_given_up, self._context = self._given_up, copy_context()
@@ -123,13 +123,13 @@ class Watch:
     async def enter(self, priority: Priority) -> None:
         """Wait for a place in a lane."""
         try:
-            self.enter_nowait(priority)  # to wait where nothing is to be waited for costs
+            self.enter_nowait(priority)  # waiting costs, even for nothing
         except anyio.WouldBlock:
             await self._rooms[priority].acquire()
 
     def enter_nowait(self, priority: Priority) -> None:
         """
-        Have a place in a lane.
+        Take a place in a lane.
 
         Raises:
             anyio.WouldBlock: there is none.
@@ -157,10 +157,10 @@ class Watch:
         self.check_admits()
         ticket = self.tickets[message.reference]
         if (ticket.message.to, ticket.message.text) != (message.to, message.text):
-            raise InvalidMessage("reference: waits already, with another number or text")
+            raise InvalidMessage("reference: already waits, with another number or text")
         future: asyncio.Future[ResourceId] = self._loop.create_future()
         ticket.futures.append(future)
-        # Without a context of its own: each would be one object more for all that waits.
+        # Without a context of its own, which would be one more object for each waiting message.
         future.add_done_callback(ticket.given_up, context=self._context)
         return future
 
@@ -171,8 +171,8 @@ class Watch:
     # -- on their way ---------------------------------------------------------------------------
 
     def admitted(self, ticket: Ticket) -> None:
-        """Note that a message is kept, and waits."""
-        if ticket.place is Place.BEING_KEPT:  # else that was said when it was claimed
+        """Note that a message is stored, and waits."""
+        if ticket.place is Place.BEING_KEPT:  # otherwise that was told when it was claimed
             ticket.place = Place.WAITING
             self.listeners.tell(
                 Admitted,
@@ -237,11 +237,11 @@ class Watch:
         self.inform(outcome)
 
     def look(self) -> None:
-        """Let who waits for all to be settled look again."""
+        """Let those who wait for all to be settled look again."""
         self._changed.set()
 
     def abandon(self, reference: str, error: BaseException | None = None) -> None:
-        """End the watching of a message that this queue will not settle."""
+        """Stop watching a message that this queue will not settle."""
         if not (ticket := self.tickets.get(reference)):
             return
         if ticket.place is Place.IN_DOUBT and not self._durable:
@@ -254,7 +254,7 @@ class Watch:
     @property
     def in_flight(self) -> int:
         """Count the messages that are claimed."""
-        # Of a copy, as another thread may ask for a scrape.
+        # On a copy, because another thread may ask, for a scrape.
         return sum(ticket.place is Place.CLAIMED for ticket in list(self.tickets.values()))
 
     def all_settled(self) -> bool:
@@ -262,14 +262,14 @@ class Watch:
         return not any(ticket.futures for ticket in self.tickets.values())
 
     def _look_whether_all_settled(self) -> None:
-        # Cleared only while somebody waits for it, and each message would look.
+        # It is clear only while someone waits for it: otherwise each message would look.
         if not self._changed.is_set() and self.all_settled():
             self._changed.set()
 
     # -- waiting and ending ---------------------------------------------------------------------
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Wait for something that takes all to be settled, or until the queue has stopped."""
+        """Wait for something that needs all to be settled, or until the queue has stopped."""
         while not self.stopped and not reached():
             self._changed.clear()
             await self._changed.wait()
@@ -282,7 +282,7 @@ class Watch:
 
         Args:
             patience: seconds.
-            renewed: whether they begin anew with each message that Orange takes.
+            renewed: whether they start again with each message that Orange accepts.
 
         Returns:
             Why it gave up, in words; None if it did not.
@@ -297,12 +297,12 @@ class Watch:
         return f"the drain gave up: {of_what} {patience:g} seconds"
 
     def accepted(self) -> None:
-        """Note that Orange took a message."""
+        """Note that Orange accepted a message."""
         for drain, patience in self._drains:
             drain.deadline = anyio.current_time() + patience
 
     def stop(self, cause: BaseException | None, why: str | None) -> None:
-        """Admit nothing more, and end the watching of all that waits; `why` is for people."""
+        """Admit nothing more, and stop watching all that waits; `why` is for people."""
         self.phase, self.cause, self.why_stopped = Phase.STOPPED, cause, why
         if why:
             told = {"event": "stopped", "error": cause and type(cause).__name__}
@@ -310,7 +310,7 @@ class Watch:
         for reference, ticket in list(self.tickets.items()):
             if ticket.place in (Place.WAITING, Place.IN_DOUBT):
                 self.abandon(reference)
-        # Who waits for a place in a lane is woken, finds the queue closed, and wakes the next.
+        # One who waits for a place in a lane wakes, finds the queue closed, and wakes the next.
         for room in self._rooms.values():
             room.release()
         self._changed.set()
@@ -349,7 +349,7 @@ class Watch:
         return future.result()
 
     def inform(self, outcome: Outcome) -> None:
-        """Tell who waits for its delivery, if there is something final to tell."""
+        """Tell those who wait for its delivery, if there is something final to tell."""
         for future in self._awaiting.get(outcome.reference, ()):
             if future.done():
                 continue
@@ -363,7 +363,7 @@ class Watch:
     def waits_for(
         self, reason: WaitingFor, error: OrangeSMSError | None = None, words: str | None = None
     ) -> None:
-        """Note why nothing leaves, and say it once; `words`: who keeps it from leaving."""
+        """Note why nothing leaves, and say it once; `words` names who keeps it from leaving."""
         if self.waiting_for is not reason:
             self.goes_on()
             cause = f" ({in_words(error)})" if error else ""

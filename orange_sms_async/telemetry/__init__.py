@@ -1,1 +1,1 @@
-"""What a queue does, on the screens people already have; each imports its library when used."""
+"""Shows what a queue does in monitoring tools. Each module imports its library when used."""

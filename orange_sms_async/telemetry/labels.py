@@ -6,7 +6,7 @@ from orange_sms_async.errors import OrangeSMSError, Withheld
 from orange_sms_async.receipts import DeliveryStatus
 
 OTHER = "other"
-"""What is in none of the sets, or not known."""
+"""Stands for what is in none of the sets, or unknown."""
 
 ERRORS = tuple(
     sorted(
@@ -27,22 +27,22 @@ _NAMES: dict[type[OrangeSMSError], str] = {}
 
 
 def country_of(number: str) -> str:
-    """Tell the country of a number, "+225…" or "tel:+225…", by its calling code."""
+    """Return the country of a number, "+225…" or "tel:+225…", by its calling code."""
     return _COUNTRIES.get(number.removeprefix("tel:")[1:4], OTHER)
 
 
 def sender_of(address: str) -> str:
-    """Tell where a message is sent from, if that is one of the addresses that Orange recommends."""
-    return address if address in _SENDERS else OTHER  # an account's own may be anybody's number
+    """Return the address a message is sent from, if Orange recommends that address."""
+    return address if address in _SENDERS else OTHER  # another may be a person's number
 
 
 def status_of(status: str) -> str:
-    """Tell a receipt's status, if Orange documents it."""
+    """Return a receipt's status, if Orange documents it."""
     return str(status) if status in _STATUSES else OTHER
 
 
 def rule_of(error: Withheld) -> str:
-    """Tell which rule withheld a message, if it is one of ours."""
+    """Return the rule that withheld a message, if it is one of ours."""
     return error.rule if error.rule in RULES else OTHER
 
 
@@ -52,6 +52,6 @@ def error_name(error: OrangeSMSError) -> str:
     if kind not in _NAMES:
         ours = next(base for base in kind.__mro__ if base.__module__ == errors.__name__)
         if kind is not ours:
-            return ours.__name__  # somebody may make classes without end
+            return ours.__name__  # an application may make classes without end
         _NAMES[kind] = ours.__name__
     return _NAMES[kind]

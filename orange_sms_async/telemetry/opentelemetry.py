@@ -56,17 +56,17 @@ def instrument(
     server_address: str = "api.orange.com",
 ) -> None:
     """
-    Have OpenTelemetry see what a queue does.
+    Report what a queue does to OpenTelemetry.
 
-    A PRODUCER span when a message is submitted, whose context travels with it through any outbox; a
-    CLIENT span for each attempt, linked to it; a CONSUMER span for each receipt. The metrics
-    `messaging.client.operation.duration` and `messaging.client.sent.messages`, and gauges of the
-    queue's statistics. No number, text or reference is in any of them.
+    A submitted message gives a PRODUCER span; its context travels with it through any outbox. Each
+    attempt gives a CLIENT span linked to it, and each receipt a CONSUMER span. The metrics are
+    `messaging.client.operation.duration`, `messaging.client.sent.messages` and gauges of the
+    queue's statistics. None of these contains a number, a text or a reference.
 
     Args:
-        queue: not opened yet, as what it told before is not seen.
-        tracer_provider: makes the spans; by default the one that is set for the process.
-        meter_provider: makes the metrics; likewise.
+        queue: a queue that is not open yet. Earlier events are not reported.
+        tracer_provider: makes the spans; by default the one set for the process.
+        meter_provider: makes the metrics; by default the one set for the process.
         server_address: the host that requests go to.
     """
     tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA)
@@ -90,7 +90,7 @@ class _Spans:
         )
         self._attempts: dict[str, tuple[Span, float]] = {}
         self._under_way = Recent[tuple[str, SpanContext]]()
-        # As text, which costs the collector of garbage nothing.
+        # As text, which costs the garbage collector nothing.
         self._accepted = Recent[str]()
         self.listeners: dict[type[Event], Callable[[Any], None]] = {
             Claimed: self._claimed,
@@ -126,7 +126,7 @@ class _Spans:
     def _links(self, reference: str, context: str | None) -> list[Link]:
         if not context:
             return []
-        # What was submitted in this process need not be read.
+        # The context of a message submitted in this process need not be parsed.
         if not (known := self._under_way.get(reference)) or known[0] != context:
             known = context, _remote(context)
             self._under_way.note(reference, known)
@@ -171,7 +171,7 @@ class _Spans:
             "orange_sms.country": country_of(receipt.address),
             "orange_sms.status": status_of(receipt.status),
         }
-        if outcome and outcome.resource_id:  # else the id may be anything that anybody posted
+        if outcome and outcome.resource_id:  # otherwise the id may be anything that anyone posted
             attributes["messaging.message.id"] = outcome.resource_id
         submitted = self._accepted.get(outcome.reference) if outcome else None
         links = [Link(_remote(submitted))] if submitted else []
@@ -179,7 +179,7 @@ class _Spans:
 
 
 class _Names:
-    """The names of spans and their attributes, each made once: there are few, and many messages."""
+    """The names and attributes of spans, each made once: they are few, and messages are many."""
 
     def __init__(self, server_address: str) -> None:
         self._server = server_address
@@ -196,7 +196,7 @@ class _Names:
     def answer(
         self, message: OutboundMessage, error: str | None
     ) -> tuple[_Attributes, _Attributes]:
-        """Name what a request came to, for how long it took and for how many there were."""
+        """Return the attributes of a request's result, for its duration and for the count."""
         key = sender_of(message.sender_address), error
         if key not in self._answers:
             attributes: _Attributes = {

@@ -1,4 +1,4 @@
-"""A queue's numbers for Prometheus: its statistics, and what its events come to."""
+"""A queue's numbers for Prometheus: its statistics, and counts of its events."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -33,17 +33,17 @@ _CODES = {country.code for country in COUNTRIES}
 
 def register(queue: SendQueue, *, registry: CollectorRegistry = REGISTRY) -> "QueueCollector":
     """
-    Have a registry tell what a queue does, whenever it is scraped.
+    Register a queue's metrics, which are read at each scrape.
 
-    Do so before the queue is opened, as what it told before is not counted. A queue that is not
-    open yet has no numbers.
+    Call this before the queue is opened: earlier events are not counted. A queue that is not open
+    yet has no numbers.
 
     Args:
-        queue: of this process. Two of them need two registries.
-        registry: where it is asked for; by default the one that prometheus_client serves.
+        queue: a queue of this process. Two queues need two registries.
+        registry: by default the one that prometheus_client serves.
 
     Returns:
-        The collector, which can also be told what units are left.
+        The collector, which can also be told how many units are left.
 
     Raises:
         ValueError: the registry has a queue already.
@@ -56,13 +56,13 @@ def register(queue: SendQueue, *, registry: CollectorRegistry = REGISTRY) -> "Qu
 
 class QueueCollector:
     """
-    What a registry asks when it is scraped, from any thread.
+    What a registry asks at each scrape, from any thread.
 
     Args:
-        queue: whose numbers they are.
+        queue: the queue whose numbers are read.
 
     Attributes:
-        tally: what the queue's events come to.
+        tally: the counts of the queue's events.
     """
 
     def __init__(self, queue: SendQueue) -> None:
@@ -71,12 +71,12 @@ class QueueCollector:
 
     def units_left(self, contracts: Iterable[Contract]) -> None:
         """
-        Note what is left of the account, as `client.contracts()` told it.
+        Note the units left in the account, as `client.contracts()` returned them.
 
-        Call it now and then: a contract changes when it is used, and nobody tells.
+        Call it now and then: a contract changes as it is used, without notice.
 
         Args:
-            contracts: of all countries; those that are not ACTIVE count as empty.
+            contracts: those of all countries. Those that are not ACTIVE count as empty.
         """
         left = dict.fromkeys(self._units_left, 0)
         for contract in contracts:
@@ -90,7 +90,7 @@ class QueueCollector:
         return list(self._events())
 
     def collect(self) -> Iterator[Metric]:
-        """Give the numbers as they are now."""
+        """Yield the numbers as they are now."""
         if self._queue.is_open:
             yield from self._statistics(self._queue.statistics())
         yield from self._events()
@@ -98,10 +98,10 @@ class QueueCollector:
     def _statistics(self, seen: QueueStatistics) -> Iterator[Metric]:
         waiting = {lane.name: count for lane, count in seen.waiting.items()}
         yield self._gauge(
-            "waiting", "Messages not on the wire yet, those for later included", waiting, "lane"
+            "waiting", "Messages not on the wire yet, including scheduled ones", waiting, "lane"
         )
         oldest = {lane.name: age for lane, age in seen.oldest.items()}
-        help_ = "Seconds since what waits longest here could have left"
+        help_ = "Seconds since the oldest message here could have left"
         yield self._gauge("oldest_seconds", help_, oldest, "lane")
         reasons = {str(each): each is seen.waiting_for for each in WaitingFor}
         yield self._gauge("waiting_for", "1 for the reason why nothing leaves", reasons, "reason")
@@ -114,7 +114,7 @@ class QueueCollector:
         ):
             yield GaugeMetricFamily(f"orange_sms_{name}", help_, value=float(value))
         yield CounterMetricFamily(
-            "orange_sms_throttled", "Attempts refused as one too many", value=seen.throttled
+            "orange_sms_throttled", "Attempts that Orange throttled", value=seen.throttled
         )
 
     def _events(self) -> Iterator[Metric]:
@@ -124,16 +124,16 @@ class QueueCollector:
         settled = {(c, str(s)): tally.settled[c, s] for c in countries for s in _FINISHED}
         yield self._counter("settled", "Messages settled here", settled, "country", "state")
         attempts = {(result,): tally.attempts[result] for result in (ACCEPTED, *ERRORS)}
-        yield self._counter("attempts", "Requests, by what they came to", attempts, "result")
+        yield self._counter("attempts", "Requests, by result", attempts, "result")
         withheld = {(rule,): tally.withheld[rule] for rule in RULES}
         yield self._counter("withheld", "Messages withheld by a rule", withheld, "rule")
         units = {(country,): tally.units[country] for country in countries}
-        yield self._counter("units", "SMS that Orange took", units, "country")
+        yield self._counter("units", "SMS units of accepted messages", units, "country")
         reporting = sorted({*countries, *(country for country, _ in list(tally.receipts))})
         receipts = {(c, s): tally.receipts[c, s] for c in reporting for s in _STATUSES}
-        yield self._counter("receipts", "Receipts kept here", receipts, "country", "status")
-        yield self._histogram("accepted_seconds", "From submitted to accepted", tally.accepted)
-        yield self._histogram("delivered_seconds", "From accepted to the phone", tally.delivered)
+        yield self._counter("receipts", "Receipts stored here", receipts, "country", "status")
+        yield self._histogram("accepted_seconds", "From submission to acceptance", tally.accepted)
+        yield self._histogram("delivered_seconds", "From acceptance to the phone", tally.delivered)
         yield self._gauge("units_left", "Units in ACTIVE contracts", self._units_left, "country")
 
     def _gauge(self, name: str, help_: str, values: Mapping[str, float], label: str) -> Metric:

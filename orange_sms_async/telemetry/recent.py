@@ -1,4 +1,4 @@
-"""What was noted lately, and no more of it than fits."""
+"""Recent notes, in bounded memory."""
 
 from typing import Generic, TypeVar
 
@@ -10,7 +10,7 @@ class Recent(Generic[_Noted]):
     Notes by reference; the oldest are forgotten once there are too many.
 
     Args:
-        most: how many are kept; of those, the younger half always is.
+        most: how many are kept at most. The newer half of that many always is.
     """
 
     # Two halves, as a dict whose first key is deleted again and again is slow to find the next.

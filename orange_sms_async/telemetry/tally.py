@@ -1,4 +1,4 @@
-"""What the events of a queue come to, in plain numbers."""
+"""Counts of a queue's events, in plain numbers."""
 
 import asyncio
 from bisect import bisect_left
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ACCEPTED = "accepted"
-"""What an attempt is called that Orange took; any other has the name of its error."""
+"""The name of an attempt that Orange accepted. Any other has the name of its error."""
 
 
 class Histogram:
     """
-    How many of some times were how long.
+    A histogram of times.
 
     Args:
-        bounds: seconds; a time counts in the first that it does not exceed.
+        bounds: seconds. A time counts in the first bound that it does not exceed.
     """
 
     def __init__(self, *bounds: float) -> None:
@@ -35,7 +35,7 @@ class Histogram:
 
     @property
     def buckets(self) -> list[tuple[str, float]]:
-        """How many took at most so long, as Prometheus counts them."""
+        """How many took at most each bound, as Prometheus counts them."""
         bounds, total, buckets = [*map(str, self._bounds), "+Inf"], 0, []
         for bound, count in zip(bounds, list(self._counts), strict=True):
             total += count
@@ -45,17 +45,17 @@ class Histogram:
 
 class Tally:
     """
-    Counts what a queue tells. It keeps references of what was accepted lately.
+    Counts what a queue tells. It keeps the references of recently accepted messages.
 
     Attributes:
         settled: messages that this process settled, by country and state.
-        attempts: requests, by what they came to: "accepted", or an error's class.
+        attempts: requests, by result: "accepted", or an error's class.
         withheld: messages that the gate withheld, by its rule.
-        units: SMS that Orange took, a long text counted as several, by country.
+        units: SMS units that Orange accepted, by country; a long text counts as several.
         receipts: by country and status.
         accepted: seconds from the submission of a message to its acceptance.
         delivered: seconds from there to the receipt that the phone has it.
-        listeners: what the queue is to tell, by the class of the event.
+        listeners: the functions that the queue is to call, by the class of the event.
     """
 
     def __init__(self) -> None:

@@ -143,7 +143,7 @@ MISTAKES = {
     "sent": "commande inconnue\u00a0: sent",
     "balance --country FRA": "--country\u00a0: un pays d’Orange",
     "--lang de": "--lang\u00a0: en ou fr",
-    "outbox migrate sms.db": "dsn\u00a0: commence par postgresql://",
+    "outbox migrate sms.db": "dsn\u00a0: doit commencer par postgresql://",
     "sandbox --seed nowhere.json": "impossible de lire nowhere.json\u00a0: fichier introuvable",
 }
 

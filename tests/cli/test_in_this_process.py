@@ -111,7 +111,7 @@ def test_a_dry_run_of_a_campaign_that_has_begun(invoke, outbox, rows_file):
         ("sandbox --seed nowhere.json", "nowhere.json"),
         ("outbox move {} postgresql://127.0.0.1:1/app", "no connection"),
         ("outbox migrate postgresql://127.0.0.1:1/app", "no connection"),
-        ("outbox migrate sms.db", "begins with postgresql://"),
+        ("outbox migrate sms.db", "must begin with postgresql://"),
         ("outbox show nowhere.db", "No such file"),
         ("receipts --store / --port 0", "Is a directory"),
     ],

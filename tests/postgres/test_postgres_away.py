@@ -304,7 +304,7 @@ class TestOpening:
     async def test_another_encoding(self, postgres, db):
         await db.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
 
-        assert "has to be UTF8" in await self.refused(postgres.dsn("latin"))
+        assert "must be UTF8" in await self.refused(postgres.dsn("latin"))
 
     @pytest.mark.parametrize(
         "dsn",

@@ -146,7 +146,9 @@ class TestReceipts:
 
         assert ARRIVED == outcome.delivery.status
 
-    @pytest.mark.parametrize(("sent", "wrong"), [("", "empty"), ("id-b", "of another message")])
+    @pytest.mark.parametrize(
+        ("sent", "wrong"), [("", "empty"), ("id-b", "another message has this resource id")]
+    )
     async def test_a_person_names_an_id_that_cannot_be(self, outbox, sent, wrong):
         await settled(outbox, "a", State.UNKNOWN, NOW, error=OutcomeUnknown())
         await settled(outbox, "b", State.SENT, NOW + 1)

@@ -21,7 +21,7 @@ from orange_sms_async.outbox.memory import MemoryOutbox
 TROUBLES = {
     "no line": ([ConnectionFailed()] * 4, WaitingFor.LINE, "no connection to Orange"),
     "over capacity": ([ServiceUnavailable()] * 4, WaitingFor.ORANGE, "over capacity"),
-    "throttled": ([Throttled()] * 20, WaitingFor.RATE, "one too many"),
+    "throttled": ([Throttled()] * 20, WaitingFor.RATE, "throttles one request after another"),
 }
 
 

@@ -163,7 +163,7 @@ async def test_a_callback_that_would_have_to_be_awaited_is_refused(line, caplog,
     At once where that can be seen, and with a record where it cannot.
     """
     seen: dict[str, Any] = {name: cancelled}
-    with pytest.raises(TypeError, match=f"{name}: a plain function"):
+    with pytest.raises(TypeError, match=f"{name}: must be a plain function"):
         SendQueue(line, **seen)
     unseen: dict[str, Any] = {name: lambda told: cancelled(told)}  # noqa: PLW0108 -- hides it
     async with SendQueue(line, **unseen) as queue:

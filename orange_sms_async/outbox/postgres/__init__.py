@@ -1,4 +1,4 @@
-"""An outbox in PostgreSQL: every process of every machine may open it, and one at a time sends."""
+"""An outbox in PostgreSQL. Processes on any machine may open it, and one at a time sends."""
 
 import asyncio
 import math
@@ -32,8 +32,8 @@ from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 __all__ = ["PostgresOutbox", "submission"]
 
 _T = TypeVar("_T")
-_PATIENCE = 5.0  # seconds in which a database that is away may come back, for who waits for it
-_COUNT_EVERY = 5.0  # seconds between two countings of what waits
+_PATIENCE = 5.0  # seconds that a caller waits for the database to come back
+_COUNT_EVERY = 5.0  # seconds between two counts of what waits
 _FORGET_EVERY = 60.0  # seconds
 
 
@@ -48,7 +48,7 @@ class PostgresOutbox:
     Args:
         dsn: of the database, "postgresql://user@host/database", with the parameters of libpq, such
             as sslmode=verify-full for TLS.
-        account: whose messages, as given to `migrate`. Each account has its own turn and rate.
+        account: the account's name, as given to `migrate`. Each account has its own turn and rate.
 
     Attributes:
         rate: messages a second, as the account's row says; known once it is open.
@@ -59,7 +59,7 @@ class PostgresOutbox:
 
     durable = True
     look_every = 0.25
-    sent_lately = False  # a turn begins a second after the last departure of the one before
+    sent_lately = False  # a turn begins a second after the last departure in the turn before
 
     def __init__(self, dsn: str, *, account: str = "default") -> None:
         self._address = self.place = Address(dsn, account)
@@ -84,7 +84,7 @@ class PostgresOutbox:
     # -- opening and closing --------------------------------------------------------------------
 
     async def open(self, now: float, retention: timedelta) -> None:
-        # Forgotten before its receipts have come, a message could not tell them from another's.
+        # If a message were forgotten before its receipts came, they might be taken for another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         self._news, self._forget_at, self._count_at = News(), -math.inf, -math.inf
         await self._db.open()
@@ -94,7 +94,7 @@ class PostgresOutbox:
             await self._count()
         except BaseException as error:
             await self._db.aclose()
-            if isinstance(error, AwayError):  # since it was reached a moment ago
+            if isinstance(error, AwayError):  # it was reached a moment ago
                 raise OutboxUnusable(f"{self._address.name}: it cannot be reached") from None
             raise
         self._sending = Sending(self._db, found, self._fence, self._lease)
@@ -125,7 +125,7 @@ class PostgresOutbox:
             await self._count()
             if boot_time() >= self._forget_at:
                 self._forget_at = boot_time() + _FORGET_EVERY
-                before = max(now - self._retention, 0.0)  # of one without end, no date
+                before = max(now - self._retention, 0.0)  # an endless retention gives no date
                 forget = partial(
                     forgetting.forget_old, account=self._account, before=before, now=now
                 )
@@ -137,9 +137,9 @@ class PostgresOutbox:
     @property
     def guard(self) -> float | None:
         """
-        How much wider than the rate slots are spaced, as the process before had learned.
+        How much further apart slots are than the rate asks, as the previous sender learned.
 
-        None if there was none. The process with the turn sets here what it learns.
+        None if there was none. The process with the turn sets it to what it learns.
         """
         return self._opened.guard
 
@@ -154,7 +154,7 @@ class PostgresOutbox:
         return self._sending
 
     async def _changed(self, references: list[str], now: float) -> list[Outcome]:
-        """Tell of what was settled; a receipt may tell what its answer would have told."""
+        """Return what was settled. A receipt may replace the answer that never came."""
         find = partial(queries.find_all, account=self._account, references=references)
         found = {each.reference: each for each in await self._do(find) if each.state.finished}
         for reference in [each.reference for each in found.values() if each.state is State.UNKNOWN]:
@@ -204,7 +204,7 @@ class PostgresOutbox:
         return self._waiting[priority]
 
     def add(self, entry: Entry) -> asyncio.Future[Outcome | None]:
-        # Asked for at once: a queue that closes before the task begins waits for it.
+        # Requested at once: a queue that closes before the task begins waits for it.
         check_storable(entry)
         return asyncio.ensure_future(self._added(entry, self._adding.ask(entry)))
 
@@ -219,7 +219,7 @@ class PostgresOutbox:
 
     async def ready_at(self) -> float | None:
         if self._opened.has_ahead or self._opened.more:
-            self._opened.more = False  # as the last claim saw it: it is asked again
+            self._opened.more = False  # only the last claim saw it: the next call asks again
             return 0.0
         return await self._db.until_done(lambda db, _: opening.ready_at(db, self._account))
 
@@ -303,7 +303,7 @@ class PostgresOutbox:
         return await self._do(partial(queries.counts, account=self._account))
 
     async def messages(self, state: State | None = None) -> AsyncIterator[KeptMessage]:
-        """Tell of all messages as they are kept, or of those in one state, oldest first."""
+        """Iterate over all stored messages, or those in one state, oldest first."""
         after = 0
         while page := await self._do(
             partial(queries.page, account=self._account, state=state, after=after)
@@ -316,15 +316,15 @@ class PostgresOutbox:
         return await self._do(partial(opening.at_work, account=self._account))
 
     async def oldest(self, now: float) -> float | None:
-        """Tell since when what waits longest could leave, in seconds since 1970; None: nothing."""
+        """Return since when the oldest message could leave, in seconds since 1970, or None."""
         return await self._do(partial(queries.oldest, account=self._account, now=now))
 
     async def deliveries(self) -> Counter[str]:
-        """Count the messages by how far receipts have brought them."""
+        """Count the messages by their furthest receipt."""
         return await self._do(partial(queries.deliveries, account=self._account))
 
     async def awaited(self, now: float) -> int:
-        """Count the messages of the last 24 hours of which a final receipt may still come."""
+        """Count the messages of the last 24 hours whose final receipt may still come."""
         return await self._do(partial(queries.awaited, account=self._account, now=now))
 
     async def delivery(self, since: float, now: float) -> list[DeliveryCount]:
@@ -332,7 +332,7 @@ class PostgresOutbox:
         return await self._do(summarise)
 
     async def perhaps_of(self, reference: str) -> list[DeliveryReceipt]:
-        """List receipts that may be an unknown message's, where it is not certain whose."""
+        """List receipts that may belong to an unknown message, if that is not certain."""
         return await self._do(
             partial(matching.perhaps_of, account=self._account, reference=reference)
         )
@@ -343,14 +343,14 @@ class PostgresOutbox:
 
     async def forget(self) -> int:
         """
-        Replace numbers and texts of finished messages by keyed hashes; return how many.
+        Replace the numbers and texts of finished messages by keyed hashes; return how many.
 
-        Their outcomes stay, and their references are still recognised. The key is in the database,
-        and what was overwritten stays in it until it is vacuumed, and in its backups.
+        Their outcomes remain, and their references are still recognised. The key is in the
+        database. What was overwritten stays there until the next vacuum, and stays in backups.
         """
         forget = partial(forgetting.forget_content, account=self._account, now=time.time())
         return await self._do(forget)
 
     async def _do(self, operation: Callable[[Connection], Awaitable[_T]]) -> _T:
-        """Do something for somebody who waits for it."""
+        """Run an operation for a caller that waits for it."""
         return await self._db.until_done(lambda db, _: operation(db), _PATIENCE)

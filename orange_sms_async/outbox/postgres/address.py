@@ -9,7 +9,7 @@ _SCHEMES = ("postgresql://", "postgres://")
 
 
 def is_dsn(text: str) -> bool:
-    """Tell whether something names a database and no file."""
+    """Tell whether a string names a database rather than a file."""
     return text.startswith(_SCHEMES)
 
 
@@ -20,7 +20,7 @@ class Address:
 
     Attributes:
         dsn: of the database, with its parameters; no repr shows it.
-        account: whose messages.
+        account: the account's name.
         shown: for a person: hosts and database.
         name: the same, and the account.
     """
@@ -32,7 +32,7 @@ class Address:
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.dsn, str) or not is_dsn(self.dsn):
-            raise ValueError("dsn: begins with postgresql://")
+            raise ValueError("dsn: must begin with postgresql://")
         object.__setattr__(self, "shown", _shown(self.dsn))
         object.__setattr__(self, "name", f"outbox {self.shown}, account {self.account}")
 
@@ -42,7 +42,7 @@ def _shown(dsn: str) -> str:
         parts = urlsplit(dsn)
     except ValueError:
         return "postgresql://…"
-    # An @ further on: a password holds what ends an address, and nobody knows where it ends.
+    # An @ further on: a password contains what ends an address, so nobody knows where it ends.
     doubtful = "@" in f"{parts.path}{parts.query}{parts.fragment}"
     shown = f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
     return shown if re.fullmatch(r"[\x21-\x7e]+", shown) and not doubtful else "postgresql://…"

@@ -1,4 +1,4 @@
-"""What comes while a round trip is under way goes together with the next one."""
+"""Batches requests: those that come during a round trip share the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ _MOST = 500
 
 class Batch(Generic[_Item, _Result]):
     """
-    One round trip at a time for many who ask for the same.
+    One round trip at a time, for many callers that ask for the same.
 
     Args:
-        done: does it for several, told whether it may have been done already; returns a result,
-            or an exception, for each.
+        done: does it for several. It is told whether it may have been done already, and returns a
+            result or an exception for each.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Batch(Generic[_Item, _Result]):
         self._running: asyncio.Task[None] | None = None
 
     def ask(self, item: _Item) -> asyncio.Future[_Result]:
-        """Do it for one; who goes away then changes nothing."""
+        """Do it for one. It is done even if the caller goes away."""
         future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         self._pending.append((item, future))
         if self._running is None:
@@ -38,13 +38,13 @@ class Batch(Generic[_Item, _Result]):
         self._running = asyncio.get_running_loop().create_task(self._run())
 
     async def finish(self) -> None:
-        """Wait until all that was asked for is done."""
+        """Wait until all that was requested is done."""
         while self._running:
             await asyncio.wait({self._running})
 
     async def _run(self) -> None:
         try:
-            await asyncio.sleep(0)  # those who are woken together come back together
+            await asyncio.sleep(0)  # callers that are woken together come back together
             while batch := self._cut or self._pending[:_MOST]:
                 repeated = bool(self._cut)
                 if not repeated:
@@ -53,7 +53,7 @@ class Batch(Generic[_Item, _Result]):
                 await self._carry(batch, repeated)
                 self._cut = []
         except asyncio.CancelledError:
-            # A loop that ends cancels its tasks, and then the last outcomes are still to be told.
+            # A loop that ends cancels its tasks, while the last outcomes are still to be told.
             self._start()
             raise
         self._running = None
@@ -63,7 +63,7 @@ class Batch(Generic[_Item, _Result]):
     ) -> None:
         try:
             results = await self._done([item for item, _ in batch], repeated)
-        except Exception as error:  # noqa: BLE001 -- to whom it concerns
+        except Exception as error:  # noqa: BLE001 -- each caller gets it
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():

@@ -1,4 +1,4 @@
-"""Connections to the database: made again when they are lost, and what their errors say."""
+"""Connections to the database: replaced when they are lost, their errors said in our words."""
 
 import asyncio
 import contextlib
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 _T = TypeVar("_T")
-_AT_ONCE = 4  # connections of a process; more would gain nothing, and a fleet has many processes
-_ANSWER = 5.0  # seconds for a connection or an answer, until the database counts as away
-_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between attempts; the last one again and again
-# Of these PostgreSQL says that the same is worth trying again.
+_AT_ONCE = 4  # connections per process; more would gain nothing, and a fleet has many processes
+_ANSWER = 5.0  # seconds without a connection or an answer until the database counts as away
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between attempts; the last one repeats
+# PostgreSQL says of these that the same is worth trying again.
 _AWAY = (
     "08",  # the connection was lost
     "40001",  # serialization failure
@@ -31,13 +31,13 @@ _AWAY = (
     "57",  # shutting down, starting up, cancelled
     "25006",  # read-only: what was the primary until a failover
 )
-_IN_THE_WAY = ("40001", "40P01", "55P03")  # others, and not the database
-# A pooler gives each statement another connection, on which it was not prepared.
+_IN_THE_WAY = ("40001", "40P01", "55P03")  # other transactions, not the database
+# A pooler may run a statement on another connection, where it was not prepared.
 _UNPREPARED = ("26000", "42P05")
 READ_ONLY = (
     "it is a read-only replica: name the primary, or add target_session_attrs=read-write to the DSN"
 )
-NONE = "it holds no outbox: make one with `orange-sms outbox migrate`"
+NONE = "it holds no outbox: create one with `orange-sms outbox migrate`"
 _WORDS = {
     "28": "it refuses the user or the password",
     "3D000": "there is no such database",
@@ -52,7 +52,7 @@ _log = logging.getLogger("orange_sms_async.outbox.postgres")
 
 
 def boot_time() -> float:
-    """Seconds on a clock that goes on while the machine is suspended, where there is one."""
+    """Return seconds on a clock that goes on while the machine is suspended, if there is one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -64,10 +64,10 @@ class Connections:
         address: of the database.
 
     Attributes:
-        name: of the outbox, for a person.
+        name: the outbox's name, for people.
         away: whether the database could not be reached when last tried.
         back_at: on `boot_time`, when it was reached again; None if it was never away.
-        queries: how many round trips were begun.
+        queries: how many round trips have begun.
     """
 
     def __init__(self, address: Address) -> None:
@@ -80,7 +80,7 @@ class Connections:
 
     async def open(self) -> None:
         """
-        Connect once, so that what is wrong is said at once.
+        Connect once, so that mistakes show at once.
 
         Raises:
             OutboxUnusable: names the database and the cause.
@@ -91,7 +91,7 @@ class Connections:
             raise OutboxUnusable(
                 f"{self.name}: asyncpg is missing: pip install 'orange-sms-async[postgres]'"
             ) from None
-        # The last one where a connection is lost in the midst of an answer.
+        # The last one means that the connection was lost in the middle of an answer.
         lost = asyncpg.InterfaceError, asyncpg.InternalClientError
         self._retry_on = (OSError, asyncpg.PostgresError, *lost)
         failed: OutboxUnusable | None = None
@@ -101,12 +101,12 @@ class Connections:
         except (*self._retry_on, ValueError) as error:
             failed = self.unusable(error)
         if failed:
-            raise failed  # here, where it has no context: the driver's words may show a password
+            raise failed  # here, without context: the driver's words may show a password
         self.away = False
 
     async def _is_pooled(self, library: Any) -> bool:
-        # A pooler makes up the number of the process that it says it connects to. Behind one, a
-        # prepared statement may be another client's of the same name, and be carried out.
+        # A pooler makes up the process number that it reports. Behind one, a prepared statement may
+        # be another client's with the same name, and that one would be executed.
         db = await library.connect(
             self._address.dsn, timeout=_ANSWER, command_timeout=_ANSWER, statement_cache_size=0
         )
@@ -120,7 +120,7 @@ class Connections:
     async def _make(self, library: Any) -> "asyncpg.Pool[asyncpg.Record]":
         class Plain(library.Connection):  # type: ignore[misc]
             async def reset(self, *, timeout: float | None = None) -> None:
-                """Nothing of a session is changed here: another round trip would undo nothing."""
+                """Do nothing: no session is ever changed, and a reset costs a round trip."""
 
         return await library.create_pool(  # type: ignore[no-any-return]
             self._address.dsn,
@@ -143,7 +143,7 @@ class Connections:
 
     async def once(self, operation: Callable[[Connection], Awaitable[_T]]) -> _T:
         """
-        Do something, and try nothing again.
+        Run an operation, and do not try it again.
 
         Raises:
             AwayError: the database is away; it may have been done.
@@ -158,7 +158,7 @@ class Connections:
         else:
             self._is_back()
             return result
-        raise failed  # here, where it has no context: the driver's words may show a row
+        raise failed  # here, without context: the driver's words may show a row
 
     async def _told_of(self, error: BaseException) -> Exception:
         if isinstance(error, OutboxUnusable):
@@ -176,12 +176,12 @@ class Connections:
         begun: bool = False,
     ) -> _T:
         """
-        Do something, again and again while the database is away.
+        Run an operation, and try it again while the database is away.
 
         Args:
-            operation: told also whether it may have been done already.
-            patience: seconds.
-            begun: whether it may have been done before this.
+            operation: also told whether it may have been done already.
+            patience: seconds until this gives up.
+            begun: whether it may have been done before this call.
 
         Raises:
             OutboxUnusable: it cannot be done, or the database stays away.
@@ -205,7 +205,7 @@ class Connections:
             raise OutboxUnusable(f"{self.name}: not open")
         async with self._pool.acquire(timeout=_ANSWER) as connection:
             if self._pinned:
-                # Through a pooler, a statement and its parameters may reach two connections.
+                # Through a pooler, a statement and its parameters may reach different connections.
                 async with connection.transaction(isolation="read_committed"):
                     yield connection
             else:
@@ -219,7 +219,7 @@ class Connections:
         return code is None or code.startswith(_AWAY)
 
     async def pin(self) -> None:
-        """From now on, do everything in a transaction of READ COMMITTED, and prepare nothing."""
+        """From now on, run everything in READ COMMITTED transactions, and prepare nothing."""
         import asyncpg  # noqa: PLC0415
 
         self._pinned = True
@@ -258,11 +258,11 @@ def _told(
 
 
 class AwayError(Exception):
-    """The database is away for now; what was asked for may have been done, or not."""
+    """The database is away for now. The operation may have been done, or not."""
 
 
 def in_words(error: BaseException) -> str:
-    """Say what is wrong without the error's own words, which may show a row or a password."""
+    """Say what is wrong, without the error's own words: they may show a row or a password."""
     code = getattr(error, "sqlstate", None)
     if code is not None:
         words = next((words for start, words in _WORDS.items() if code.startswith(start)), "")

@@ -1,9 +1,9 @@
-"""What is forgotten: old rows after their retention, numbers and texts when a person says so."""
+"""Forgets old rows after their retention, and numbers and texts when a person says so."""
 
 from orange_sms_async.outbox.postgres.connecting import Connection
 from orange_sms_async.receipts import REPORTED_WITHIN
 
-# Where a receipt for the number may be of another message, both have to stay to tell so.
+# If a receipt for the number may belong to another message, both must stay, or nobody can tell.
 _IN_DOUBT = f"""EXISTS (SELECT 1 FROM orange_sms.message o
     WHERE o.account = m.account AND o.recipient = m.recipient
     AND (o.state IN ('unknown', 'sending') OR o.on_unknown = 'resent' OR o.denied_at IS NOT NULL)
@@ -43,14 +43,14 @@ _LAPSED = "SELECT orange_sms.forget_notes($1, to_timestamp($2))"
 
 
 async def forget_old(db: Connection, account: int, before: float, now: float) -> None:
-    """Delete what was finished, the receipts that came, before a time, and what has lapsed now."""
+    """Delete messages finished and receipts received before a time, and notes that have lapsed."""
     await db.execute(_OLD, account, before)
     await db.execute(_OLD_RECEIPTS, account, before)
     await db.execute(_LAPSED, account, now)
 
 
 async def forget_content(db: Connection, account: int, now: float) -> int:
-    """Replace numbers and texts of finished messages by keyed hashes; return how many."""
+    """Replace the numbers and texts of finished messages by keyed hashes; return how many."""
     done = await db.execute(_CONTENT, account, now - REPORTED_WITHIN, timeout=600)
     await db.execute(_ADDRESSES, account, timeout=600)
     return int(done.rpartition(" ")[2])

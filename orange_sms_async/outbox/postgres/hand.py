@@ -13,7 +13,7 @@ from orange_sms_async.outbox.postgres.connecting import boot_time
 from orange_sms_async.outbox.postgres.rows import Row
 from orange_sms_async.outcomes import Priority
 
-_AHEAD = 0.05  # seconds' worth of messages that are claimed at once
+_AHEAD = 0.05  # how many seconds' worth of messages are claimed at once
 _SLOW, _LOOK_EVERY = 0.01, 10.0  # seconds
 _LANES = len(Priority)
 
@@ -25,7 +25,7 @@ class _Held:
 
 
 class Hand:
-    """What was claimed and is not settled or put back, and what is still to be handed out."""
+    """Messages that are claimed and not yet settled or put back, some not yet handed out."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, int], _Held] = {}
@@ -45,7 +45,7 @@ class Hand:
         return [held.id for held in self._held.values()]
 
     def not_renewed_for(self, seconds: float) -> dict[int, tuple[str, int]]:
-        """Give the ids of what has been in hand for so long that its lease is to be renewed."""
+        """Return the ids of messages in hand for so long that their lease must be renewed."""
         before = boot_time() - seconds
         return {held.id: key for key, held in self._held.items() if held.since <= before}
 
@@ -61,28 +61,28 @@ def _is_past(time: float, clock: Callable[[], float]) -> bool:
 
 
 def at_once(rate: float) -> int:
-    """Tell how many messages to claim in one round trip."""
+    """Return how many messages to claim in one round trip."""
     return max(1, math.ceil(rate * _AHEAD))
 
 
 class Floor:
     """
-    For each lane an id below which nothing waits, while claims are slow without one.
+    For each lane, an id below which nothing waits. It is used while claims are slow without it.
 
-    While somebody's transaction stays open, PostgreSQL keeps the rows that were claimed since, and
-    each claim would begin by walking over all of them. What comes to wait in front of what was
-    claimed, by a transaction that took long to commit, is found by a look now and then.
+    While any transaction stays open, PostgreSQL keeps the rows that were claimed since, and each
+    claim would first walk over all of them. A transaction that is slow to commit may leave a
+    message below the id: a look now and then finds it.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew at the first row."""
+        """Start again at the first row."""
         self._ids, self._looked_at = [0] * _LANES, boot_time()
 
     def begin(self, heads: dict[int, int], took: float) -> None:
-        """Take in the first id that waits in each lane, before anything is claimed."""
+        """Note the first id that waits in each lane, before anything is claimed."""
         self.forget()
         if took > _SLOW and heads:
             self._begin_at(heads)
@@ -99,11 +99,11 @@ class Floor:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it is time to look what there is in front."""
+        """Whether it is time to look for what waits in front."""
         return any(self._ids) and boot_time() > self._looked_at + _LOOK_EVERY
 
     def looked(self, heads: dict[int, int], took: float) -> None:
-        """Take in the first id that waits in each lane."""
+        """Note the first id that waits in each lane."""
         self._looked_at = boot_time()
         if took < _SLOW:
             self.forget()

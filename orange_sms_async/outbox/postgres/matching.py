@@ -16,7 +16,7 @@ from orange_sms_async.receipts import DeliveryReceipt
 async def keep(
     db: Connection, account: int, receipt: DeliveryReceipt, now: float
 ) -> tuple[Outcome, bool] | None:
-    """Keep a receipt; return the outcome of its message, and whether the receipt settled that."""
+    """Store a receipt; return its message's outcome, and whether the receipt settled it."""
     resource_id, address = storable(receipt.resource_id), storable(receipt.address)
     number = address.removeprefix("tel:")
     await _look_alone(db, account, number, resource_id)
@@ -33,8 +33,8 @@ async def keep(
     return None
 
 
-# Without a resource id, two messages to one number look like a duplicate. A message whose number
-# was forgotten keeps it forgotten.
+# Without a resource id, receipts of two messages to one number look like duplicates. A number that
+# was forgotten stays forgotten.
 _KEEP = """
 INSERT INTO orange_sms.receipt (account, resource_id, status, number, address, arrived_at)
 SELECT $1, $2, $3, CASE WHEN kept THEN $4 END, CASE WHEN kept THEN $5 END, to_timestamp($6)
@@ -48,9 +48,9 @@ WHERE NOT EXISTS (SELECT 1 FROM orange_sms.receipt
 
 async def adopt(db: Connection, account: int, number: str | None, now: float) -> list[Outcome]:
     """
-    Settle unknown messages to a number by receipts that came before it could be told.
+    Settle unknown messages to a number by receipts that came before it was certain whose they are.
 
-    A receipt may come while its message is still on the wire, or another one is.
+    A receipt may come while its message, or another one, is still on the wire.
     """
     if number is None:
         return []
@@ -72,13 +72,13 @@ async def resolve(
     db: Connection, account: int, reference: str, sent: ResourceId | None, now: float
 ) -> list[Outcome]:
     """
-    Keep what a person found out; return the message's outcome, and others that this settled.
+    Store what a person found out; return its outcome, and those of others that this settled.
 
     Raises:
         InvalidMessage: the resource id is empty, or another message has it.
     """
     if sent == "":
-        raise InvalidMessage("sent: an empty resource id")
+        raise InvalidMessage("sent: the resource id is empty")
     number = await db.fetchval(
         "SELECT recipient FROM orange_sms.message WHERE account = $1 AND reference = $2",
         account,
@@ -86,18 +86,18 @@ async def resolve(
     )
     await _look_alone(db, account, number, sent)
     if sent is not None and await _owner(db, account, sent) not in (None, reference):
-        raise InvalidMessage("sent: the resource id of another message")
+        raise InvalidMessage("sent: another message has this resource id")
     found = await db.fetchrow(_RESOLVE, account, reference, sent, now)
     if found is None:
         return []
     outcome = rows.outcome(found)
     if sent is not None:
         outcome = await _advanced(db, account, sent) or outcome
-    # A receipt that might have been of this one is certainly of another now.
+    # A receipt that might have belonged to this message now certainly belongs to another.
     return [outcome, *await adopt(db, account, number, now)]
 
 
-# Sent twice and accepted under this id, it may have another one besides.
+# A message sent twice and accepted under this id may have a second one.
 _RESOLVE = f"""
 UPDATE orange_sms.message SET state = CASE WHEN $3::text IS NULL THEN 'queued' ELSE 'sent' END,
     resource_id = $3, error = NULL, reason = NULL, details = NULL,
@@ -112,7 +112,7 @@ RETURNING {OUTCOME}, orange_sms.durable()
 
 
 async def perhaps_of(db: Connection, account: int, reference: str) -> list[DeliveryReceipt]:
-    """List unclaimed receipts that came for an unknown message's number in its time."""
+    """List unclaimed receipts for an unknown message's number that came within its time."""
     found = await db.fetchrow(
         "SELECT recipient, extract(epoch FROM attempted_at)::float8 AS attempted_at "
         "FROM orange_sms.message WHERE account = $1 AND reference = $2 AND state = 'unknown'",
@@ -146,7 +146,7 @@ async def _owner(db: Connection, account: int, resource_id: str) -> str | None:
 
 
 async def _advanced(db: Connection, account: int, resource_id: str) -> Outcome | None:
-    """Bring the message with an id as far as its receipts go; return its outcome."""
+    """Move the message with an id as far as its receipts go; return its outcome."""
     references = await db.fetch("SELECT orange_sms.advance($1, $2)", account, resource_id)
     return await find(db, account, references[0][0]) if references else None
 

@@ -1,4 +1,4 @@
-"""The versions of the tables: made, brought forward, and never looked for at every opening."""
+"""Creates the tables and upgrades them, on request and never at an opening."""
 
 import math
 from importlib.resources import files
@@ -9,14 +9,14 @@ from orange_sms_async.messages import how_many
 from orange_sms_async.outbox.postgres.address import Address
 from orange_sms_async.outbox.postgres.connecting import Connection, Connections
 
-# The SQL that makes of each version the next, beginning with none. Forward only.
+# The SQL that upgrades each version to the next, starting from nothing. Forward only.
 VERSIONS = (
     ("tables.sql", "functions.sql", "settling.sql", "submitting.sql"),
     ("notes.sql",),
 )
 TOO_OLD = "made by an earlier version: run `orange-sms outbox migrate`, once for the whole fleet"
 _RATE = 5.0  # "5 SMS per second" -- Orange
-_LOCK = 0x4F534D53  # "OSMS": one at a time migrates a database
+_LOCK = 0x4F534D53  # "OSMS": one process at a time migrates a database
 
 # Two of its random uuids, so that no secret is printed.
 _KEY = "decode(replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''), 'hex')"
@@ -28,15 +28,15 @@ ON CONFLICT (name) DO {otherwise};
 
 def sql(version: int, account: str, rate: float | None) -> str:
     """
-    Give the SQL that brings the tables of a version to the newest, and makes an account.
+    Return the SQL that upgrades tables to the newest version, and creates an account.
 
     Args:
-        version: what there is; 0 for nothing.
+        version: the current version; 0 if there are no tables.
         account: its name.
-        rate: its messages a second; None for what it has, or 5 if it is new.
+        rate: its messages a second. None keeps the rate it has, or sets 5 if it is new.
 
     Raises:
-        ValueError: the rate is no finite number above 0, or the account has no name.
+        ValueError: the rate is not a finite number above 0, or the account has no name.
     """
     if rate is not None and not 0 < rate < math.inf:
         raise ValueError("rate: messages a second, above 0")
@@ -70,16 +70,16 @@ def _country(country: Country) -> str:
 
 async def migrate(dsn: str, *, account: str = "default", rate: float | None = None) -> int:
     """
-    Bring a database's tables to the newest version, and make an account or change its rate.
+    Upgrade a database's tables to the newest version, and create an account or change its rate.
 
-    Whoever sends for the account has to be closed before its rate is changed.
+    Before you change the rate, close every queue that sends for the account.
 
     Returns:
-        The version that was found; 0 where there was no outbox.
+        The version that was found; 0 if there was no outbox.
 
     Raises:
         OutboxUnusable: names the database and the cause.
-        ValueError: of the address, the rate or the account's name.
+        ValueError: the address, the rate or the account's name is wrong.
     """
     sql(0, account, rate)  # or what is wrong with them
     connections = Connections(Address(dsn, account))
@@ -101,11 +101,11 @@ async def migrate(dsn: str, *, account: str = "default", rate: float | None = No
 
 async def printed(dsn: str, *, account: str = "default", rate: float | None = None) -> str:
     """
-    Give the SQL that `migrate` would execute now, and execute nothing.
+    Return the SQL that `migrate` would execute now, and execute nothing.
 
     Raises:
         OutboxUnusable: names the database and the cause.
-        ValueError: of the address, the rate or the account's name.
+        ValueError: the address, the rate or the account's name is wrong.
     """
     sql(0, account, rate)
     connections = Connections(Address(dsn, account))
@@ -119,7 +119,7 @@ async def printed(dsn: str, *, account: str = "default", rate: float | None = No
 
 
 async def found(db: Connection) -> int:
-    """Return the version of the tables that are there; 0 for none."""
+    """Return the version of the tables; 0 if there are none."""
     if await db.fetchval("SELECT to_regclass('orange_sms.version')") is None:
         return 0
     return await db.fetchval("SELECT number FROM orange_sms.version")  # type: ignore[no-any-return]
@@ -127,10 +127,10 @@ async def found(db: Connection) -> int:
 
 def check(version: int, connections: Connections) -> None:
     """
-    Refuse what a newer release made.
+    Refuse tables made by a newer release.
 
     Raises:
-        OutboxUnusable: says which.
+        OutboxUnusable: they were; the error says which tables.
     """
     if version > len(VERSIONS):
         raise OutboxUnusable(

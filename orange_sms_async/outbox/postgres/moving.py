@@ -1,4 +1,4 @@
-"""From a file to a database: all that a `SqliteOutbox` holds, once no queue sends from it."""
+"""Moves all that a `SqliteOutbox` holds into a database, once no queue sends from it."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from orange_sms_async.outbox.postgres.rows import storable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 _AT_ONCE = 500
-# Who waits for the right to write while the file is renamed still writes into it, within this.
+# A process that waits to write while the file is renamed may still write into it, within this time.
 _LAST_WORDS = 0.5  # seconds
 _MESSAGE = {
     "reference": "text", "state": "text", "priority": "smallint", "not_before": "float8",
@@ -37,7 +37,7 @@ INSERT INTO orange_sms.message (account, {_COLUMNS})
 SELECT $1, {_VALUES} FROM unnest({_ARRAYS}) WITH ORDINALITY AS moved ({_COLUMNS}, ordinal)
 ORDER BY ordinal ON CONFLICT DO NOTHING
 """
-# A move that was cut after its commit is done again: what is there already is the same message.
+# A move cut off after its commit is done again: what is there already must be the same message.
 _DIFFERENT = """
 SELECT count(*) FROM unnest($2::text[], $3::text[], $4::text[]) AS moved (asked_for, number, words)
 JOIN orange_sms.message m ON m.account = $1 AND m.reference = asked_for
@@ -54,7 +54,7 @@ WHERE NOT EXISTS (SELECT 1 FROM orange_sms.receipt r
 ORDER BY ordinal
 """
 
-# What is counted stays behind, as its names are hashes keyed with the file's secret.
+# Counts stay behind, because their names are hashes keyed with the file's secret.
 _LISTS = """
 INSERT INTO orange_sms.note
 SELECT $1, name, member, 0, 'infinity' FROM unnest($2::text[], $3::text[]) AS moved (name, member)
@@ -66,22 +66,22 @@ async def move(path: Path, dsn: str, *, account: str = "default") -> tuple[int, 
     """
     Move all messages and receipts of a file into a database, and rename the file.
 
-    The list of a `Suppression` goes with them; what other rules have counted begins anew.
+    The list of a `Suppression` moves with them. The counts of other rules start again at zero.
 
-    Once the file bears its new name, processes that still have it open can write nothing more.
-    Where this is cut, the same command goes on with it.
+    Once the file has its new name, processes that still have it open can write nothing more.
+    If the move is interrupted, run it again: it continues.
 
     Args:
         path: of the file.
-        dsn: of the database, which has an outbox.
-        account: whose the messages are.
+        dsn: of the database, which must have an outbox.
+        account: the account that gets the messages.
 
     Returns:
         How many messages the file holds, and its new name.
 
     Raises:
-        OutboxUnusable: a queue sends from the file, a reference is kept there for another message,
-            or one of both cannot be opened, read or written.
+        OutboxUnusable: a queue sends from the file, the database has a reference for another
+            message, or one of the two cannot be opened, read or written.
     """
     moved = path.with_name(f"{path.name}.moved")
     if moved.exists():
@@ -165,7 +165,7 @@ def _message(row: tuple[Any, ...]) -> tuple[Any, ...]:
     it = {name: storable(value) if isinstance(value, str) else value for name, value in it.items()}
     if not it["finished_at"] and it["text"] != row[list(_MESSAGE).index("text")]:
         raise OutboxUnusable("the text of a message holds a NUL, which PostgreSQL cannot store")
-    # The key of the file's hashes stays with it; an empty one is taken for the same.
+    # The key of the file's hashes stays behind; an empty hash counts as the same message.
     it["fingerprint"] = None if it["fingerprint"] is None else b""
     it["not_before"], it["on_net"] = it["not_before"] or float("-inf"), bool(it["on_net"])
     return tuple(it.values())

@@ -1,4 +1,4 @@
-"""Which of the messages that are awaited here to ask for, and what of the answer is new."""
+"""Which awaited messages to ask for, and what is new in the answer."""
 
 import itertools
 from collections.abc import Collection, Iterator
@@ -7,13 +7,13 @@ from orange_sms_async.outbox.postgres.connecting import boot_time
 from orange_sms_async.outcomes import Outcome, Priority
 
 _HEADS = 100  # of each lane: lanes are first in, first out
-_MORE = 100  # of all others, which are asked for in turn: what is for later, or was known before
+_MORE = 100  # of all others, which are asked for in turn: scheduled ones, and those known before
 _LONGEST = 1.0  # seconds between two questions, at least
 _SHORTEST = 0.25
 
 
 class News:
-    """What is asked, when, and what was told already."""
+    """What to ask for and when, and what was reported already."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, Priority] = {}
@@ -22,7 +22,7 @@ class News:
         self._turn = 0
 
     def submitted(self, reference: str, priority: Priority | None) -> None:
-        """Remember the lane of a message; None for one that is for later."""
+        """Remember the lane of a message; None for a scheduled one."""
         if priority is not None:
             self._lanes[reference] = priority
         if priority is Priority.URGENT or len(self._lanes) == 1:
@@ -30,7 +30,7 @@ class News:
             self._next = min(self._next, boot_time() + _SHORTEST)
 
     def to_ask(self, awaited: Collection[str]) -> list[str]:
-        """Name those to ask for now; none when it is too early."""
+        """Return the references to ask for now; none if it is too early."""
         if not awaited or boot_time() < self._next:
             return []
         self._next, self._pause = boot_time() + self._pause, min(_LONGEST, self._pause * 2)
@@ -56,7 +56,7 @@ class News:
         return (others[begin:] + others[:begin])[:_MORE]
 
     def new(self, found: list[Outcome]) -> list[Outcome]:
-        """Pick what is finished and was not told so before."""
+        """Pick what is finished and was not reported before."""
         news = [
             it for it in found if it.state.finished and self._told.get(it.reference) != _gist(it)
         ]

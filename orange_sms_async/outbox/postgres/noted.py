@@ -1,4 +1,4 @@
-"""What rules keep, in a database: counts that lapse with their time, and lists."""
+"""The notes of rules, in a database: counts that lapse, and lists."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,8 +6,8 @@ from functools import partial
 from orange_sms_async.outbox.postgres import queries
 from orange_sms_async.outbox.postgres.connecting import Connection, Connections
 
-_PATIENCE = 5.0  # seconds in which a database that is away may come back, for who waits for it
-_FRESH = 0.05  # of the time that it counts, before which what is counted is left as it is
+_PATIENCE = 5.0  # seconds that a caller waits for the database to come back
+_FRESH = 0.05  # share of the time it counts: before that, a count is left as it is
 
 
 class PostgresNotes:
@@ -16,7 +16,7 @@ class PostgresNotes:
 
     Args:
         db: connections to the database.
-        account: gives the account's id, once it is open.
+        account: returns the account's id, once the outbox is open.
     """
 
     def __init__(self, db: Connections, account: Callable[[], int]) -> None:
@@ -67,7 +67,7 @@ class PostgresNotes:
         return list(found) if isinstance(found, list) else []
 
     async def _value(self, query: str, *arguments: object) -> object:
-        # Each can be done twice, as where the first answer was lost.
+        # Each can be done twice, for example if the first answer was lost.
         fetch = partial(_fetch, query=query, arguments=(self._account(), *arguments))
         return await self._db.until_done(lambda db, _: fetch(db), _PATIENCE)
 

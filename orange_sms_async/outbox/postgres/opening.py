@@ -1,4 +1,4 @@
-"""What is looked at when an outbox is opened, and who may send."""
+"""What is checked when an outbox is opened, and who may send."""
 
 import math
 import os
@@ -26,7 +26,7 @@ SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean 
 
 @attrs.frozen
 class Found:
-    """An account as its row says."""
+    """An account's row."""
 
     account: int
     rate: float
@@ -35,17 +35,17 @@ class Found:
 
 async def look(connections: Connections, account: str) -> Found:
     """
-    Look whether this is an outbox that can be used.
+    Check that this is an outbox that can be used.
 
     Raises:
-        OutboxUnusable: says what is wrong and the way out.
+        OutboxUnusable: it is not. The error says what is wrong and what to do.
     """
     name = connections.name
     (server,) = await connections.once(lambda db: db.fetch(_SERVER))
     if server["read_only"]:
         raise OutboxUnusable(f"{name}: {READ_ONLY}")
     if server["encoding"] != "UTF8":
-        raise OutboxUnusable(f"{name}: its encoding is {server['encoding']}, and has to be UTF8")
+        raise OutboxUnusable(f"{name}: its encoding is {server['encoding']}, and must be UTF8")
     if server["isolation"] != "read committed":
         await connections.pin()
     version = await connections.once(migrating.found)
@@ -59,7 +59,7 @@ async def look(connections: Connections, account: str) -> Found:
     )
     if row is None:
         raise OutboxUnusable(
-            f"{name}: there is no such account: make it with "
+            f"{name}: there is no such account: create it with "
             "`orange-sms outbox migrate DSN --account NAME --rate RATE`"
         )
     return Found(row["id"], row["rate"], row["guard"])
@@ -71,9 +71,9 @@ class Answer:
     The answer to a process that asks for the turn.
 
     Attributes:
-        had: whether it is theirs.
-        wait: seconds until it may be, where another sends.
-        guard: as the one before had learned it.
+        had: whether the process has it now.
+        wait: seconds until it may have it, if another process sends.
+        guard: the guard that the previous sender had learned.
         silent: the process that has it and sends nothing, although it could.
     """
 
@@ -101,7 +101,7 @@ async def take_turn(db: Connection, turn: Turn, now: float) -> Answer:
 
 
 async def at_work(db: Connection, account: int) -> tuple[str, float] | None:
-    """Return who has the turn and since when; a dead process leaves waiting messages neglected."""
+    """Return who has the turn, and since when; None also if its holder neglects what waits."""
     row = await db.fetchrow(
         "SELECT holder, extract(epoch FROM since)::float8 AS since FROM orange_sms.account "
         "WHERE id = $1 AND sender IS NOT NULL AND (sender_until > clock_timestamp() "
@@ -124,7 +124,7 @@ async def ready_at(db: Connection, account: int) -> float | None:
 def in_transaction(
     operation: Callable[[Connection], Awaitable[_T]],
 ) -> Callable[[Connection], Awaitable[_T]]:
-    """Do all of it, or nothing."""
+    """Do all of the operation, or nothing."""
 
     async def do(db: Connection) -> _T:
         async with db.transaction(isolation="read_committed"):

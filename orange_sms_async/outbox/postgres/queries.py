@@ -1,4 +1,4 @@
-"""What is done to the rows of the outbox, each in one round trip or in the caller's transaction."""
+"""Operations on the outbox's rows, each in one round trip or in the caller's transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -42,15 +42,15 @@ _TAKEN = "reference: kept already, with another number or text"
 @attrs.frozen
 class Turn:
     """
-    What is asked of a turn.
+    The terms of a turn.
 
     Attributes:
-        account: of the outbox.
-        me: one opening of it.
+        account: the outbox's account.
+        me: one opening of the outbox.
         fence: seconds after a claim within which its message may leave.
         lease: seconds without news after which a claim belongs to a dead process.
         patience: seconds that a turn is kept without a claim while something waits.
-        guard: of the pacer.
+        guard: the pacer's guard.
     """
 
     account: int
@@ -64,7 +64,7 @@ class Turn:
 async def add(
     db: Connection, account: int, entries: list[Entry], *, repeated: bool
 ) -> list[Outcome | Exception | None]:
-    """Store messages; for each that was stored before, return its outcome, or that it differs."""
+    """Store messages; for each one stored before, return its outcome, or that it differs."""
     columns = zip(*map(rows.entry_columns, entries), strict=True)
     added = {row["reference"] for row in await db.fetch(_ADD, account, *map(list, columns))}
     results: list[Outcome | Exception | None] = [None] * len(entries)
@@ -92,14 +92,14 @@ def _known(row: Row | None, repeated: bool) -> Outcome | Exception | None:
     if row is None or not row["same"]:
         return InvalidMessage(_TAKEN)
     outcome = rows.outcome(row)
-    # It may be this very message, of which the answer was lost.
+    # It may be this very message, whose answer was lost.
     return None if repeated and outcome.state.waits else outcome
 
 
 async def settle(
     db: Connection, account: int, said: list[tuple[Claim, Outcome, float]], *, repeated: bool
 ) -> list[Settled]:
-    """Store outcomes of claims; return for each its state before, as stored, and where to look."""
+    """Store outcomes of claims; return each one's state before, as stored, and where to look."""
     now = max(at for _, _, at in said)
     columns = [_settled_columns(claim, outcome) for claim, outcome, _ in said]
     found = {
@@ -150,7 +150,7 @@ AND state = 'sending' RETURNING orange_sms.durable()
 async def put_back(
     db: Connection, account: int, claim: Claim, *, again: bool, not_before: float
 ) -> bool:
-    """Put a claimed message back; say whether the claim still held."""
+    """Put a claimed message back; return whether the claim still held."""
     done = await db.fetch(
         _PUT_BACK,
         account,
@@ -165,7 +165,7 @@ async def put_back(
 
 
 async def disown(db: Connection, turn: Turn, known: list[int]) -> None:
-    """Put back what I claimed and never heard of, as the connection was lost."""
+    """Put back what this opening claimed without hearing of it, as the connection was lost."""
     await db.execute(
         "UPDATE orange_sms.message SET state = 'queued', lease_until = NULL WHERE account = $1 "
         "AND state = 'sending' AND claimed_by = $2 AND id <> ALL ($3)",
@@ -176,7 +176,7 @@ async def disown(db: Connection, turn: Turn, known: list[int]) -> None:
 
 
 async def renew(db: Connection, ids: list[int], me: str, lease: float) -> None:
-    """Say that I am alive, and still wait for an answer."""
+    """Renew the leases of messages that still wait for an answer."""
     await db.execute(
         "UPDATE orange_sms.message SET lease_until = clock_timestamp() + make_interval(secs => $3) "
         "WHERE id = ANY ($1) AND state = 'sending' AND claimed_by = $2",
@@ -197,7 +197,7 @@ AND on_unknown <> 'resent' RETURNING priority, orange_sms.durable()
 async def withdraw(
     db: Connection, account: int, outcome: Outcome, now: float, *, repeated: bool
 ) -> tuple[Priority | None, bool]:
-    """Finish a message that waits; return its lane if it did, and whether it is finished so."""
+    """Finish a waiting message; return its lane if it waited, and whether it now ended so."""
     row = await db.fetchrow(
         _WITHDRAW,
         account,
@@ -209,7 +209,7 @@ async def withdraw(
     if row is not None:
         return Priority(row["priority"]), True
     kept = await matching.find(db, account, outcome.reference)
-    # The answer to the attempt before was lost, and it may have been carried out.
+    # The previous attempt's answer was lost, and it may have been carried out.
     return None, repeated and kept is not None and kept.state is outcome.state
 
 
@@ -222,7 +222,7 @@ SELECT orange_sms.renew_turn($1, $2, $3, $4, $5) AS had,
 async def tidy(
     db: Connection, turn: Turn, now: float, known: list[int], reap: bool
 ) -> tuple[bool, list[str]]:
-    """Go on having the turn; return whether it is had, and what was settled or put back."""
+    """Keep the turn; return whether this opening still has it, and what was settled or put back."""
     (row,) = await db.fetch(
         _TIDY,
         turn.account,
@@ -239,7 +239,7 @@ async def tidy(
 
 
 async def renew_turn(db: Connection, turn: Turn) -> bool:
-    """Go on having the turn, while there is something to do; say whether it is had."""
+    """Keep the turn while there is something to do; return whether this opening still has it."""
     return await db.fetchval(  # type: ignore[no-any-return]
         "SELECT orange_sms.renew_turn($1, $2, $3, $4, $5)",
         turn.account,
@@ -268,7 +268,7 @@ async def claim(db: Connection, turn: Turn, now: float, most: int, floor: list[i
 
 
 async def heads(db: Connection, account: int) -> dict[int, int]:
-    """Give the first id that waits in each lane that is not empty."""
+    """Return the first waiting id of each lane that is not empty."""
     found = await db.fetch(
         "SELECT lane, first.id FROM generate_series(0, 2) lane, LATERAL ("
         "SELECT id FROM orange_sms.message WHERE account = $1 AND state = 'queued' "
@@ -290,7 +290,7 @@ async def find_all(db: Connection, account: int, references: Sequence[str]) -> l
 async def page(
     db: Connection, account: int, state: State | None, after: int
 ) -> list[tuple[int, KeptMessage]]:
-    """Give up to 500 messages behind an id, each with its own."""
+    """Return up to 500 messages after an id, each with its own id."""
     found = await db.fetch(
         f"SELECT {OUTCOME}, {SECONDS.format('attempted_at')}, {SECONDS.format('finished_at')} "
         "FROM orange_sms.message WHERE account = $1 AND id > $3 "
@@ -319,7 +319,7 @@ async def count_unfinished(db: Connection, account: int) -> tuple[Counter[Priori
 
 
 async def oldest(db: Connection, account: int, now: float) -> float | None:
-    """Tell since when what waits longest could leave; None if nothing could."""
+    """Return since when the oldest message could leave; None if none could."""
     at: float | None = await db.fetchval(
         "SELECT extract(epoch FROM min(greatest(submitted_at, not_before)))::float8 "
         "FROM orange_sms.message WHERE account = $1 AND state IN ('queued', 'scheduled') "
@@ -355,7 +355,7 @@ _SUMMARY = QUERY.format(
 
 
 async def delivery(db: Connection, account: int, since: float, now: float) -> list[DeliveryCount]:
-    """Say what receipts tell of the messages that were accepted since."""
+    """Sum up the receipts of messages accepted since a time."""
     found = await db.fetch(_SUMMARY, account, silent_since(now), since)
     return summary((row["key"], row["messages"]) for row in found)
 

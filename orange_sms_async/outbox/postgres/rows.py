@@ -12,7 +12,7 @@ from orange_sms_async.receipts import DeliveryReceipt
 
 
 class Row(Protocol):
-    """What a driver gives of a row, by the names of its columns."""
+    """A row as a driver returns it, by column name."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
@@ -72,7 +72,7 @@ def claim(row: Row, owner: str) -> Claim:
 
 
 def entry_columns(entry: Entry) -> tuple[object, ...]:
-    """Give what is inserted of a message, in the order of `ENTRY`."""
+    """Return the columns of a message to insert, in the order of `ENTRY`."""
     message = entry.message
     return (
         message.reference,
@@ -107,17 +107,17 @@ ENTRY = {
 
 
 def error_columns(error: OrangeSMSError | None) -> tuple[str | None, str | None, str | None]:
-    """Give name, words and details of an error, all of which are ours."""
+    """Return the name, words and details of an error, in our own classes' terms."""
     if error is None:
         return None, None, None
-    # Somebody's client may raise a class of its own, which nobody knows who reads this row.
+    # A custom client may raise its own class, which is unknown to whoever reads this row.
     name = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
-    # What our own classes carry; somebody's may carry what is not to be kept.
+    # Only what our own classes carry: a custom class may carry what must not be stored.
     ours = ("status_code", "code", "request_id", "reason", "accepted", "rule")
     details = {name: getattr(error, name) for name in ours if name in vars(error)}
     return name, storable(str(error)), json.dumps(details, default=str)
 
 
 def storable(text: str) -> str:
-    """Replace what JSON can hold and PostgreSQL cannot: half of a character, and NUL."""
+    """Replace what JSON can hold and PostgreSQL cannot: half a character, and NUL."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

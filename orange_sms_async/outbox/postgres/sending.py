@@ -33,9 +33,9 @@ class Sending:
         lease: seconds without news after which a claim belongs to a dead process.
 
     Attributes:
-        me: names this opening in what it claims.
+        me: this opening's name in its claims.
         guard: how much wider than the rate slots are spaced, as far as known.
-        has_turn: whether this opening may claim, as far as known: each claim looks.
+        has_turn: whether this opening may claim, as far as known. Each claim checks.
         more: whether something waits, as far as known without asking.
         silent: the process that has the turn and sends nothing, although it could.
     """
@@ -54,7 +54,7 @@ class Sending:
         """Give up the turn, and what was claimed ahead."""
         await self._settling.finish()
         self._renewing.cancel()
-        # Where that cannot be done, both end by themselves.
+        # If that cannot be done, both end by themselves.
         with contextlib.suppress(AwayError, OutboxUnusable, TimeoutError):
             async with asyncio.timeout(self._lease):
                 await self._put_back_ahead()
@@ -87,9 +87,9 @@ class Sending:
         return self.has_turn
 
     async def tidy(self, now: float) -> list[str]:
-        """Name what was settled, or put back, because it expired or its sender is dead."""
+        """Return what was settled or put back, because it expired or its sender is dead."""
         back = self._db.back_at
-        # While the database was away, nobody could say that a sender is alive.
+        # While the database was away, no sender could show that it is alive.
         reap = back is None or boot_time() > back + self._lease
         self._renewed_at = boot_time()
         had, changed = await self._db.once(
@@ -103,7 +103,7 @@ class Sending:
         return changed
 
     async def _heads(self) -> tuple[dict[int, int], float]:
-        """Look what waits in front in each lane, and for how many seconds that takes."""
+        """Return what waits in front in each lane, and how many seconds the look took."""
         began = boot_time()
         heads = await self._db.once(partial(queries.heads, account=self._found.account))
         return heads, boot_time() - began
@@ -113,18 +113,18 @@ class Sending:
             self.has_turn = self.more = False
 
     def begin_anew(self) -> None:
-        """Expect something in front of what was claimed last, or nothing at all."""
+        """Assume that something may wait in front of the last claim, or nothing at all."""
         self._floor.forget()
         self.more = False
 
     async def _keep_renewing(self) -> None:
         while True:
             await asyncio.sleep(_RENEW_EVERY / 2)
-            with contextlib.suppress(AwayError, OutboxUnusable):  # said where it is in the way
+            with contextlib.suppress(AwayError, OutboxUnusable):  # reported where it matters
                 await self._renew()
 
     async def _renew(self) -> None:
-        # A slot may take its time, and so may a token.
+        # A slot may be long in coming, and so may a token.
         if self.has_turn and boot_time() >= self._renewed_at + _RENEW_EVERY:
             self._renewed_at = boot_time()
             self._note(had=await self._db.once(partial(queries.renew_turn, turn=self._turn)))
@@ -174,7 +174,7 @@ class Sending:
             self._hand.take(row, self.me, asked_at + self._fence)
 
     async def _disown(self) -> None:
-        """Put back what a claim took whose answer never came."""
+        """Put back what was taken by a claim whose answer never came."""
         if self._unheard:
             await self._db.once(partial(queries.disown, turn=self._turn, known=self._hand.ids))
             self._floor.forget()
@@ -185,7 +185,7 @@ class Sending:
             await self._return(claim, again=claim.again)
 
     async def put_back(self, claim: Claim, *, again: bool, not_before: float) -> bool:
-        """Put a message back; say whether its claim still held."""
+        """Put a message back; return whether its claim still held."""
         self._left = boot_time()
         return await self._return(claim, again=again, not_before=not_before)
 

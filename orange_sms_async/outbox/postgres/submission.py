@@ -1,4 +1,4 @@
-"""A message as a statement for a transaction of the application's own, whatever its driver."""
+"""A message as a statement for the application's own transaction, whatever its driver."""
 
 from typing import Literal, NamedTuple, Unpack
 
@@ -8,7 +8,7 @@ from orange_sms_async.outbox import Entry
 from orange_sms_async.outbox.terms import Terms, as_entry
 
 Style = Literal["named", "pyformat", "numeric"]
-_LONGEST = 2000  # bytes that an index of PostgreSQL holds, with something to spare
+_LONGEST = 2000  # bytes that fit in an index of PostgreSQL, with some to spare
 _TYPES = {
     "account": "text",
     "reference": "text",
@@ -27,18 +27,18 @@ _TYPES = {
 
 class Submission(NamedTuple):
     """
-    What a driver executes.
+    The statement for a driver to execute.
 
     Attributes:
         statement: one SELECT; its value is the state of the message.
-        parameters: by name, or in order where the style is "numeric".
+        parameters: by name, or in order if the style is "numeric".
     """
 
     statement: str
     parameters: dict[str, object] | list[object]
 
     def __repr__(self) -> str:
-        return f"Submission(statement={self.statement!r})"  # the others show number and text
+        return f"Submission(statement={self.statement!r})"  # the parameters show number and text
 
 
 def submission(
@@ -49,21 +49,21 @@ def submission(
     **terms: Unpack[Terms],
 ) -> Submission:
     """
-    Give the statement that submits a message as part of a transaction of yours.
+    Return the statement that submits a message in a transaction of your own.
 
-    Committed, the message is admitted; rolled back, it never was. A queue's gate is asked about it
-    only before it leaves.
+    If you commit, the message is admitted. If you roll back, it never was. A queue's gate is asked
+    about it only before it leaves.
 
     Args:
-        message: what to send. Give it a reference of your own: then a transaction that is tried
-            again submits one message.
-        account: as `PostgresOutbox` has it.
+        message: what to send. Give it a reference of your own, so that a transaction that is tried
+            again submits one message only.
+        account: as for `PostgresOutbox`.
         style: how the parameters are written: "named" (:text) for SQLAlchemy's `text`, "pyformat"
             (%(text)s) for psycopg and Django, "numeric" ($1, $2) for asyncpg.
         **terms: as `SendQueue.submit`.
 
     Raises:
-        InvalidMessage: as `SendQueue.submit`, or text or reference are what PostgreSQL cannot hold.
+        InvalidMessage: as `SendQueue.submit`, or PostgreSQL cannot store the text or reference.
     """
     entry = as_entry(message, **terms)
     check_storable(entry)
@@ -81,7 +81,7 @@ def submission(
         "on_net": message.on_net,
         "context": entry.context,
     }
-    # A driver may send a str or None without a type, and there is but one function of this name.
+    # A driver may send a str or None without a type. The casts name the types it has to have.
     written = ", ".join(
         f"{name} => CAST({_placeholder(style, name, n)} AS {type_})"
         for n, (name, type_) in enumerate(_TYPES.items(), start=1)
@@ -96,7 +96,7 @@ def _placeholder(style: Style, name: str, n: int) -> str:
 
 def check_storable(entry: Entry) -> None:
     """
-    Refuse what PostgreSQL cannot hold.
+    Refuse what PostgreSQL cannot store.
 
     Raises:
         InvalidMessage: names the field.

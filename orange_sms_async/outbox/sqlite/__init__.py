@@ -71,7 +71,7 @@ class SqliteOutbox:
         self._opened: Commits | None = None
         self._owner = ""
         self._turn: Turn | None = None
-        self._left: float | None = None  # when something last may have left, on the loop's clock
+        self._left: float | None = None  # when a message may last have left, on the loop's clock
         self.has_turn = self.sent_lately = False
         self.doubted: list[Outcome] = []
         self.notes = SqliteNotes(lambda: self._file)
@@ -111,10 +111,10 @@ class SqliteOutbox:
     # -- opening and closing --------------------------------------------------------------------
 
     async def open(self, now: float, retention: timedelta) -> None:
-        # Here, as it brings asyncio.
+        # Here, because it imports asyncio.
         from orange_sms_async.outbox.sqlite.commits import Commits  # noqa: PLC0415
 
-        # Forgotten before its receipts have come, a message could not tell them from another's.
+        # If a message were forgotten before its receipts came, they might be taken for another's.
         self._retention = max(retention.total_seconds(), REPORTED_WITHIN)
         self._owner, self._left = uuid.uuid4().hex, None
         file = Commits(self.path, OUTBOX, statements.waiting)
@@ -143,7 +143,7 @@ class SqliteOutbox:
             ago = self._file.clock() - self._left if self._left is not None else None
             left_at = None if ago is None else self._file.wall_clock() - ago
             ending = self._file.write(partial(_end, self._file, self._owner, left_at))
-            # What is damaged, or cannot be written, is no clean end: the next one sees that.
+            # A damaged or unwritable file has no clean end: the next opening sees that.
             ending.add_done_callback(type(ending).exception)
         await self._file.aclose()
         self._let_go()
@@ -164,7 +164,7 @@ class SqliteOutbox:
             self.sent_lately = await self._file.write(
                 lambda db: openings.begin(db, self._owner, now), persists=True
             )
-            # A copy of the file alone then says that it is of a time when it was in use.
+            # A copy of the file alone then shows that it was made while the file was in use.
             await self._file.write_back()
         except BaseException:
             self._let_go()
@@ -185,7 +185,7 @@ class SqliteOutbox:
         await self._file.write(statements.recount, persists=True)
 
     async def holder(self, now: float) -> str | None:
-        # Idle processes ask often, and a read costs ten times what the last glance does.
+        # Idle processes ask often, and a read costs ten times as much as the last glance.
         if self.unfinished and await self._file.read(statements.ready_at) == 0.0:
             return await self._file.read(partial(openings.silent, now=now))
         return None
@@ -311,7 +311,7 @@ class SqliteOutbox:
         return found and (f"process {found[0]}", found[1])
 
     async def oldest(self, now: float) -> float | None:
-        """Return since when the oldest could leave, in seconds since 1970; None without one."""
+        """Return since when the oldest message could leave, in seconds since 1970, or None."""
         return await self._file.read(partial(statements.oldest, now=now))
 
     async def deliveries(self) -> Counter[str]:
@@ -344,7 +344,7 @@ class SqliteOutbox:
             OutboxUnusable: texts may remain in the log beside the file. Call it again.
         """
         forgotten = await self._file.write(partial(statements.forget_content, now=time.time()))
-        # What was overwritten in the file still stands in the log beside it.
+        # What was overwritten in the file is still in the log beside it.
         try:
             await self._file.empty_log()
         except OutboxUnusable as unusable:

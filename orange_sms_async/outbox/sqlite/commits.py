@@ -1,4 +1,4 @@
-"""One thread and one connection to a file; what waits for the disk is committed together."""
+"""One thread and one connection for a file. Writes that wait for the disk share a commit."""
 
 import asyncio
 import contextlib
@@ -25,11 +25,11 @@ _T = TypeVar("_T")
 @attrs.frozen
 class _Asked:
     """
-    Something to be done in the file.
+    An operation on the file.
 
     Attributes:
         writes: whether it changes the file.
-        persists: whether it is tried again for as long as another program holds the file.
+        persists: whether it is tried again as long as another program holds the file.
     """
 
     operation: Operation[Any]
@@ -40,18 +40,18 @@ class _Asked:
 
 class Commits:
     """
-    A file of one kind, opened and closed as often as its owner likes.
+    A file of one kind, which may be opened and closed many times.
 
-    Many who write at the same time share one fsync: a write returns when it is on disk.
+    Writes at the same time share one fsync. Each returns when it is on disk.
 
     Args:
         path: of the file.
-        kind: what it is to be.
-        glance: read after each of its transactions, so that `glanced` is what the file then says.
+        kind: the kind of file.
+        glance: called after each transaction, so that `glanced` is what the file then says.
 
     Attributes:
         damaged: whether damage has shown since it was opened.
-        held: whether another program holds it, and something is tried again for that.
+        held: whether another program holds it, so that an operation is being tried again.
     """
 
     def __init__(self, path: Path, kind: Format, glance: Operation[Any] = lambda _: None) -> None:
@@ -78,20 +78,20 @@ class Commits:
             raise
 
     def clock(self) -> float:
-        """Return the time of the loop."""
+        """Return the loop's time."""
         return asyncio.get_running_loop().time()
 
     def wall_clock(self) -> float:
-        """Return the date, in seconds since 1970; a loop whose clock jumps brings its own."""
+        """Return the seconds since 1970. A loop whose clock jumps brings its own wall clock."""
         now: float = getattr(asyncio.get_running_loop(), "wall_time", time.time)()
         return now
 
     def changed(self) -> bool:
-        """Tell whether anybody has written since this was asked last."""
+        """Tell whether anyone has written since the last call."""
         try:
             version = self._opened.version()
         except sqlite3.Error:
-            return True  # who looks closer is told what is wrong
+            return True  # a closer look shows what is wrong
         changed, self._version = version != self._version, version
         return changed
 
@@ -106,15 +106,15 @@ class Commits:
 
     def write(self, operation: Operation[_T], *, persists: bool = False) -> asyncio.Future[_T]:
         """
-        Do something within a transaction; what it returns is there once that is on disk.
+        Run an operation in a transaction. Its result is there once that is on disk.
 
-        Asked for before `aclose`, it is done before that ends. Another program that holds the file
-        is waited for some seconds, or if it `persists` until `aclose`.
+        If it is requested before `aclose`, it is done before that returns. If another program
+        holds the file, it waits some seconds, or until `aclose` if it `persists`.
         """
         return self._ask(operation, writes=True, persists=persists)
 
     def read(self, operation: Operation[_T]) -> asyncio.Future[_T]:
-        """Look at the file as what was asked for before has left it; nobody is kept waiting."""
+        """Read the file as earlier operations leave it. This keeps no other program waiting."""
         return self._ask(operation, writes=False)
 
     def _ask(
@@ -125,14 +125,14 @@ class Commits:
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._pending.append(_Asked(operation, future, writes, persists))
         if self._committing is None and len(self._pending) == 1:
-            # Not at once: those who are woken together come back together, and share a commit.
+            # Not at once: callers that are woken together come back together, and share a commit.
             asyncio.get_running_loop().call_soon(self._commit_pending, self._thread)
         return future
 
     async def write_back(self) -> None:
-        """Write back the log beside the file, so that the file alone tells what has begun."""
+        """Write back the log beside the file, so that the file alone shows what has begun."""
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(sqlite3.Error):  # it is not lost where it is
+        with contextlib.suppress(sqlite3.Error):  # nothing is lost: it stays in the log
             await loop.run_in_executor(self._thread, self._opened.write_back)
 
     async def empty_log(self) -> None:
@@ -140,7 +140,7 @@ class Commits:
         Write back the log beside the file and empty it.
 
         Raises:
-            OutboxUnusable: it could not be.
+            OutboxUnusable: the log could not be emptied.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -148,8 +148,8 @@ class Commits:
         except sqlite3.Error as error:
             raise self._shown(error) from None
 
-    # Callbacks, not a task: a loop that ends cancels its tasks, and then the last outcomes are
-    # still to be written.
+    # Callbacks, not a task: a loop that ends cancels its tasks, while the last outcomes are still
+    # to be written.
 
     def _commit_pending(self, thread: ThreadPoolExecutor) -> None:
         batch, self._pending = self._pending, []
@@ -166,7 +166,7 @@ class Commits:
         again = list[_Asked]()
         for asked, result in zip(batch, results, strict=True):
             if asked.future.done():
-                continue  # whoever asked went away; it is on disk all the same
+                continue  # the caller went away; it is on disk all the same
             if asked.persists and _is_held(result) and not self._ending:
                 again.append(asked)
             elif isinstance(result, Exception):
@@ -188,8 +188,8 @@ class Commits:
     def _commit(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         try:
             return self._opened.write(operations) if operations else []
-        except Exception as error:  # noqa: BLE001 -- each goes to whom it concerns
-            # Who waited once for another process need not wait again for each of them.
+        except Exception as error:  # noqa: BLE001 -- each goes to its caller
+            # After one wait for another process, do not wait again for each operation.
             if len(operations) == 1 or _is_busy(error):
                 return [self._shown(error) for _ in operations]
             # On a full disk a new message may find no room where an outcome still does.

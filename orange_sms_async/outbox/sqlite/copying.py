@@ -1,4 +1,4 @@
-"""A copy of an outbox, made while queues run, that says of itself that it is one."""
+"""Copies an outbox while queues run. The copy is marked as a copy."""
 
 import contextlib
 import errno
@@ -16,16 +16,16 @@ _BESIDE = ("", "-journal", "-shm", "-wal", ".mark", ".turn")
 
 def backup(path: Path, copy: Path) -> None:
     """
-    Copy an outbox to a file that is made, for its owner alone; queues may send meanwhile.
+    Copy an outbox to a new file that only its owner can read. Queues may send meanwhile.
 
-    What waits in the copy may be sent from the outbox later: the copy opens with `restore` only.
+    What waits in the copy may be sent from the outbox later, so the copy opens only with `restore`.
 
     Args:
-        path: of the outbox.
-        copy: of a file that is not there yet, nor any that SQLite or an outbox keeps beside it.
+        path: the outbox.
+        copy: a new file. Nothing that SQLite or an outbox keeps beside it may exist either.
 
     Raises:
-        OutboxUnusable: the outbox cannot be read, or the copy not made; then there is none.
+        OutboxUnusable: the outbox cannot be read, or the copy cannot be made. No copy is left.
     """
     with contextlib.closing(database.connect(path, OUTBOX)) as opened:
         try:
@@ -49,7 +49,7 @@ def _all(copy: Path) -> list[Path]:
 
 
 def _create(copy: Path) -> Path:
-    copy = copy.absolute()  # of a relative one, SQLite may take "file:…" for an address
+    copy = copy.absolute()  # SQLite may take a relative "file:…" for a URI
     # An old log beside it would be taken for its own.
     for beside in _all(copy):
         if os.path.lexists(beside):
@@ -59,10 +59,10 @@ def _create(copy: Path) -> Path:
 
 
 def _copy(db: sqlite3.Connection, copy: Path) -> None:
-    # In one step: begun anew with each commit of others, a copy in many might never end.
+    # In one step: a copy in many steps starts again at each commit of others, perhaps for ever.
     with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as made:
         db.backup(made)
-        # As a file is that a process was killed over, and whose mark is gone.
+        # Like a file whose process was killed and whose mark is gone.
         made.execute(
             "UPDATE opening SET ended = 0, owner = NULL, process = NULL, since = NULL, "
             "commits = max(commits, 1)"

@@ -1,4 +1,4 @@
-"""What SQLite finds wrong with a file: said in our words, and mended where that can be."""
+"""What SQLite finds wrong with a file: said in our words, and repaired if possible."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ _OURS: dict[int | None, str] = {
     sqlite3.SQLITE_PERM: "permission denied",
     sqlite3.SQLITE_READONLY: "the file is readonly",
 }
-# Our statements fit our tables: where they do not, the tables are not ours, or no longer.
+# Our statements fit our tables. If they do not, the tables are not ours, or no longer.
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_CONSTRAINT,
@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 
 
 class DamagedError(Exception):
-    """The file contradicts itself; says what to do, and nothing of a row."""
+    """The file contradicts itself. The error says what to do, and shows nothing of a row."""
 
 
-MISFIT = "damaged: an index and its messages contradict each other; opened again, it is mended"
+MISFIT = "damaged: an index and its messages contradict each other; opening it again repairs it"
 
 
 def looks_sound(db: sqlite3.Connection) -> bool:
@@ -45,7 +45,7 @@ def looks_sound(db: sqlite3.Connection) -> bool:
 
 def repair(db: sqlite3.Connection, path: Path) -> None:
     """
-    Rebuild indexes that do not fit what they are of.
+    Rebuild indexes that do not match their rows.
 
     Raises:
         DamagedError: the damage is not in the indexes alone.
@@ -85,7 +85,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def explained(error: Exception, kind: Format) -> str:
     """
-    Say what SQLite found, in our words: its own can quote a row, and so a number or a text.
+    Say what SQLite found, in our words. Its own can quote a row, and so a number or a text.
 
     For the same reason it is raised `from None`.
     """
@@ -98,6 +98,6 @@ def explained(error: Exception, kind: Format) -> str:
 
 
 def _code(error: Exception) -> int | None:
-    # What Python's module finds by itself has none. Above the lowest byte is a finer reason.
+    # Errors that Python's module finds have no code. Above the lowest byte is a finer reason.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code if code is None else code & 0xFF

@@ -22,13 +22,13 @@ _T = TypeVar("_T")
 Operation = Callable[[sqlite3.Connection], _T]
 
 _PATIENCE = 5.0  # seconds to wait for another process's turn to write
-# And to wait between two attempts. SQLite by itself waits longer and longer, up to 0.1, so that who
-# has waited longest is served last.
+# Seconds between two attempts. SQLite's own waits grow up to 0.1 seconds, so that whoever has
+# waited longest is served last.
 _AGAIN = 0.001
 _OLDER = (
     "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
     "What waits in it may have been sent since. `orange-sms outbox restore` and "
-    "SqliteOutbox(path, restore=True) open it all the same, and call that unknown"
+    "SqliteOutbox(path, restore=True) open it anyway, and mark that as unknown"
 )
 _WITHOUT_LOG = "mode=ro&immutable=1"
 _OF_TWO_TIMES = (
@@ -40,7 +40,7 @@ _OF_TWO_TIMES = (
 @attrs.define
 class Opened:
     """
-    A file that is open.
+    An open file.
 
     Attributes:
         db: the connection that writes.
@@ -59,10 +59,10 @@ class Opened:
 
     def check(self) -> None:
         """
-        Look whether the file is still the one that was opened.
+        Check that the file is still the one that was opened.
 
         Raises:
-            OutboxUnusable: its name leads to another file, or to none.
+            OutboxUnusable: its name now leads to another file, or to none.
         """
         try:
             same = turn.identity(self._there) == self._identity
@@ -72,7 +72,7 @@ class Opened:
             raise self._kind.unusable(self._path, "removed or replaced while it was open")
 
     def write(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        """Do some things in one transaction, which is on disk when this returns."""
+        """Run operations in one transaction, which is on disk when this returns."""
         self.check()
         self.read(lambda db: db.execute("BEGIN IMMEDIATE"))
         began = time.monotonic()
@@ -93,9 +93,9 @@ class Opened:
 
     def give_way(self) -> None:
         """
-        Where others write too, wait as long as the last transaction took.
+        If others write too, wait as long as the last transaction took.
 
-        Whoever writes one thing after the other would keep them out: they look only now and then.
+        Without pauses, this process would keep them out: they try only now and then.
         """
         others = self.db.execute("PRAGMA data_version").fetchone()[0]
         if others != self._others:
@@ -103,7 +103,7 @@ class Opened:
         self._others = others
 
     def read(self, operation: Operation[_T]) -> _T:
-        """Do something that changes nothing, and is done again while others are in its way."""
+        """Run an operation that changes nothing; try it again while others are in its way."""
         until = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -121,7 +121,7 @@ class Opened:
 
     def version(self) -> int:
         """
-        Return a number that is another one once anybody has written. No disk is read for it.
+        Return a number that changes whenever anyone writes. No disk is read for it.
 
         Raises:
             sqlite3.Error: it cannot be told.
@@ -146,17 +146,17 @@ class Opened:
 
 def connect(path: Path, kind: Format, *, restore: bool = False) -> Opened:
     """
-    Open a file, which is created where there is none.
+    Open a file, which is created if there is none.
 
     Args:
         path: of the file.
-        kind: what it is to be.
-        restore: open it although it is older than what was written to it.
+        kind: the kind of file.
+        restore: open it even if it is older than what was written to it.
 
     Raises:
         OutboxUnusable: names the file and the cause.
     """
-    # Of a relative one, SQLite may take "file:…" for an address.
+    # SQLite may take a relative "file:…" for a URI.
     there = path.absolute()
     try:
         if network := ground.network(there):
@@ -202,7 +202,7 @@ def _open(
 
 
 def _agree(db: sqlite3.Connection, mark: Watermark, path: Path, *, restore: bool) -> bool:
-    """Compare a file with the mark beside it, which is made where it never had one."""
+    """Compare a file with the mark beside it, which is created if it never had one."""
     db.execute("BEGIN IMMEDIATE")  # nobody writes meanwhile, and nobody else makes the mark
     try:
         commits, ended = db.execute("SELECT commits, ended FROM opening").fetchone()
@@ -218,8 +218,8 @@ def _agree(db: sqlite3.Connection, mark: Watermark, path: Path, *, restore: bool
 
 
 def _create(path: Path) -> None:
-    # Only what is not there: to open and close a file that this process has open in SQLite would
-    # take its lock away.
+    # Only missing files: opening and closing one that this process has open in SQLite would
+    # release its lock.
     if path.exists():
         _check_usable(path)
         return
@@ -240,7 +240,7 @@ def _check_usable(path: Path) -> None:
 
 
 def _check_kind(path: Path, kind: Format) -> None:
-    """Look at the file without writing a byte of it: it may be somebody else's."""
+    """Check the file without writing a byte to it: it may be another program's."""
     if not path.stat().st_size:
         return
     with contextlib.closing(_look(path, _WITHOUT_LOG)) as db:
@@ -250,7 +250,7 @@ def _check_kind(path: Path, kind: Format) -> None:
 
 
 def _check_log(path: Path, kind: Format) -> None:
-    """Look whether a file and its log are of one time; opened to write, they would be one file."""
+    """Check that a file and its log are from the same time; opening to write would merge them."""
     seen = Watermark(path.resolve()).read()
     if seen is None or seen[1] <= _commits(path, _WITHOUT_LOG):
         return
@@ -259,7 +259,7 @@ def _check_log(path: Path, kind: Format) -> None:
 
 
 def _commits(path: Path, how: str) -> float:
-    """Tell how far a file has come; infinite where that cannot be told."""
+    """Return how far a file has come; infinite if that cannot be told."""
     # A power cut in the middle of a checkpoint leaves a file that only its log makes whole.
     with contextlib.closing(_look(path, how)) as db, contextlib.suppress(sqlite3.DatabaseError):
         return db.execute("SELECT commits FROM opening").fetchone()[0]  # type: ignore[no-any-return]
@@ -287,7 +287,7 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
             f"this one knows {newest})",
         )
     if version == 0:
-        # Before there is a log beside it: its own first page says from now on whose it is.
+        # Before it has a log: from now on, its own first page says whose it is.
         _migrate(db, kind)
     journal.begin(db, _PATIENCE)
     if 0 < version < newest:
@@ -296,7 +296,7 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
 
 def _migrate(db: sqlite3.Connection, kind: Format) -> None:
     db.execute("BEGIN IMMEDIATE")
-    # Looked up again: until its turn came, another process may have done it.
+    # Checked again: another process may have done it in the meantime.
     (version,) = db.execute("PRAGMA user_version").fetchone()
     for statements in kind.versions[version:]:
         for statement in statements:

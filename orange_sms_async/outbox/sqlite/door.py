@@ -32,16 +32,16 @@ class _Connection:
 
 class Door:
     """
-    Puts messages in and asks for them; opened on first use.
+    Puts messages in and looks them up; opened on first use.
 
     Args:
-        path: of the file, which is created where there is none.
+        path: of the file, which is created if there is none.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         # Of this process and those it was forked from. Theirs are kept, and never closed here:
-        # to do so would free locks, and take their log away.
+        # closing them would release locks, and remove their log.
         self._of_process: dict[int, _Connection] = {}
         weakref.finalize(self, _close, self._of_process)
 

@@ -1,4 +1,4 @@
-"""Whether a file lies on a network, where locks lie."""
+"""Whether a file is on a network, where locks cannot be trusted."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ _NETWORK = _DISTRIBUTED | _SHARED | {"fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"
 
 
 def network(path: Path) -> str | None:
-    """Name the network file system that a file lies on; None if it is none, or nobody can tell."""
+    """Name the network file system that a file is on; None if there is none, or nobody can tell."""
     try:
         mounts = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
-        return None  # no Linux
+        return None  # not Linux
     folder = path.resolve().parent
     above = [one for one in map(_mounted, mounts) if folder.is_relative_to(one[0])]
     # Of two mounted in one place, the later one is seen.

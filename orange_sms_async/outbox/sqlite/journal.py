@@ -1,10 +1,10 @@
 """
-The log (SQLite's WAL) beside a file: begun, and written back into it from time to time.
+The log (SQLite's WAL) beside a file: started, and written back into it from time to time.
 
 SQLite 3.7.0 to 3.51.2 (but 3.50.7 and 3.44.6) can corrupt a file when one connection writes its log
-back at the instant at which another commits. SQLite does so by itself after a commit, when nothing
-keeps others from the next. Here it never does: the log is written back while this process holds
-the right to write, so that nobody can commit meanwhile.
+back at the instant at which another commits. SQLite does so by itself after a commit, when others
+may commit already. Here it never does: the log is written back while this process holds the right
+to write, so that nobody else can commit meanwhile.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ _LONG = 4 * 2**20  # bytes
 
 
 def begin(db: sqlite3.Connection, patience: float) -> None:
-    """Have a file keep a log; of its own accord, SQLite then writes it back at the end only."""
-    # Done once in the life of a file, and the one thing for which SQLite does not wait its turn.
+    """Make a file keep a log. By itself, SQLite then writes it back only at the end."""
+    # Done once in the life of a file. It is the one thing for which SQLite does not wait its turn.
     until = time.monotonic() + patience
     while True:
         try:
@@ -32,12 +32,12 @@ def begin(db: sqlite3.Connection, patience: float) -> None:
         else:
             break
     db.execute("PRAGMA wal_autocheckpoint = 0")
-    db.execute("PRAGMA journal_size_limit = 0")  # begun anew, its size tells what is in it
+    db.execute("PRAGMA journal_size_limit = 0")  # once restarted, its size shows what is in it
     db.execute("PRAGMA synchronous = FULL")
 
 
 class Log:
-    """The log of one connection's file, and where is noted how far it was written back."""
+    """The log of one connection's file, and the mark that notes how far it was written back."""
 
     def __init__(self, path: Path, mark: Watermark | None) -> None:
         self._path, self._beside = path, path.with_name(f"{path.name}-wal")
@@ -45,7 +45,7 @@ class Log:
         self._next = _LONG
 
     def keep_short(self, db: sqlite3.Connection) -> None:
-        """Write a long log back; what keeps it from that is met again by who writes next."""
+        """Write a long log back. If that fails, the next writer meets the cause again."""
         try:
             size = self._beside.stat().st_size
         except FileNotFoundError:
@@ -53,7 +53,7 @@ class Log:
         if size < _LONG:
             self._next = _LONG
         elif size >= self._next:
-            self._next = size + _LONG  # who reads meanwhile keeps it from beginning anew
+            self._next = size + _LONG  # a reader keeps it from starting again
             with contextlib.suppress(sqlite3.Error):
                 self.write_back(db)
 

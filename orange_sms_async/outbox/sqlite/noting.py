@@ -1,4 +1,4 @@
-"""What rules keep, in a file: counts that lapse with their time, and lists."""
+"""The notes of rules, in a file: counts that lapse, and lists."""
 
 import sqlite3
 from functools import partial
@@ -11,8 +11,8 @@ if TYPE_CHECKING:  # slow to import, and `put` needs no loop
 
     from orange_sms_async.outbox.sqlite.commits import Commits
 
-_FRESH = 0.05  # of the time that it counts, before which what is counted is left as it is
-_SOME = 5  # names tidied with each count: more than that makes
+_FRESH = 0.05  # share of the time it counts: before that, a count is left as it is
+_SOME = 5  # names tidied with each count: more than a count adds
 
 
 class SqliteNotes:
@@ -20,7 +20,7 @@ class SqliteNotes:
     The notes of an outbox.
 
     Args:
-        file: gives it, or raises where it is not open.
+        file: returns the file, or raises if it is not open.
     """
 
     def __init__(self, file: "Callable[[], Commits]") -> None:
@@ -32,7 +32,7 @@ class SqliteNotes:
     async def take(
         self, name: str, member: str, units: int, *, most: int, within: float, now: float
     ) -> bool:
-        # A look costs no fsync, and what was counted a moment ago need not be counted anew.
+        # A look costs no fsync, and what was counted a moment ago need not be counted again.
         since = now + within * (1 - _FRESH)
         counted = partial(_is_counted, name=name, member=member, since=since)
         if await self._file().read(counted):

@@ -1,19 +1,19 @@
-"""Who has the turn, and how the one before left it. The caller has begun a transaction."""
+"""Who has the turn, and how the previous one ended. The caller has begun a transaction."""
 
 import datetime as dt
 import os
 import sqlite3
 
-_QUIET = 5.0  # seconds without a claim, though something could leave, that are worth a word
+_QUIET = 5.0  # seconds without a claim, though something could leave, until that is reported
 
 
 def begin(db: sqlite3.Connection, owner: str, now: float) -> bool:
-    """Enter who has the turn now; say whether something may have left within the last second."""
+    """Record who has the turn now; return whether something may have left in the last second."""
     ended, left_at = db.execute("SELECT ended, left_at FROM opening").fetchone()
     cut = not ended or _is_sending(db)
     if cut:
         left_at = now  # by the file alone, nobody knows what left before a kill
-    # Of a clock that was put back, nothing can be told but that it is not later than now.
+    # If the clock was set back, only one thing is known: it is not later than now.
     left_at = left_at and min(left_at, now)
     db.execute(
         "UPDATE opening SET owner = ?, process = ?, since = ?, claimed_at = ?, ended = 0, "
@@ -29,19 +29,19 @@ def ended(db: sqlite3.Connection) -> bool:
 
 
 def claims(db: sqlite3.Connection, owner: str, now: float) -> bool:
-    """Note that somebody claims; tell whether nobody took the turn, whatever became of locks."""
+    """Record a claim; return whether its owner still has the turn, whatever the locks say."""
     noted = db.execute("UPDATE opening SET claimed_at = ? WHERE owner = ?", (now, owner))
     return noted.rowcount > 0
 
 
 def holder(db: sqlite3.Connection) -> tuple[int, float] | None:
-    """Tell which process has the turn, as far as the file knows, and since when."""
+    """Return which process has the turn, as far as the file knows, and since when."""
     row = db.execute("SELECT process, since FROM opening WHERE ended = 0").fetchone()
     return None if row is None or row[0] is None else row
 
 
 def silent(db: sqlite3.Connection, now: float) -> str | None:
-    """Say who has the turn and claims nothing."""
+    """Say which process has the turn and claims nothing."""
     found = holder(db)
     (claimed_at,) = db.execute("SELECT claimed_at FROM opening").fetchone()
     if found is None or claimed_at is None or abs(now - claimed_at) < _QUIET:

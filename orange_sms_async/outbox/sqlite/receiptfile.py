@@ -1,4 +1,4 @@
-"""Receipts in a file of their own, where no outbox takes them."""
+"""Receipts in a file of their own, for use without an outbox."""
 
 import os
 import sqlite3
@@ -18,16 +18,17 @@ from orange_sms_async.receipts import DeliveryReceipt
 
 class ReceiptFile:
     """
-    A store for a `ReceiptReceiver`, on disk before Orange is answered; use it in `async with`.
+    A store for a `ReceiptReceiver`. Receipts are on disk before Orange is answered.
 
-    Several processes may write to one file. It holds numbers and is created for its owner alone.
+    Use it in `async with`. Several processes may write to one file. The file holds numbers, and is
+    created so that only its owner can read it.
 
     Args:
-        path: of the file, which is created where there is none.
+        path: of the file, which is created if there is none.
         retention: how long receipts are kept.
 
     Raises:
-        OutboxUnusable: on opening or keeping; names the file and the cause.
+        OutboxUnusable: the file cannot be opened or written. The error names it and the cause.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class ReceiptFile:
         await self._file.aclose()
 
     async def keep(self, receipt: DeliveryReceipt) -> None:
-        """Keep a receipt; one that says nothing new changes nothing."""
+        """Store a receipt. One that says nothing new changes nothing."""
         now = time.time()
 
         def keep(db: sqlite3.Connection) -> None:
@@ -59,7 +60,7 @@ class ReceiptFile:
         await self._file.write(keep)
 
     async def receipts(self) -> AsyncIterator[tuple[DeliveryReceipt, float]]:
-        """Tell of all receipts as they came, and when: seconds since 1970."""
+        """Iterate over all receipts as they came, with their time in seconds since 1970."""
         page = await self._file.write(partial(received.page, after=0))
         while page:
             for _, receipt, arrived_at in page:

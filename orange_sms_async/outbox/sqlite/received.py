@@ -1,4 +1,4 @@
-"""Delivery receipts in a file; whoever calls has begun a transaction."""
+"""Delivery receipts in a file. The caller has begun a transaction."""
 
 import math
 import sqlite3
@@ -6,16 +6,16 @@ import sqlite3
 from orange_sms_async.messages import ResourceId
 from orange_sms_async.receipts import DeliveryReceipt, rank
 
-# Seconds. A clock may be wrong for a start: only a time that a file recorded so long ago, by a
-# clock that has not gone back behind it since, is past for certain, and retention counts from it.
+# Seconds. A clock may start out wrong. So retention counts from a time that the file recorded this
+# long ago, and behind which the clock has not gone since: only that time is certainly past.
 SURE_AFTER = 86_400.0
 _AT_ONCE = 10  # old receipts that are forgotten with each new one
 
 
 def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> None:
-    """Keep a receipt, unless it says nothing new."""
-    # Without a resource id, two messages to one number look like a duplicate. The plus keeps SQLite
-    # from looking for it among all receipts of the number.
+    """Store a receipt, unless it says nothing new."""
+    # Without a resource id, receipts of two messages to one number look like duplicates. The plus
+    # keeps SQLite from searching all receipts of the number.
     db.execute(
         "INSERT INTO receipt (resource_id, status, address, arrived_at) "
         "SELECT :resource_id, :status, :address, :arrived_at WHERE NOT EXISTS ("
@@ -31,7 +31,7 @@ def add(db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float) -> 
 
 
 def furthest(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None:
-    """Return how far a message has come by the receipts kept of it."""
+    """Return how far a message has come, by its stored receipts."""
     rows = db.execute(
         "SELECT resource_id, status, address FROM receipt WHERE resource_id = ?", (resource_id,)
     )
@@ -39,7 +39,7 @@ def furthest(db: sqlite3.Connection, resource_id: str) -> DeliveryReceipt | None
 
 
 def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
-    # In the order in which they came, so that nobody has to look for the old ones.
+    # In the order in which they came, so that the old ones need no search.
     first = db.execute("SELECT id, arrived_at FROM receipt ORDER BY id LIMIT 1").fetchone()
     if first is None or first[1] >= now - SURE_AFTER - retention:
         return
@@ -52,7 +52,7 @@ def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
 
 
 def _seen(db: sqlite3.Connection, first: int, until: float) -> float:
-    """Return about the last time by then at which a receipt came; one came with the first id."""
+    """Return about when the last receipt by a time came; `first` is the id of the oldest one."""
     # By halves, as in the order of ids they came, and there is no index of times.
     (last,) = db.execute("SELECT max(id) FROM receipt").fetchone()
     query = "SELECT id, arrived_at FROM receipt WHERE id <= ? ORDER BY id DESC LIMIT 1"

@@ -7,7 +7,7 @@ import attrs
 from orange_sms_async.errors import OutboxUnusable
 
 CHANGES = 10_000
-"""Changes of messages that a file remembers for those who wait for them."""
+"""How many changes of messages a file remembers for processes that wait for them."""
 
 # Each index holds only the rows it is for, so that a million finished or scheduled ones cost the
 # ready ones nothing.
@@ -71,8 +71,8 @@ _OPENING = """
 CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
 INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
 """
-# When a message left that a person called not sent, so that a receipt may be of it all the same.
-# And what may be forgotten: the unknown ones stay, and need not be walked over with each outcome.
+# When a message left that a person then called not sent: a receipt may still belong to it. And what
+# may be forgotten: unknown messages stay, and need not be walked over with each outcome.
 _DENIED = """
 ALTER TABLE message ADD COLUMN denied_at REAL;
 CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
@@ -106,8 +106,8 @@ UPDATE message SET delivered_at = (SELECT min(arrived_at) FROM receipt
     WHERE receipt.resource_id = message.resource_id AND status = 'DeliveredToTerminal')
 WHERE delivery = 'DeliveredToTerminal';
 """
-# What rules keep. A count is in the tally until it has lapsed, and that is found out when the next
-# is made; what was not sent lapses at once. On a list, a member counts for nothing and stays.
+# The notes of rules. A count is in the tally until it has lapsed, which is found out at the next
+# count. What was not sent lapses at once. A member of a list has no units, and stays.
 _NOTES = """
 CREATE TABLE note (
     name TEXT NOT NULL, member TEXT NOT NULL, units INTEGER NOT NULL, until REAL NOT NULL,
@@ -159,10 +159,10 @@ class Format:
     A kind of file.
 
     Attributes:
-        name: what a person calls it, with its article.
-        application_id: what `file` and we know it by.
-        versions: the statements that make of each version of its schema the next, beginning with
-            none.
+        name: its name for people, with the article.
+        application_id: by which the command `file` and this library recognise it.
+        versions: the statements that upgrade each version of its schema to the next, starting from
+            nothing.
     """
 
     name: str

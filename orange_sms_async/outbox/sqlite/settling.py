@@ -21,7 +21,7 @@ from orange_sms_async.receipts import FINAL, REPORTED_WITHIN, DeliveryReceipt
 def keep(
     db: sqlite3.Connection, receipt: DeliveryReceipt, arrived_at: float
 ) -> tuple[Outcome, bool] | None:
-    """Keep a receipt; return the outcome of its message, and whether the receipt settled that."""
+    """Store a receipt; return its message's outcome, and whether the receipt settled it."""
     resource_id = storable(receipt.resource_id)
     if _forgotten(db, resource_id):
         receipt = attrs.evolve(receipt, address="")
@@ -49,13 +49,13 @@ def settle_claimed(
     Store the outcome of a claimed message, unless it is stored already.
 
     Returns:
-        It as kept, with others that this settled; nothing kept, no outcomes.
+        The outcome as stored, and those of others that this settled; else nothing.
     """
     before = statements.held_in(db, claim)
     really = outcome.state is State.SENT or (
         outcome.state is State.FAILED and before is State.UNKNOWN
     )
-    # Put back, or called unknown, by who thought its sender dead: what really happened counts.
+    # Put back, or called unknown, by a process that thought its sender dead: the truth counts.
     late = before in (State.UNKNOWN, State.QUEUED) and really
     return settle(db, outcome, now) if before is State.SENDING or late else []
 
@@ -71,7 +71,7 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome
 
 
 def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
-    """Settle what was left on the wire; a receipt may tell what its answer would have told."""
+    """Settle what was left on the wire. A receipt may replace the answer that never came."""
     recovered = {outcome.reference: outcome for outcome in statements.recover(db, owner, now)}
     unknown = [outcome for outcome in recovered.values() if outcome.state is State.UNKNOWN]
     for number in {_number(db, outcome) for outcome in unknown}:
@@ -83,27 +83,27 @@ def resolve(
     db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
 ) -> list[Outcome]:
     """
-    Keep what a person found out; return the message as kept, and others that this settled.
+    Store what a person found out; return its outcome, and those of others that this settled.
 
     Raises:
         InvalidMessage: the resource id is empty, or another message has it.
     """
     if sent == "":
-        raise InvalidMessage("sent: an empty resource id")
+        raise InvalidMessage("sent: the resource id is empty")
     if sent is not None and _owner(db, sent) not in (None, reference):
-        raise InvalidMessage("sent: the resource id of another message")
+        raise InvalidMessage("sent: another message has this resource id")
     if not statements.resolve(db, reference, sent, now):
         return []
     outcome = Outcome(reference, State.QUEUED)
     if sent is not None:
         outcome = Outcome(reference, State.SENT, sent, settled_by="person")
         outcome = _advanced(db, sent) or outcome
-    # A receipt that might have been of this one is certainly of another now.
+    # A receipt that might have belonged to this message now certainly belongs to another.
     return [outcome, *_adopt(db, _number(db, outcome), now)]
 
 
 def counts(db: sqlite3.Connection) -> Counter[str]:
-    """Count the messages by how far they are known to have come."""
+    """Count the messages by their furthest receipt."""
     found = db.execute(
         "SELECT delivery, count(*) FROM message WHERE delivery IS NOT NULL GROUP BY delivery"
     )
@@ -119,12 +119,12 @@ _SUMMARY = QUERY.format(
 
 
 def delivery(db: sqlite3.Connection, since: float, now: float) -> list[DeliveryCount]:
-    """Say what receipts tell of the messages that were accepted since."""
+    """Sum up the receipts of messages accepted since a time."""
     return summary(db.execute(_SUMMARY, {"silent": silent_since(now), "since": since}))
 
 
 def awaited(db: sqlite3.Connection, now: float) -> int:
-    """Count the messages of which a final receipt may still come."""
+    """Count the messages whose final receipt may still come."""
     query = (
         "SELECT count(*) FROM message WHERE finished_at > ? AND state IN ('sent', 'unknown') "
         f"AND (delivery IS NULL OR delivery NOT IN {tuple(map(str, FINAL))})"
@@ -133,7 +133,7 @@ def awaited(db: sqlite3.Connection, now: float) -> int:
 
 
 def perhaps_of(db: sqlite3.Connection, reference: str) -> list[DeliveryReceipt]:
-    """List unclaimed receipts that came for an unknown message's number in its time."""
+    """List unclaimed receipts for an unknown message's number that came within its time."""
     query = "SELECT recipient, attempted_at FROM message WHERE reference = ? AND state = 'unknown'"
     number, attempted_at = db.execute(query, (reference,)).fetchone() or (None, None)
     if number is None or attempted_at is None:
@@ -162,7 +162,7 @@ def _number(db: sqlite3.Connection, outcome: Outcome) -> str:
 
 
 def _advanced(db: sqlite3.Connection, resource_id: str) -> Outcome | None:
-    """Bring the message with an id as far as its receipts go, never back; return its outcome."""
+    """Move the message with an id as far as its receipts go, never back; return its outcome."""
     receipt = received.furthest(db, resource_id)
     return None if receipt is None else statements.advance(db, resource_id, receipt.status)
 
@@ -209,9 +209,9 @@ def _settle_as_sent(
 
 def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
     """
-    Settle unknown messages to a number by receipts that came before it could be told.
+    Settle unknown messages to a number by receipts that came before it was certain whose they are.
 
-    A receipt may come while its message is still on the wire, or another one is.
+    A receipt may come while its message, or another one, is still on the wire.
     """
     adopted = []
     for reference, resource_ids in _owners(db, number).items():

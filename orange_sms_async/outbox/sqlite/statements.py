@@ -19,7 +19,7 @@ from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 _OUTCOME = (
     "id, reference, state, resource_id, error, reason, details, settled_by, delivery, recipient"
 )
-# Where a receipt for the number may be of another message, both have to stay to tell so.
+# If a receipt for the number may belong to another message, both must stay, or nobody can tell.
 _IN_DOUBT = " OR ".join(
     "EXISTS (SELECT 1 FROM message AS other WHERE other.recipient = message.recipient "
     f"AND message.attempted_at <= other.attempted_at + {REPORTED_WITHIN} "
@@ -37,14 +37,14 @@ _LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at 
 
 
 def anything_left(db: sqlite3.Connection, owner: str, now: float) -> bool:
-    """Tell whether something expired, or is on the wire of who had the turn before."""
+    """Tell whether something expired, or was left on the wire by the previous sender."""
     left = "SELECT 1 FROM message WHERE state = 'sending' AND claimed_by IS NOT ? LIMIT 1"
     late = f"SELECT 1 FROM message WHERE {_LATE} LIMIT 1"
     return bool(db.execute(left, (owner,)).fetchone() or db.execute(late, {"now": now}).fetchone())
 
 
 def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
-    """Settle what who had the turn before left on the wire, and what expired since."""
+    """Settle what the previous sender left on the wire, and what expired since."""
     left = f"state = 'sending' AND claimed_by IS NOT '{owner}'"
     db.execute(
         "UPDATE message SET state = 'queued', on_unknown = 'resent' "
@@ -58,7 +58,7 @@ def recover(db: sqlite3.Connection, owner: str, now: float) -> list[Outcome]:
 
 
 def doubt_all(db: sqlite3.Connection, now: float) -> list[Outcome]:
-    """Call unknown what waits in a file older than what was sent from it."""
+    """Mark as unknown what waits in a file that is older than what was sent from it."""
     waits = "state IN ('queued', 'sending') OR (state = 'scheduled' AND not_before <= :now)"
     return _finish_all(db, waits, State.UNKNOWN, _OLDER, now)
 
@@ -81,7 +81,7 @@ def waiting(db: sqlite3.Connection) -> dict[int, tuple[int, int]]:
 
 
 def recount(db: sqlite3.Connection) -> None:
-    """Count the messages of each lane anew: what was damaged may have been miscounted."""
+    """Count the messages of each lane again: damage may have made the counts wrong."""
     of_lane = "SELECT count(*) FROM message WHERE priority = lane.priority AND state"
     db.execute(
         f"UPDATE lane SET waiting = ({of_lane} IN ('queued', 'scheduled')), "
@@ -94,7 +94,7 @@ def admit(db: sqlite3.Connection, entry: Entry, now: float) -> Outcome | None:
     Store a message; return its outcome if its reference is there already.
 
     Raises:
-        InvalidMessage: it is kept with another number or text.
+        InvalidMessage: it is stored with another number or text.
     """
     message = entry.message
     added = db.execute(
@@ -133,7 +133,7 @@ def _kept(db: sqlite3.Connection, message: OutboundMessage) -> Outcome:
 
 
 def oldest(db: sqlite3.Connection, now: float) -> float | None:
-    """Tell since when what waits longest could leave; None if nothing could, or nobody noted."""
+    """Return since when the oldest message could leave; None if none could, or nobody noted."""
     query = (
         "SELECT min(max(created_at, not_before)) FROM message "
         "WHERE state IN ('queued', 'scheduled') AND not_before <= ?"
@@ -157,8 +157,8 @@ def claim(db: sqlite3.Connection, owner: str, now: float) -> Claim | None:
     ).fetchone()
     if ready is None:
         return None
-    # An index told which: the row itself says whether it is so. Of a message sent again, the first
-    # receipt that may be its own came after the first attempt.
+    # An index gave the id; the row itself says whether that is right. For a message sent again, the
+    # first receipt that may be its own came after the first attempt.
     row = db.execute(
         "UPDATE message NOT INDEXED SET state = 'sending', claimed_by = ?, attempt = attempt + 1, "
         "attempted_at = iif(on_unknown = 'resent', attempted_at, ?) "
@@ -202,7 +202,7 @@ def put_back(db: sqlite3.Connection, claim: Claim, again: bool, not_before: floa
 
 
 def held_in(db: sqlite3.Connection, claim: Claim) -> State | None:
-    """Return the state of a message while nobody has claimed it after this claim."""
+    """Return the state of a message, unless it was claimed again after this claim."""
     query = "SELECT state FROM message WHERE reference = ? AND claimed_by = ? AND attempt = ?"
     row = db.execute(query, (claim.reference, claim.owner, claim.attempt)).fetchone()
     return None if row is None else State(row[0])
@@ -228,14 +228,14 @@ def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> None:
 
 
 def _details(error: OrangeSMSError) -> str:
-    # What our own classes carry; somebody's may carry what is not to be kept.
+    # Only what our own classes carry: a custom class may carry what must not be stored.
     ours = ("status_code", "code", "request_id", "reason", "accepted", "rule")
     details = {name: getattr(error, name) for name in ours if name in vars(error)}
     return json.dumps(details, default=str)
 
 
 def _known_name(class_: type[OrangeSMSError]) -> str:
-    # Somebody's client may raise a class of its own, which nobody knows who opens this file.
+    # A custom client may raise its own class, which is unknown to whoever opens this file.
     return next(base.__name__ for base in class_.__mro__ if base.__module__ == errors.__name__)
 
 
@@ -246,7 +246,7 @@ def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
     ).fetchone()
     if seen is None:
         return
-    # A few with every outcome keep up with what is added, and never stop a campaign for long.
+    # A few with each outcome keep up with what is added, and never stop a campaign for long.
     db.execute(
         "DELETE FROM message WHERE id IN (SELECT id FROM message "
         f"WHERE finished_at < ? AND state <> 'unknown' AND NOT ({_IN_DOUBT}) LIMIT 10)",
@@ -269,7 +269,7 @@ def resolve(db: sqlite3.Connection, reference: str, sent: ResourceId | None, now
     state, by, finished = (
         (State.QUEUED, None, None) if sent is None else (State.SENT, "person", now)
     )
-    # Sent twice and accepted under this id, it may have another one besides.
+    # A message sent twice and accepted under this id may have a second one.
     resolved = db.execute(
         "UPDATE message SET state = :state, resource_id = :sent, error = NULL, reason = NULL, "
         "details = NULL, settled_by = :by, finished_at = :finished, "
@@ -295,7 +295,7 @@ def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
 
 
 def advance(db: sqlite3.Connection, resource_id: str, status: str) -> Outcome | None:
-    """Keep how far the message with an id has come; return its outcome, if there is one."""
+    """Store how far the message with an id has come; return its outcome, if there is one."""
     updated = db.execute(
         "UPDATE message SET delivery = :status, delivered_at = (SELECT min(arrived_at) "
         "FROM receipt WHERE receipt.resource_id = :id AND status = 'DeliveredToTerminal') "
@@ -310,7 +310,7 @@ def latest_change(db: sqlite3.Connection) -> int:
 
 
 def changes(db: sqlite3.Connection, after: int) -> tuple[int, list[str] | None]:
-    """Return the last change and the messages changed; None where some of that is forgotten."""
+    """Return the last change and the messages changed; None if some of that is forgotten."""
     rows = db.execute("SELECT id, reference FROM change WHERE id > ? ORDER BY id", (after,))
     found = rows.fetchall()
     if not found:

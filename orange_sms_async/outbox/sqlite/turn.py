@@ -13,7 +13,7 @@ from orange_sms_async.outbox.sqlite.watermark import own_as
 if sys.platform != "win32":
     import fcntl
 
-LOCKS = sys.platform != "win32"  # elsewhere SQLite's own locks have to do
+LOCKS = sys.platform != "win32"  # elsewhere, SQLite's own locks must be enough
 
 # Record locks belong to the process, not to the object that took them: two outboxes of one process
 # would both get one, and any close of the file, even by a reader of a copy, frees it for all.
@@ -39,7 +39,7 @@ def take(path: Path) -> Turn:
     path = path.resolve()  # one file, whatever links lead to it
     beside = path.with_name(f"{path.name}.turn")
     with _taking:
-        # Opened only if it is not held here: to close it again would free it.
+        # Opened only if it is not held here: closing it again would free the lock.
         if beside.exists() and identity(beside) in _held:
             raise BlockingIOError(errno.EAGAIN, "held by another outbox of this process")
         file = _open(beside, path)
@@ -53,11 +53,11 @@ def taken(path: Path) -> bool:
     """
     Tell whether anybody has the turn of an outbox.
 
-    Whoever wants to take it in this very instant finds it taken, and looks again a little later.
+    A process that tries to take it at the same instant finds it taken, and tries again later.
     """
     path = path.resolve()
     if not path.with_name(f"{path.name}.turn").exists():
-        return False  # to try would make one
+        return False  # trying would create one
     try:
         take(path).release()
     except BlockingIOError:
@@ -66,7 +66,7 @@ def taken(path: Path) -> bool:
 
 
 def identity(file: int | Path) -> tuple[int, int]:
-    """Tell a file from any other, whatever its name."""
+    """Identify a file, whatever its name."""
     status = file.stat() if isinstance(file, Path) else os.fstat(file)
     return status.st_dev, status.st_ino
 
@@ -90,7 +90,7 @@ def _lock(file: int) -> None:
 
 
 def _release(held: tuple[int, int], file: int, process: int) -> None:
-    # In this order: who took it in between would lose it with the close.
+    # In this order: a process that took it in between would lose it with the close.
     if process == os.getpid():
         os.close(file)
         del _held[held]

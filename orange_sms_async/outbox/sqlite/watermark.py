@@ -1,4 +1,4 @@
-"""How far a file has come, noted beside it: so an older state of it is told from the last one."""
+"""How far a file has come, noted beside it, so that an older state is recognised."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,9 @@ class Watermark:
     """
     The number of the last transaction of a file, in `NAME.mark`, and of the last one written back.
 
-    Each is written after what it tells and never before. A file behind its mark has lost
-    transactions: its log is gone or was cut, or a copy was put in its place. So has one that, its
-    log left aside, is behind what was written back: with that log, the copy is of two times.
+    Each is written after what it notes, never before. A file behind its mark has lost transactions:
+    its log is gone or was cut, or a copy was put in its place. So has a file that, without its log,
+    is behind what was written back: that copy and that log are from different times.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +20,7 @@ class Watermark:
         self._file = -1
 
     def read(self) -> tuple[int, int] | None:
-        """Return the two numbers; None where there is none."""
+        """Return the two numbers; None if there is no mark."""
         try:
             numbers = self._beside.read_bytes()
             return int(numbers[:_DIGITS]), int(numbers[_DIGITS:] or b"0")
@@ -28,13 +28,13 @@ class Watermark:
             return None
 
     def open(self, of: Path, number: int, *, fresh: bool) -> None:
-        """Make ready to note numbers, beginning with one where there is none."""
+        """Prepare to note numbers, starting with this one if the mark is fresh."""
         self._file = os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600)
         if fresh:
             os.ftruncate(self._file, 0)
             own_as(self._file, like=of)
             self.note(number)
-            # A mark that a power cut takes away would have the file taken for a copy.
+            # If a power cut removed the mark, the file would be taken for a copy.
             os.fsync(self._file)
             sync_folder(self._beside)
 
@@ -51,7 +51,7 @@ class Watermark:
 
 
 def own_as(file: int, like: Path) -> None:
-    """Give a file beside an outbox to whoever may open that, also when root was there first."""
+    """Give a file beside an outbox the same owner and mode, even if root was there first."""
     owner = like.stat()
     os.fchmod(file, owner.st_mode & 0o666)
     if os.geteuid() == 0:
@@ -59,7 +59,7 @@ def own_as(file: int, like: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    # After a power cut a new file is there only if its folder was written, too.
+    # After a power cut, a new file is there only if its folder was written, too.
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
