@@ -62,7 +62,7 @@ def _hours(given: str) -> gates.Open:
 
 def _time(given: str) -> dt.time:
     hour, _, minute = given.strip().partition(":")
-    return dt.time(int(hour) % 24 if hour == "24" else int(hour), int(minute or 0))
+    return dt.time(0 if hour == "24" else int(hour), int(minute or 0))
 
 
 HoursOption = Annotated[
@@ -97,7 +97,7 @@ MaxUnits = Annotated[
 @attrs.frozen(kw_only=True)
 class Rules:
     """
-    What a campaign is held against.
+    The rules for the messages of a campaign.
 
     Attributes:
         hours: when its messages may leave; None at any hour.
@@ -127,11 +127,11 @@ class Rules:
         self, on_wire: Callable[[], bool], exceeded: Callable[[str], object]
     ) -> gates.Gate | None:
         """
-        Make the gate of a campaign; None where nothing was said.
+        Make the gate of a campaign; None without rules.
 
         Args:
-            on_wire: whether other messages than the one asked of are on the wire.
-            exceeded: told why the campaign may spend no more.
+            on_wire: whether messages other than the one asked about are on the wire.
+            exceeded: called with the reason once the campaign may spend no more.
         """
         spending = self.max_units and Spending(self.max_units, on_wire, exceeded)
         rules = [rule for rule in (self.hours, self.suppression, spending) if rule]
@@ -173,12 +173,12 @@ class Spending:
     """
     The most that a run may spend: a budget of its own, which ends it.
 
-    What is unknown counts as spent. What would exceed it stays where it waits.
+    Unknown messages count as spent. A message that would exceed the limit keeps waiting.
 
     Args:
         most: units.
-        on_wire: whether other messages than the one asked of are on the wire.
-        exceeded: told why the next message is not sent.
+        on_wire: whether messages other than the one asked about are on the wire.
+        exceeded: called with the reason why the next message is not sent.
     """
 
     def __init__(

@@ -156,8 +156,10 @@ class Asking:
     def _held(self, lane: Priority, at: float) -> float:
         """Return until when the gate would hold a lane at a time, by the messages seen last."""
         until = at
+        if self._gate is None:
+            return until
         for (seen, _), message in list(self._seen.items()):
-            if self._gate is not None and seen is lane:
+            if seen is lane:
                 asked = Asked(message, lane, at, False, _Nothing(), self._secret)
                 answer = _foreseen(self._gate, asked)
                 until = max(until, answer.timestamp() if answer else at)
