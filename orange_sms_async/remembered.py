@@ -2,7 +2,9 @@
 
 import asyncio
 import math
-from collections import deque
+from array import array
+from bisect import bisect_left
+from collections import defaultdict, deque
 from collections.abc import Hashable
 
 import attrs
@@ -13,6 +15,7 @@ from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 # Orange answers 429 to more than 50 token requests a minute. The extra second is for the network.
 _TOKENS, _MINUTE = 50, 61.0
 _HOUR = 3600.0
+_MANY = 4096  # numbers that are packed at once
 
 
 class Remembered:
@@ -20,8 +23,10 @@ class Remembered:
 
     def __init__(self) -> None:
         self._asked_at = deque[float](maxlen=_TOKENS)
-        # Hashes of numbers, by hour and outbox: a time for each would take three times the memory.
-        self._hours = deque[tuple[float, dict[Hashable, set[int]]]]()
+        self._since = -math.inf
+        self._numbers = defaultdict[Hashable, set[int]](set)  # their hashes, by outbox
+        # Those of before, until when they were noted. A set takes eight times the memory.
+        self._packed: deque[tuple[float, Hashable, array[int]]] = deque()
 
     def ask_for_token(self) -> None:
         """
@@ -46,10 +51,12 @@ class Remembered:
             place: the outbox it waited in; None if it waited in none.
         """
         now = asyncio.get_running_loop().time()
-        self._forget(now)
-        if not self._hours or now - self._hours[-1][0] >= _HOUR:
-            self._hours.append((now, {}))
-        self._hours[-1][1].setdefault(place, set()).add(hash(to))
+        if not self._since <= now < self._since + _HOUR:
+            self._pack(now)
+        numbers = self._numbers[place]
+        numbers.add(hash(to))
+        if len(numbers) == _MANY:
+            self._pack(now)
 
     def as_kept(self, receipt: DeliveryReceipt, place: Hashable) -> DeliveryReceipt:
         """
@@ -61,21 +68,31 @@ class Remembered:
             receipt: the receipt as it came.
             place: the outbox that is about to store it.
         """
-        self._forget(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        if not self._since <= now < self._since + _HOUR:
+            self._pack(now)
         number = hash(receipt.address.removeprefix("tel:"))
         elsewhere = any(
-            number in numbers
-            for _, places in self._hours
-            for where, numbers in places.items()
-            if where != place
-        )
+            number in numbers for where, numbers in self._numbers.items() if where != place
+        ) or any(_has(packed, number) for _, where, packed in self._packed if where != place)
         return attrs.evolve(receipt, address="") if elsewhere else receipt
 
-    def _forget(self, now: float) -> None:
-        if self._hours and self._hours[-1][0] > now:  # another loop's clock, as in tests
-            self._hours.clear()
-        while self._hours and now - self._hours[0][0] >= _HOUR + REPORTED_WITHIN:
-            self._hours.popleft()
+    def _pack(self, now: float) -> None:
+        if now < self._since:  # another loop's clock, as in tests
+            self._numbers.clear()
+            self._packed.clear()
+        until = min(now, self._since + _HOUR)
+        for place, numbers in self._numbers.items():
+            self._packed.append((until, place, array("q", sorted(numbers))))
+        self._numbers.clear()
+        self._since = now
+        while self._packed and now - self._packed[0][0] >= REPORTED_WITHIN:
+            self._packed.popleft()
+
+
+def _has(numbers: "array[int]", number: int) -> bool:
+    place = bisect_left(numbers, number)
+    return place < len(numbers) and numbers[place] == number
 
 
 _accounts: dict[Hashable, Remembered] = {}

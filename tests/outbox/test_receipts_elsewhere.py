@@ -1,6 +1,7 @@
 """A receipt that may be of what another queue of this process sent settles nothing here."""
 
 import asyncio
+import tracemalloc
 
 import pytest
 from line import Line, named, sms
@@ -39,6 +40,32 @@ async def test_what_another_queue_got_accepted(line, queue):
 
     assert await queue.keep(receipt("id-other")) is None
     assert State.UNKNOWN is (await queue.outcome("unknown")).state
+
+
+async def test_what_was_sent_before_ten_thousand_others(line, queue):
+    """
+    Numbers are packed, and still recognised.
+    """
+    await elsewhere(line, sms("other"))
+    for other in range(10_000):
+        line.pacer.account.sends(f"+22505{other:08}", None)
+
+    assert await queue.keep(receipt("id-other")) is None
+
+
+async def test_a_hundred_thousand_numbers_take_little_room(line):
+    """
+    A campaign remembers them for a day.
+    """
+    tracemalloc.start()
+    try:
+        for other in range(100_000):
+            line.pacer.account.sends(f"+22505{other:08}", None)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert 0.5 < taken / 2**20 < 1.5
 
 
 async def test_what_another_file_has_unknown(line, queue, tmp_path):
