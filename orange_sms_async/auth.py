@@ -147,9 +147,11 @@ class SharedToken:
             return self._usable(0) or await self._renew()
 
     def _usable(self, margin: float) -> AccessToken | None:
-        if asyncio.get_running_loop().time() < self._pause_ends_at:
+        if self._token is None:
+            return None
+        if margin and asyncio.get_running_loop().time() < self._pause_ends_at:
             margin = 0.0
-        return self._token if self._token and self._token.lives(margin) else None
+        return self._token if self._token.lives(margin) else None
 
     async def _renew_early(self) -> None:
         with contextlib.suppress(OrangeSMSError, TimeoutError):

@@ -1,6 +1,5 @@
 """Orange's API as documented: one method for each operation."""
 
-import asyncio
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from orange_sms_async import _wire, engines
 from orange_sms_async.account import Contract, PurchaseOrder, UsageStatistics
 from orange_sms_async.auth import AccessToken, ClientCredentials, SharedToken
+from orange_sms_async.deadlines import Deadlines, Limit
 from orange_sms_async.engines.exchange import AnswerTooLong, Engine, Exchange
 from orange_sms_async.errors import (
     ConnectionFailed,
@@ -101,7 +101,7 @@ class Client:
     async def __aenter__(self) -> Self:
         if self._engine is not None:
             raise RuntimeError("this Client is inside an `async with` already")
-        self._engine = self._open()
+        self._engine, self._deadlines = self._open(), Deadlines()
         return self
 
     async def __aexit__(
@@ -278,7 +278,7 @@ class Client:
         if self._engine is None:
             raise RuntimeError("use a Client inside `async with Client(…) as client:`")
         try:
-            async with asyncio.timeout(self.timeout):
+            with Limit(self._deadlines, self.timeout):
                 return await self._engine.carry(exchange)
         except Exception as error:  # of any class: how far the exchange got says more
             # The head may have come before the connection broke: these statuses need no body.

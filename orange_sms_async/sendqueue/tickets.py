@@ -67,7 +67,7 @@ class Ticket:
     @property
     def unwanted(self) -> bool:
         """Whether all who submitted it here have gone away."""
-        return bool(self.futures) and all(future.cancelled() for future in self.futures)
+        return bool(self.futures) and all(map(asyncio.Future.cancelled, self.futures))
 
     def given_up(self, _: asyncio.Future[ResourceId]) -> None:
         self.on_given_up(self.message.reference)
