@@ -61,7 +61,7 @@ def costs(results: dict[str, Any]) -> Iterator[Row]:
     peak = f"{hostile['peak_mib']:.0f} MiB"
     yield "memory of the sandbox after 30,000 hostile requests", peak, "under 150 MiB"
     longest = f"{max(frames):.0f} ms"
-    yield "a frame of its page at 200 requests a second", longest, "at most 50 ms"
+    yield "longest frame of the sandbox's page, 200 requests a second", longest, "at most 50 ms"
     for name, seconds in results["virtual_campaign"].items():
         yield f"9,000 messages in virtual time, {name}", f"{seconds:.1f} s", ""
     yield (
