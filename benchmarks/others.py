@@ -14,8 +14,8 @@ from _virtual import sms
 
 PATIENCE = 12.0  # seconds a send may take before it is left alone
 FAULTS: dict[str, bytes] = {
-    "takes it, drops the line": b"",
-    "takes it, says nothing": b"hang",
+    "takes it, drops the connection": b"",
+    "takes it, does not answer": b"hang",
     "500": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
     "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
     "429": b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
