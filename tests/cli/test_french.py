@@ -90,7 +90,10 @@ def test_french_is_typeset():
         ("3 rows: 1 accepted, 2 invalid.", "3 lignes\u00a0: 1 acceptée, 2 invalides."),
         (
             "1,200 x to: write it as +2250701020304: a + first, no spaces",
-            "1\u202f200 x to\u00a0: écrivez +2250701020304\u00a0: un + d’abord, sans espaces",
+            (
+                "1\u202f200 x to\u00a0: écrivez-le comme +2250701020304\u00a0: "
+                "un + au début, sans espaces"
+            ),
         ),
         ("nothing that is known", "nothing that is known"),
     ],
