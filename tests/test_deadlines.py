@@ -90,7 +90,7 @@ async def test_a_thousand_blocks_need_one_timer(deadlines):
     """
     blocks = [asyncio.create_task(lasting(deadlines, 1, 10)) for _ in range(1000)]
     await asyncio.sleep(0.5)
-    timers = [timer for timer in asyncio.get_running_loop()._scheduled if "_look" in repr(timer)]
+    timers = [timer for timer in asyncio.get_running_loop()._scheduled if "_look" in repr(timer)]  # type: ignore[attr-defined]
     await asyncio.gather(*blocks)
 
     assert 1 == len(timers)

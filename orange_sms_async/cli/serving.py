@@ -4,28 +4,13 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
-
-import uvicorn
-from starlette.types import ASGIApp
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from orange_sms_async.cli.exits import stop_with
 
-_GRACE = 2  # seconds for answers in progress when the block ends
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # signals are the command's: uvicorn would raise them again at its end
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -50,16 +35,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
+async def serving(app: "ASGIApp", listener: socket.socket) -> AsyncIterator[str]:
     """Yield the address once the app answers there; no access log is written."""
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_level="warning",
-        proxy_headers=False,  # else anyone posting from this machine could forge the source
-        timeout_graceful_shutdown=_GRACE,
-    )
-    server = _Server(config)
+    from orange_sms_async.cli.server import Server  # noqa: PLC0415 -- takes 30 ms
+
+    server = Server(app)
     running = asyncio.create_task(server.serve([listener]), name="orange-sms server")
     try:
         await server.listens.wait()
