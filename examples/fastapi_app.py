@@ -1,14 +1,14 @@
 """
 A web application that sends one-time codes.
 
-Run it with `uvicorn fastapi_app:app`; the environment names the account, ORANGE_SMS_CLIENT_ID and
-ORANGE_SMS_CLIENT_SECRET, or what `orange-sms sandbox` prints.
+Run it with `uvicorn fastapi_app:app`. The account is in the environment: ORANGE_SMS_CLIENT_ID and
+ORANGE_SMS_CLIENT_SECRET, or the settings that `orange-sms sandbox` prints.
 
-Orange allows 5 messages a second to an account, and a queue in memory paces its own process only:
-run one worker. Several share the limit over one file, and each has the same queue:
+Orange allows an account 5 messages a second. A queue in memory paces only its own process: run one
+worker. Several workers can share the limit through one file. Each of them then has the same queue:
 `SendQueue(client, outbox=SqliteOutbox("sms.db"))`.
 
-Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each address.
+Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each IP address.
 """
 
 import secrets
@@ -37,7 +37,8 @@ from orange_sms_async import (
 )
 
 LIFETIME = timedelta(minutes=2)
-# Three codes to one number in ten minutes. Bots use many numbers: limit addresses before this app.
+# Three codes to one number in ten minutes. Bots use many numbers: limit IP addresses in front of
+# this app.
 RULES = gates.PerRecipient(3, timedelta(minutes=10), lanes=[Priority.URGENT])
 
 
@@ -70,7 +71,7 @@ async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
     code = f"{secrets.randbelow(1_000_000):06}"
     expires_at = datetime.now(UTC) + LIFETIME
     message = OutboundMessage(recipient.to, f"Votre code est {code}, valable 2 minutes.")
-    # Keep a hash of the code and `expires_at` with your user here, before it leaves.
+    # Before it leaves, store a hash of the code and `expires_at` with your user here.
     future = queue.submit_nowait(message, priority=Priority.URGENT, expires_at=expires_at)
     return {"resource_id": await future}
 

@@ -35,7 +35,7 @@ class Greeting(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-    """Open one queue, which is seen from its first message on."""
+    """Open one queue, traced from its first message on."""
     async with Client.from_env() as client:
         queue = SendQueue(client)
         instrument(queue, tracer_provider=traces)

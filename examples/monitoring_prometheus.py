@@ -1,8 +1,8 @@
 """
 A web application whose queue Prometheus can see at `/metrics`.
 
-Run it with `uvicorn monitoring_prometheus:app`; `pip install 'orange-sms-async[prometheus]'`
-brings what it needs. Let only your own network reach `/metrics`.
+Run it with `uvicorn monitoring_prometheus:app`. It needs
+`pip install 'orange-sms-async[prometheus]'`. Let only your own network reach `/metrics`.
 """
 
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ class Greeting(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-    """Open one queue, which is seen from its first message on."""
+    """Open one queue, measured from its first message on."""
     async with Client.from_env() as client:
         queue = SendQueue(client)
         collector = register(queue, registry=registry)

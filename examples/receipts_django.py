@@ -1,7 +1,7 @@
 """
 Delivery receipts in Django, served by ASGI.
 
-Run it with `uvicorn --no-access-log receipts_django:application`; RECEIPTS_SECRET is in the
+Run it with `uvicorn --no-access-log receipts_django:application`, and set RECEIPTS_SECRET in the
 environment. In your project, what follows `get_asgi_application` belongs in its `asgi.py`.
 """
 
@@ -19,7 +19,7 @@ book = ReceiptBook()
 
 
 async def delivery(_: HttpRequest, resource_id: str) -> JsonResponse:
-    """List what Orange has said about a message until now."""
+    """List what Orange has said about a message so far."""
     return JsonResponse([str(receipt.status) for receipt in book.history(resource_id)], safe=False)
 
 
@@ -31,7 +31,7 @@ receiver = ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"])
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Pass receipts to their receiver, and the server's start and end: Django handles neither."""
+    """Pass receipts, and the server's start and end, to the receiver: Django handles neither."""
     if scope["type"] == "lifespan" or scope["path"].startswith("/receipts/"):
         await receiver(scope, receive, send)
     else:

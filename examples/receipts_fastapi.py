@@ -2,10 +2,10 @@
 A web application that sends one-time codes and tells whether they arrived.
 
 Run it with `uvicorn --no-access-log receipts_fastapi:app`: an access log would show the secret.
-The environment sets ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account, and
+In the environment, set ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account, and
 RECEIPTS_SECRET. Enter `https://your.host/receipts/<RECEIPTS_SECRET>` in Orange's form.
 
-Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each address.
+Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each IP address.
 """
 
 import os
@@ -63,7 +63,7 @@ async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
 
 @app.get("/codes/{resource_id}")
 async def delivery(resource_id: str) -> dict[str, str | bool]:
-    """Wait a little for the phone; a page asks again while `status` is "waiting"."""
+    """Wait a little for the receipt; a page asks again while `status` is "waiting"."""
     try:
         receipt = await book.delivered(resource_id, timeout=20)
     except TimeoutError:

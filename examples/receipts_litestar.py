@@ -1,7 +1,8 @@
 """
 Delivery receipts in Litestar.
 
-Run it with `uvicorn --no-access-log receipts_litestar:app`; RECEIPTS_SECRET is in the environment.
+Run it with `uvicorn --no-access-log receipts_litestar:app`, and set RECEIPTS_SECRET in the
+environment.
 """
 
 import os
@@ -17,7 +18,7 @@ receiver = ReceiptReceiver(book.add, secret=os.environ["RECEIPTS_SECRET"])
 
 @get("/deliveries/{resource_id:str}")
 async def delivery(resource_id: FromPath[str]) -> list[str]:
-    """List what Orange has said about a message until now."""
+    """List what Orange has said about a message so far."""
     return [receipt.status for receipt in book.history(resource_id)]
 
 

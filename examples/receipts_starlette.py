@@ -1,7 +1,8 @@
 """
 Delivery receipts in Starlette.
 
-Run it with `uvicorn --no-access-log receipts_starlette:app`; RECEIPTS_SECRET is in the environment.
+Run it with `uvicorn --no-access-log receipts_starlette:app`, and set RECEIPTS_SECRET in the
+environment.
 """
 
 import os
@@ -17,7 +18,7 @@ book = ReceiptBook()
 
 
 async def delivery(request: Request) -> JSONResponse:
-    """List what Orange has said about a message until now."""
+    """List what Orange has said about a message so far."""
     receipts = book.history(request.path_params["resource_id"])
     return JSONResponse([receipt.status for receipt in receipts])
 

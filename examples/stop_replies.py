@@ -1,9 +1,9 @@
 """
-People who answer STOP or ARRET get no more campaigns; START undoes it.
+People who answer STOP or ARRET get no more campaigns; START undoes this.
 
-Run it with `uvicorn --no-access-log stop_replies:app`: an access log would show the secret. The
-environment sets ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account, and
-RECEIPTS_SECRET and ORANGE_SMS_SUPPRESSION_KEY, each a long random word of yours. Enter
+Run it with `uvicorn --no-access-log stop_replies:app`: an access log would show the secret. In the
+environment, set ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account. Also set
+RECEIPTS_SECRET and ORANGE_SMS_SUPPRESSION_KEY, each to a long random word of yours. Enter
 `https://your.host/receipts/<RECEIPTS_SECRET>` in Orange's form.
 
 The queue that sends the campaign from `sms.db` needs the same rule.
@@ -43,7 +43,7 @@ def word(text: str) -> str:
 
 
 async def replied(inbound: InboundMessage) -> None:
-    """Store what the person asks for. Nothing of it is logged."""
+    """Store what the person asks for. Nothing is logged."""
     if word(inbound.message) in STOP:
         await alone.add(queue.notes, inbound.sender_address)
     elif word(inbound.message) in START:
