@@ -13,10 +13,25 @@ from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 pytest_plugins = ["pytester"]
 
+# They simulate hours, or run whole programs and pages. To measure coverage there would more than
+# double their time, and other tests run the same lines.
+UNMEASURED = """
+    test_alerts test_blocks test_campaign test_fleet_page test_pacing_busy test_pacing_page
+    test_page test_page_for_all test_page_panels test_page_readers test_page_requests
+    test_receipt_examples test_receiver_anything test_site test_staged_troubles test_terminals
+    test_torture test_torture_fleet test_web
+"""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on a loop whose clock does not jump")
     config.addinivalue_line("markers", "alone: keeps time to some milliseconds, beside no other")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in UNMEASURED.split():
+            item.add_marker("no_cover")
 
 
 def pytest_asyncio_loop_factories(
@@ -32,6 +47,13 @@ def _account_of_its_own():
     """What another test's account was paced at, and when it last sent, is of no account here."""
     pacing._of_accounts.clear()
     remembered._accounts.clear()
+
+
+@pytest.fixture(autouse=True)
+def _as_measured(request, monkeypatch):
+    """A test that is not measured starts processes that are not."""
+    if request.node.get_closest_marker("no_cover"):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture(scope="session")

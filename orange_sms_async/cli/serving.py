@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
 @contextlib.asynccontextmanager
 async def serving(app: "ASGIApp", listener: socket.socket) -> AsyncIterator[str]:
     """Yield the address once the app answers there; no access log is written."""
-    from orange_sms_async.cli.server import Server  # noqa: PLC0415 -- takes 30 ms
+    from orange_sms_async.cli.asgi import Server  # noqa: PLC0415 -- takes 30 ms
 
     server = Server(app)
     running = asyncio.create_task(server.serve([listener]), name="orange-sms server")
