@@ -65,7 +65,7 @@ def test_blocked_handlers_cost_next_to_nothing(busy, every, share, rate):
     The share of the allowance that is used, with not one departure too many in any second.
     """
     line = Departing(delay=0.05).paced(rate)
-    seconds = campaign(line, busy, every, 400 * rate if rate == 5 else 40 * rate)
+    seconds = campaign(line, busy, every, {5: 2_000, 20: 800, 500: 10_000}[rate])
 
     left = line.departures
     settled = [time for time in left if time >= seconds / 4]
@@ -117,9 +117,7 @@ def test_a_process_that_was_stopped_does_not_burst():
         assert after[6] - after[0] >= 1.0
 
 
-HAPPENINGS = st.sampled_from(
-    ["take", "take", "take", "leave", "leave", "stall", "throttled", "accepted", "never"]
-)
+HAPPENINGS = ["take", "take", "take", "leave", "leave", "stall", "throttled", "accepted", "never"]
 
 
 class Traffic:
@@ -166,7 +164,8 @@ class Traffic:
 
 
 @settings(max_examples=1_000, deadline=None)
-@given(st.sampled_from([5, 7, 50]), st.lists(HAPPENINGS, min_size=200, max_size=500), st.integers())
+# Bytes for happenings: hypothesis makes them, and tries fewer of them, ten times as fast as lists.
+@given(st.sampled_from([5, 7, 50]), st.binary(min_size=200, max_size=500), st.integers())
 def test_no_rolling_second_of_departures_holds_one_too_many(rate, happenings, seed):
     """
     Whatever stalls, leaves late, never leaves or is refused, in whatever order.
@@ -175,8 +174,8 @@ def test_no_rolling_second_of_departures_holds_one_too_many(rate, happenings, se
     traffic = Traffic(rate, clock, seed)
 
     async def run() -> None:
-        for happening in happenings:
-            await getattr(traffic, happening)()
+        for byte in happenings:
+            await getattr(traffic, HAPPENINGS[byte % len(HAPPENINGS)])()
 
     with asyncio.Runner(loop_factory=clock) as runner:
         runner.run(run())
