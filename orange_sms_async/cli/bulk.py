@@ -274,7 +274,7 @@ async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, 
         if told and results:
             tally.settled_by_receipts(await fill_in(results, kept_in.find))
             if awaited := await kept_in.awaited(time.time()):
-                told["without a final one yet"] = awaited
+                told["still awaited"] = awaited
         return told
 
 

@@ -21,6 +21,7 @@ from orange_sms_async.cli.spreadsheet import (
     opened,
 )
 from orange_sms_async.cli.template import Template
+from orange_sms_async.cli.words import many
 from orange_sms_async.messages import mask
 
 _REQUIRED = ("to", "text")
@@ -215,12 +216,12 @@ class Rows:
             )
         if len(cells) > len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns, but the header has {len(self._columns)}; "
+                f"row: {many(len(cells), 'columns')}, but the header has {len(self._columns)}; "
                 'put quotes around a text that contains the separator: "..."'
             )
         if len(cells) < len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns, but the header has {len(self._columns)}"
+                f"row: {many(len(cells), 'columns')}, but the header has {len(self._columns)}"
             )
         for name, cell in zip(self._columns, cells, strict=True):
             if SURROGATE.search(cell):

@@ -64,6 +64,11 @@ def said(line: str) -> str:
     return in_french(line) if speaks_french() else line
 
 
+def many(count: int, things: str) -> str:
+    """Count things in English: "1 row", "2,000 rows". The French of both is in fr.json."""
+    return f"1 {things.removesuffix('s')}" if count == 1 else f"{count:,} {things}"
+
+
 # Removed first: a sentence that begins with a file's name would take them for part of it.
 _BEGINNINGS = {"Error: ": "Erreur\u00a0: ", "Warning: ": "Attention\u00a0: "}
 
@@ -87,8 +92,8 @@ class _Sentence:
     """
     A sentence with holes in it, in English and in French.
 
-    The content of `{why}` is translated too, and so is each part of a `{list}`. The content of any
-    other hole stays, except for the commas of numbers.
+    The content of `{why}` and `{many}` is translated too, and so is each part of a `{list}`. The
+    content of any other hole stays, except for the commas of numbers.
     """
 
     english: re.Pattern[str]
@@ -121,7 +126,7 @@ def _grouped(text: str) -> str:
 
 
 def _held(name: str, text: str) -> str:
-    if name.startswith("why"):
+    if name.startswith(("why", "many")):
         return in_french(text)
     if name.startswith("list"):
         return ", ".join(map(in_french, text.split(", ")))

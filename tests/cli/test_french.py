@@ -92,6 +92,8 @@ def test_french_is_typeset():
             "1,200 x to: write it as +2250701020304: a + first, no spaces",
             "1\u202f200 x to\u00a0: écrivez +2250701020304\u00a0: un + d’abord, sans espaces",
         ),
+        ("1 row: 1 accepted.", "1 ligne\u00a0: 1 acceptée."),
+        ("--hours holds back 1 row until 8:00", "--hours retient 1 ligne jusqu’au 8:00"),
         ("nothing that is known", "nothing that is known"),
     ],
 )
