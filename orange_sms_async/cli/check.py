@@ -117,7 +117,7 @@ class Forecast:
     How a campaign would go, times in seconds since 1970.
 
     Attributes:
-        held: how many rows wait at first until each date, because of the hours.
+        held: how many rows the hours hold back until each date.
     """
 
     begins: float
@@ -134,7 +134,7 @@ class Preflight:
         defaults: values for rows that give none themselves.
         rate: messages per second.
         rules: checked for each row.
-        outbox: where the campaign has already begun.
+        outbox: the outbox of a campaign that has already begun; None without one.
     """
 
     file: Path

@@ -11,7 +11,7 @@ _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
 def is_active(contract: Contract, at: datetime) -> bool:
-    """Tell whether it pays at that moment; its status alone lags by some seconds."""
+    """Tell whether it pays at that moment; its status alone is some seconds late."""
     return contract.status == "ACTIVE" and _end(contract) > at
 
 

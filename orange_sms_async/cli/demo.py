@@ -238,7 +238,7 @@ async def sandbox_process(*options: str) -> AsyncIterator[SandboxProcess]:
         *options,
         stdin=PIPE,
         stdout=PIPE,
-        # Ctrl-C reaches every process of a terminal's group: this one is to outlive the wire.
+        # Ctrl-C reaches every process of the terminal. This one must outlive the last requests.
         start_new_session=True,
     )
     stdin, output = process.stdin, process.stdout

@@ -106,7 +106,7 @@ class _Course:
     @property
     def _rate(self) -> float:
         (began, first, _), (ended, last, _) = self._seen[0], self._seen[-1]
-        # Answers may come in closer than their requests left, which keep to the limit.
+        # Answers may come closer together than their requests left. The requests keep the limit.
         limit = self.campaign.client.pacer.rate
         return min((last - first) / (ended - began), limit) if ended > began else 0.0
 

@@ -38,7 +38,7 @@ def receipts(
     store: Annotated[
         Path | None,
         typer.Option(
-            metavar="RECEIPTS.db", help="Keep each one in this file before answering Orange."
+            metavar="RECEIPTS.db", help="Keep each receipt in this file before answering Orange."
         ),
     ] = None,
     allowed_source: Annotated[

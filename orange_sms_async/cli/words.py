@@ -69,7 +69,7 @@ def many(count: int, things: str) -> str:
     return f"1 {things.removesuffix('s')}" if count == 1 else f"{count:,} {things}"
 
 
-# Removed first: a sentence that begins with a file's name would take them for part of it.
+# Removed first, or a sentence that begins with a file's name would count them as part of the name.
 _BEGINNINGS = {"Error: ": "Erreur\u00a0: ", "Warning: ": "Attention\u00a0: "}
 
 
@@ -145,7 +145,7 @@ def french() -> dict[str, dict[str, str]]:
 @cache
 def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
     kept = french()["said"]
-    # The sentence with the most words of its own first: others may be a part of it.
+    # The sentence with the most words of its own comes first: a shorter one may fit too.
     by_words = sorted(kept.items(), key=lambda one: -len(_HOLE.sub("", one[0])))
     sentences = [_Sentence.of(*one) for one in by_words if _HOLE.search(one[0])]
     return kept, sentences
