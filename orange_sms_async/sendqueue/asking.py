@@ -65,7 +65,7 @@ class Asking:
             answer = await self._ask(self._gate, entry, leaving=False)
         except OutboxUnusable:
             raise
-        except Exception as error:  # noqa: BLE001 -- a gate of somebody's may raise anything
+        except Exception as error:  # noqa: BLE001 -- a user's gate may raise anything
             answer = self._failed(error)
         if answer is not None and not await self._is_kept(entry):
             await self._take(answer, entry)
@@ -74,7 +74,7 @@ class Asking:
         if isinstance(answer, Withheld):
             await self._outbox.notes.give_back(entry.message.reference)
             self.held_back(entry, answer, leaving=False)
-            raise answer.with_traceback(None)  # a gate may give the same one again and again
+            raise answer.with_traceback(None)  # a gate may return the same one each time
         entry.not_before = max(entry.not_before, answer)
 
     def admit_at_once(self, entry: Entry) -> None:

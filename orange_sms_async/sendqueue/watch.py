@@ -182,11 +182,11 @@ class Watch:
             )
 
     def claim(self, message: OutboundMessage, priority: Priority) -> Ticket:
-        """Note that a message was claimed, which an earlier queue may have admitted."""
+        """Note that a message was claimed; an earlier queue may have admitted it."""
         ticket = self.tickets.get(message.reference)
         if ticket is None:
             ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
-            # What was put back is at the head of its lane: it is this one, or left from elsewhere.
+            # What was put back is at the head of its lane: it is this one, or was sent elsewhere.
             ticket.ready_at = self.waits_again.pop(priority, self.time())
             ticket.ours = False
         self.admitted(ticket)
@@ -293,8 +293,8 @@ class Watch:
             await self.until(reached)
         if not scope.cancelled_caught:
             return None
-        of_what = "nothing was accepted for" if renewed else "not all was sent in"
-        return f"the drain gave up: {of_what} {patience:g} seconds"
+        of_what = "nothing was accepted for" if renewed else "not everything was sent within"
+        return f"the drain gave up: {of_what} {patience:g} s"
 
     def accepted(self) -> None:
         """Note that Orange accepted a message."""

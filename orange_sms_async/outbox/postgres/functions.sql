@@ -222,7 +222,7 @@ BEGIN
         state = CASE on_unknown WHEN 'resent' THEN 'unknown' ELSE 'expired' END,
         error = CASE on_unknown WHEN 'resent' THEN 'OutcomeUnknown' ELSE 'MessageExpired' END,
         reason = CASE on_unknown
-            WHEN 'resent' THEN 'it was sent once with unknown outcome, and then not again'
+            WHEN 'resent' THEN 'it was attempted, with unknown outcome, and not sent again'
             ELSE 'its time ran out before it could be sent' END
         WHERE id IN (
             SELECT id FROM orange_sms.message

@@ -111,7 +111,7 @@ BEGIN
             FROM orange_sms.message m
             WHERE m.account = _account AND m.reference = submit.reference;
         IF NOT _same THEN
-            PERFORM orange_sms.refuse('reference: kept already, with another number or text');
+            PERFORM orange_sms.refuse('reference: already used, with another number or text');
         END IF;
     END IF;
     RETURN _state;

@@ -32,7 +32,7 @@ _IN_DOUBT = " OR ".join(
 )
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
 CUT = OutcomeUnknown("the process ended while this was on the wire")
-_OLDER = OutcomeUnknown("its outbox is older than what was sent from it: this may be among that")
+_OLDER = OutcomeUnknown("its outbox was restored from an older state: it may have been sent since")
 _LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= :now"
 
 
@@ -128,7 +128,7 @@ def _kept(db: sqlite3.Connection, message: OutboundMessage) -> Outcome:
     else:
         same = fingerprint == _fingerprint(key(db), message.to, message.text)
     if not same:
-        raise InvalidMessage("reference: kept already, with another number or text")
+        raise InvalidMessage("reference: already used, with another number or text")
     return _outcome(outcome)[1]
 
 
