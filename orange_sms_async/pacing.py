@@ -203,7 +203,7 @@ class Pacer:
         self._guard = min(self._cap, self._guard + _RISE)
 
     def _too_close(self, slot: float) -> bool:
-        """Tell whether a slot was refused for being close; several end the making up for lateness."""
+        """Tell whether a slot was refused for being close; after several, make up no lateness."""
         even = self._even_refused
         # One in twenty of the even slots is the limit, but two refused of a few say nothing yet.
         if slot not in self._close or sum(even) * 20 > max(40, len(even)):

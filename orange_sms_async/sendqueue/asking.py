@@ -138,7 +138,7 @@ class Asking:
         name = type(error).__name__
         if not self._fails:
             told = {"event": "gate_failed", "error": name}
-            _log.error("the gate raised %s, and withholds", name, extra=told)
+            _log.error("the gate raised %s: messages are withheld", name, extra=told)
         self._fails = True
         withheld = Withheld(f"the gate raised {name}", rule="gate")
         withheld.__cause__ = error

@@ -380,7 +380,7 @@ class Watch:
         """Note that something leaves again, or that nothing waits."""
         if self.waiting_for:
             reason, self.waiting_for, self.waiting_words = self.waiting_for, None, None
-            _log.info("going on", extra={"event": "going_on", "reason": str(reason)})
+            _log.info("sending again", extra={"event": "going_on", "reason": str(reason)})
             self.listeners.tell(GoingOn, reason=reason)
 
 

@@ -246,7 +246,7 @@ def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
     ).fetchone()
     if seen is None:
         return
-    # A few with each outcome keep up with what is added, and never stop a campaign for long.
+    # A few with each outcome: enough to keep up, and too few to delay a campaign.
     db.execute(
         "DELETE FROM message WHERE id IN (SELECT id FROM message "
         f"WHERE finished_at < ? AND state <> 'unknown' AND NOT ({_IN_DOUBT}) LIMIT 10)",
