@@ -73,8 +73,8 @@ def check(
     contract is active, does not expire before the campaign ends, and has enough units. It shows
     what the campaign costs, how long it takes, which rows cost most, and which cost more because
     of a single character. It shows how many rows --hours, --suppress and --max-units would hold
-    back. Landlines are counted; they do not stop a campaign. Orange does not say
-    in advance whether a sender name is approved.
+    back. Landlines are counted; they do not stop a campaign. Orange does not say in advance
+    whether a sender name is approved.
 
     Exit codes:
 
@@ -249,7 +249,7 @@ class Preflight:
 
 
 def _costs(survey: Survey) -> Iterator[Finding]:
-    """Give the cost of the cheapest and longest rows, and of a character that costs rows an SMS."""
+    """Show what the cheapest and longest rows cost, and which characters make rows cost more."""
     if len(survey.costs) > 1:
         cheapest, dearest = min(survey.costs), max(survey.costs)
         first, last = survey.costs[cheapest], survey.costs[dearest]

@@ -144,7 +144,7 @@ class Asking:
         withheld.__cause__ = error
         return withheld
 
-    # -- what is to come ------------------------------------------------------------------------
+    # -- looking ahead --------------------------------------------------------------------------
 
     def ends(self, waiting: Mapping[Priority, int], pace: float, now: float) -> float:
         """Return when the last message leaves. If called often, it looks ahead once a second."""

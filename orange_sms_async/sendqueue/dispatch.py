@@ -43,7 +43,7 @@ class Dispatch:
     Args:
         sender: posts them; None where this process only submits.
         outbox: where they wait; open.
-        watch: told the result of each message.
+        watch: gets the result of each message.
         asking: says whether a message may leave.
         workers: requests on the wire at once.
         now: the queue's clock.
@@ -352,7 +352,7 @@ class Dispatch:
         elif self._backoff.token_refused(self._loop.time(), slot):
             self._waiting.cancel()
 
-    # -- what a claim comes to ------------------------------------------------------------------
+    # -- the end of a claim ---------------------------------------------------------------------
 
     async def _expired(self, claim: Claim) -> bool:
         if self._now() < claim.entry.expires_at:

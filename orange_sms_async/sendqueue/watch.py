@@ -47,8 +47,8 @@ class Watch:
     Args:
         capacity: messages that may wait in each lane.
         durable: whether messages outlive the queue.
-        on_outcome: told each outcome.
-        on_event: told each event.
+        on_outcome: called with each outcome.
+        on_event: called with each event.
 
     Attributes:
         cause: what stopped the queue; None if its owner closed it.
@@ -57,7 +57,7 @@ class Watch:
         waiting_words: the same in words.
         waits_again: by lane, since when others' messages wait again after an attempt here.
         time: the loop's clock.
-        listeners: told what happens.
+        listeners: the callbacks of the queue.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Watch:
                 self.waits_again.setdefault(ticket.priority, ticket.ready_at)
 
     def settle(self, outcome: Outcome) -> None:
-        """Tell everybody a message's outcome."""
+        """Report a message's outcome to all who wait for it."""
         self.counted[outcome.state] += 1
         if ticket := self.tickets.pop(outcome.reference, None):
             ticket.end(outcome.resource_id, outcome.error)
@@ -358,7 +358,7 @@ class Watch:
             elif outcome.error is not None and outcome.state is not State.UNKNOWN:
                 future.set_exception(outcome.error)
 
-    # -- what is told ---------------------------------------------------------------------------
+    # -- reports --------------------------------------------------------------------------------
 
     def waits_for(
         self, reason: WaitingFor, error: OrangeSMSError | None = None, words: str | None = None
