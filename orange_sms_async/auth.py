@@ -79,7 +79,7 @@ class AccessToken:
     Attributes:
         value: what follows "Bearer ".
         lifetime: seconds from its issue to its expiry; infinite if Orange did not say.
-        proven: whether Orange has ever accepted it. If it is refused before that, it never works.
+        proven: whether Orange has ever accepted it. One refused before that never works.
         ends_at: when it expires, on the event loop's clock.
     """
 

@@ -197,7 +197,6 @@ class Spending:
                     f"--max-units {self._most}: the next message costs more than is left"
                 )
                 return asked.now + _SOON
-            await asyncio.sleep(
-                _LOOK
-            )  # a message on the wire may be refused, and then costs nothing
+            # A message on the wire may be refused, and then costs nothing.
+            await asyncio.sleep(_LOOK)
         return None

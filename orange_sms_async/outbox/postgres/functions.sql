@@ -203,8 +203,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         WHERE id = _account AND sender = _me
 $$;
 
--- Settle what expired, and what a dead sender left on the wire. _known: what the caller has in hand;
--- a claim of its own that it never heard of was never attempted.
+-- Settle what expired, and what a dead sender left on the wire. _known: what the caller has in
+-- hand; a claim of its own that it never heard of was never attempted.
 CREATE FUNCTION orange_sms.tidy(
     _account integer, _me uuid, _at timestamptz, _reap boolean, _known bigint[],
     _lease float8)
