@@ -1,4 +1,4 @@
-"""Converts Orange's JSON to and from our values, and answers to errors; no I/O, no clock."""
+"""Converts Orange's JSON to our values and back, and refusals to errors; no I/O, no clock."""
 
 import contextlib
 import json
@@ -256,7 +256,7 @@ def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
 
 
 class Private:
-    """What a request held and no error may repeat. No repr shows it, not even a frame's locals."""
+    """What a request held, which no error may repeat. No repr shows it, nor do a frame's locals."""
 
     def __init__(self, *words: str) -> None:
         self.words = words

@@ -52,7 +52,7 @@ class ClientCredentials:
         if (pair := _pair(header)) is None:
             del header  # or a traceback with locals would show it
             raise ValueError(
-                'client credentials: the header is "Basic " and the base64 of id:secret'
+                'client credentials: the header must be "Basic " and the base64 of id:secret'
             )
         return cls(*pair)
 
@@ -79,7 +79,7 @@ class AccessToken:
     Attributes:
         value: what follows "Bearer ".
         lifetime: seconds from its issue to its expiry; infinite if Orange did not say.
-        proven: whether Orange has accepted it once. If it is refused before that, it never will be.
+        proven: whether Orange has ever accepted it. One refused before that never works.
         ends_at: when it expires, on the event loop's clock.
     """
 

@@ -100,7 +100,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         if self._engine is not None:
-            raise RuntimeError("this Client is inside an `async with` already")
+            raise RuntimeError("this Client is already inside an `async with`")
         self._engine, self._deadlines = self._open(), Deadlines()
         return self
 
@@ -218,7 +218,7 @@ class Client:
         """
         return _wire.purchase_orders(await self._read("purchaseorders", {"country": country}))
 
-    # -- under them -----------------------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------------
 
     async def _read(self, name: str, filters: Mapping[str, str | None]) -> _wire.Answer:
         await self.ready()
@@ -280,7 +280,7 @@ class Client:
         try:
             with Limit(self._deadlines, self.timeout):
                 return await self._engine.carry(exchange)
-        except Exception as error:  # of any class: how far the exchange got says more
+        except Exception as error:  # the class matters less than how far the exchange got
             # The head may have come before the connection broke: these statuses need no body.
             if exchange.head and exchange.head.status in (201, 401, 429):
                 return exchange.head

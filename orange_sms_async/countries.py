@@ -94,7 +94,7 @@ class Country:
 
 
 # Digits, landlines and trunk come from the metadata of Google's libphonenumber; a test compares
-# them. If it leaves a doubt, a number is let through.
+# them. In doubt, a number is let through.
 COUNTRIES = (
     Country("Botswana", "BWA", "267", (8,), r"[2-6]\d{6}", ("Africa/Gaborone",)),
     Country("Burkina Faso", "BFA", "226", (8,), r"2[0-5]\d{6}", ("Africa/Ouagadougou",)),

@@ -159,7 +159,7 @@ class Withheld(OrangeSMSError):
     """
     A rule of the queue's gate keeps the message back: nothing was sent.
 
-    Its words are the rule's. They go into logs, so they show no number and no text.
+    The rule says why. Its words go into logs, so they show no number and no text.
 
     Args:
         message: why, for a person.

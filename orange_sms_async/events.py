@@ -154,7 +154,7 @@ class PaceChanged:
 
     Attributes:
         pace: slots a second from now on.
-        guard: the share by which slots are further apart than the rate requires: 0.01 for 1 %.
+        guard: how much further apart slots are than the rate requires, as a share: 0.01 for 1 %.
     """
 
     pace: float

@@ -26,7 +26,7 @@ _SENDER_NAME = re.compile(r"[A-Za-z0-9 ]{1,11}")
 _SENDER_ADDRESS = re.compile(r"tel:\+[0-9]{3,15}")
 
 
-# How people write a number: digits, and what stands between them.
+# How people write a number: digits with separators.
 _AS_PEOPLE_DO = re.compile(r"\+?(?:[\s().\-/\u2010-\u2015]*[0-9]){7,15}")
 _IN_WORDS = {7: "seven", 8: "eight", 9: "nine", 10: "ten"}
 
@@ -38,7 +38,7 @@ def _check_number(_: object, attribute: "attrs.Attribute[str]", value: object) -
     try:
         country = Country.from_number(value[:4])
     except LookupError:
-        return  # which needs a sender_address, and another field's validator says so
+        return  # it needs a sender_address: that field's validator says so
     if len(value) - 4 not in country.digits and not country.has_number(value[4:]):
         raise InvalidMessage(f"{attribute.name}: {_how_many_digits(country, value)}")
 

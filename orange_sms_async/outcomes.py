@@ -114,4 +114,4 @@ def unknown(reference: str, why: str, cause: BaseException | None = None) -> Out
 
 def not_again(reference: str, cause: BaseException | None = None) -> Outcome:
     """Report that a message may have been sent once, and was not sent a second time."""
-    return unknown(reference, "it was sent once with unknown outcome, and then not again", cause)
+    return unknown(reference, "it was attempted, with unknown outcome, and not sent again", cause)

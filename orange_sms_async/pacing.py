@@ -98,8 +98,8 @@ class Pacer:
 
     @property
     def _bucket(self) -> float:
-        # Slots that may come at once after the most lateness that is made up for. `_not_before`
-        # makes sure that no second holds too many of them.
+        # How many slots may come at once, after the most lateness that is made up for.
+        # `_not_before` makes sure that no second holds too many of them.
         return 1 if self._evenly else 1 + self.rate * self._lateness
 
     async def slot(self) -> float:
@@ -110,7 +110,7 @@ class Pacer:
         if math.isinf(self.rate):
             return loop.time()
         # Only one waits in the limiter, and it alone changes the pace, at the instant it holds a
-        # slot: to swap limiters while somebody waits lets a burst through.
+        # slot: swapping limiters while somebody waits would let a burst through.
         async with self._turn:
             # Idle, not late: at a slow rate, none of that is made up for.
             forget = self.rate <= _FAST and loop.time() >= self._due
@@ -123,8 +123,8 @@ class Pacer:
 
     async def _grant(self, now: float, forget: bool) -> float:
         apart = 1 / self.pace
-        # A spike arrest refuses even what is a millisecond too close. So at a slow rate such little
-        # lateness is forgotten, and every slot that makes up for some is recognised as close.
+        # A spike arrest refuses even a request that is a millisecond too close. So at a slow rate,
+        # a little lateness is forgotten: each slot that makes up for more is recognised as close.
         forget = forget or (self.rate <= _FAST and now - self._due <= _CLOSER)
         late = 0.0 if forget or self._evenly else min(max(0.0, now - self._due), self._lateness)
         if forget or self._spaced_by != self.pace:
@@ -203,7 +203,7 @@ class Pacer:
         self._guard = min(self._cap, self._guard + _RISE)
 
     def _too_close(self, slot: float) -> bool:
-        """Tell whether a slot was refused for being close; after several, end the making up."""
+        """Tell whether a slot was refused for being close; after several, make up no lateness."""
         even = self._even_refused
         # One in twenty of the even slots is the limit, but two refused of a few say nothing yet.
         if slot not in self._close or sum(even) * 20 > max(40, len(even)):

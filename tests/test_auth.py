@@ -97,7 +97,7 @@ def test_no_such_header(header):
     """
     The rule is told and the header is not, by the error or by what it came from.
     """
-    with pytest.raises(ValueError, match='the header is "Basic " and the base64') as caught:
+    with pytest.raises(ValueError, match='the header must be "Basic " and the base64') as caught:
         ClientCredentials.from_header(header)
 
     assert caught.value.__cause__ is None

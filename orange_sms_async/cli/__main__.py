@@ -13,12 +13,12 @@ def main() -> None:
         sys.stderr.write(f"Error: {missing} is missing: pip install 'orange-sms-async[cli]'\n")
         sys.exit(2)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr is: what the terminal's or the pipe's encoding lacks must not end a campaign.
+        # As for stderr: a character that the encoding lacks must not end a campaign.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="orange-sms")
     except SystemExit as end:
-        # Nobody reads the help, and Typer ends with 1. Commands see to what they print themselves.
+        # The reader of the help has gone, and Typer ends with 1. Commands handle their own output.
         if isinstance(end.__context__, BrokenPipeError):
             sys.exit(0)
         raise

@@ -52,7 +52,7 @@ def _show(contracts: list[Contract]) -> None:
     made.add_row("total", "", f"{usable:,}")
     show(made)
     if kept := sum(one.available_units for one in contracts) - usable:
-        console().print(f"{kept:,} more units are in expired contracts: buy a bundle to use them.")
+        console().print(f"Units in expired contracts: {kept:,}. Buy a bundle to use them.")
 
 
 def _days(contract: Contract, now: datetime) -> Text:

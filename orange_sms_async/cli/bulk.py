@@ -162,7 +162,7 @@ def bulk(
     if dry_run:
         _dry_run(file, defaults, rate, rules, outbox, debug=debug)
     kept_in = outbox.outbox() if outbox else None
-    # A port is taken before anything is sent, which opening the outbox begins.
+    # The port is taken first: opening the outbox begins to send.
     deliveries = None if receipts is None else _taken(kept_in, receipts, secret, receipts_wait)
     path, screen = results or file.with_suffix(".results.csv"), console()
     client = config.client(rate)
@@ -243,7 +243,7 @@ def _dry_run(
         defaults=defaults,
         rate=rate,
         rules=rules,
-        # Opening would make one.
+        # Opening would create it.
         outbox=outbox if outbox and outbox.is_there else None,
     )
     raise typer.Exit(looked_at.run(config.client(), debug=debug))
@@ -258,8 +258,8 @@ def _taken(outbox: DurableOutbox | None, port: int, secret: str | None, wait: fl
 
 
 def _receipts_told(outbox: Place, results: Path, tally: Tally) -> tuple[dict[str, int], str]:
-    """Count messages by receipt and enter these in the results; say why if that fails."""
-    # A pipe stays as it is: what was written there cannot be written again. So does a link.
+    """Count messages by receipt, and add the receipts to the results; say why if that fails."""
+    # What was written to a pipe cannot be changed. A link stays a link.
     path = results.resolve() if results.is_file() else None
     try:
         return asyncio.run(_told(outbox, path, tally)), ""
@@ -274,7 +274,7 @@ async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, 
         if told and results:
             tally.settled_by_receipts(await fill_in(results, kept_in.find))
             if awaited := await kept_in.awaited(time.time()):
-                told["without a final one yet"] = awaited
+                told["still awaited"] = awaited
         return told
 
 

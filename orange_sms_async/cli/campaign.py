@@ -85,13 +85,13 @@ class Campaign:
                     async for report in reports:
                         self._report(report)
                 except Exception:
-                    # First, as leaving a bulk early withdraws what waits, and it is to wait on.
+                    # Closed first: leaving a bulk early withdraws what waits, which must stay.
                     await self.queue.aclose(drain=False)
                     raise
             with self._receipts:
                 if self.deliveries:
                     await self.deliveries.come()
-            # Leaving a durable queue would leave what waits in no row of the file.
+            # Leaving the queue's block would not send waiting messages of no row.
             await self.queue.aclose(drain=True)
         finally:
             self._giving_up.cancel()
@@ -129,14 +129,14 @@ class Campaign:
 
     def _hear(self, event: Event) -> None:
         if self.ended is not None:
-            return  # the trouble that it ended with is told at the end
+            return  # the trouble that ended it is shown at the end
         match event:
             case Waiting(error=error) | Answered(error=NotSent() as error):
                 self.trouble = error
             case Answered() | GoingOn():
                 self.trouble = None
             case PutBack(not_before=date) if date:
-                self.trouble = None  # the rules hold it back, and nothing else
+                self.trouble = None  # only the rules hold it back
                 self.held_until = max(self.held_until, date)
             case Admitted(not_before=date):
                 self.held_until = max(self.held_until, date)
@@ -157,7 +157,7 @@ class Campaign:
         if self.ended is None:
             self.ended, self.why = ended, why
             self._receipts.cancel()
-            # Its own task: what is on the wire finishes meanwhile, and is reported.
+            # A task of its own: meanwhile, requests on the wire finish and are reported.
             self._stopping = asyncio.create_task(self.queue.aclose(drain=False))
 
     async def _messages(self) -> AsyncIterator[OutboundMessage]:

@@ -44,11 +44,11 @@ from orange_sms_async.cli.place import Place
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, encoding_of
 from orange_sms_async.cli.stdout import console, show
 from orange_sms_async.cli.survey import Survey, surveyed
-from orange_sms_async.cli.words import said
+from orange_sms_async.cli.words import many, said
 from orange_sms_async.sendqueue.foresight import end
 
 _MOST_CHARACTERS = 3
-_LONGEST = timedelta(days=100_000)  # that a campaign is reckoned with: years have four digits
+_LONGEST = timedelta(days=100_000)  # of a campaign, as far as estimated: years have four digits
 
 
 def check(
@@ -73,8 +73,8 @@ def check(
     contract is active, does not expire before the campaign ends, and has enough units. It shows
     what the campaign costs, how long it takes, which rows cost most, and which cost more because
     of a single character. It shows how many rows --hours, --suppress and --max-units would hold
-    back. Landlines are counted; they do not stop a campaign. Orange does not say
-    in advance whether a sender name is approved.
+    back. Landlines are counted; they do not stop a campaign. Orange does not say in advance
+    whether a sender name is approved.
 
     Exit codes:
 
@@ -117,7 +117,7 @@ class Forecast:
     How a campaign would go, times in seconds since 1970.
 
     Attributes:
-        held: how many rows wait at first until each date, because of the hours.
+        held: how many rows the hours hold back until each date.
     """
 
     begins: float
@@ -134,7 +134,7 @@ class Preflight:
         defaults: values for rows that give none themselves.
         rate: messages per second.
         rules: checked for each row.
-        outbox: where the campaign has already begun.
+        outbox: the outbox of a campaign that has already begun; None without one.
     """
 
     file: Path
@@ -150,8 +150,7 @@ class Preflight:
             against = _show_findings(self._of_file(survey))
             contracts = asyncio.run(_contracts(client))
             against += _show_findings(self._of_account(survey, contracts))
-        things = "1 problem" if against == 1 else f"{against} problems"
-        verdict = f"No-go: {things} to fix." if against else "Go."
+        verdict = f"No-go: {many(against, 'problems')} to fix." if against else "Go."
         console().print(f"{verdict} Nothing was sent.")
         return ExitCode.SOME_FAILED if against else ExitCode.ALL_ACCEPTED
 
@@ -167,10 +166,12 @@ class Preflight:
         if self.file.is_file() and encoding_of(self.file) == "cp1252":
             yield Finding(True, "read as Windows-1252 (Latin-1), because it is not UTF-8")
         if survey.settled:
-            yield Finding(True, f"already settled, and not sent again: {survey.settled:,} rows")
+            yield Finding(
+                True, f"already settled, and not sent again: {many(survey.settled, 'rows')}"
+            )
         yield Finding(
             messages > 0 or survey.settled > 0,
-            f"{messages:,} messages, {units:,} SMS, counted as 1 unit each; "
+            f"{many(messages, 'messages')}, {units:,} SMS, counted as 1 unit each; "
             "Orange does not document its count",
         )
         yield from _costs(survey)
@@ -180,7 +181,7 @@ class Preflight:
         if survey.landlines.rows:
             yield Finding(
                 True,
-                f"{survey.landlines.rows:,} landlines, which SMS rarely reach; "
+                f"{many(survey.landlines.rows, 'landlines')}, which SMS rarely reach; "
                 f"first in row {survey.landlines.first:,}",
             )
         if survey.sender_names:
@@ -192,15 +193,19 @@ class Preflight:
 
     def _kept_back(self, survey: Survey) -> Iterator[Finding]:
         if survey.suppressed:
-            yield Finding(True, f"to suppressed numbers, and not sent: {survey.suppressed:,} rows")
+            yield Finding(
+                True, f"to suppressed numbers, and not sent: {many(survey.suppressed, 'rows')}"
+            )
         if survey.beyond:
-            rest = f"{survey.beyond:,} rows are left"
+            rest = f"{many(survey.beyond, 'rows')} left"
             yield Finding(
                 False, f"--max-units {survey.max_units:,} stops it before its end: {rest}"
             )
         for until, rows in sorted(self._forecast(survey).held.items()):
             date = datetime.fromtimestamp(until).astimezone()
-            yield Finding(True, f"--hours holds back {rows:,} rows until {date:%Y-%m-%d %H:%M}")
+            yield Finding(
+                True, f"--hours holds back {many(rows, 'rows')} until {date:%Y-%m-%d %H:%M}"
+            )
 
     def _of_account(self, survey: Survey, contracts: list[Contract]) -> Iterator[Finding]:
         yield Finding(True, "the credentials work")
@@ -244,20 +249,20 @@ class Preflight:
 
 
 def _costs(survey: Survey) -> Iterator[Finding]:
-    """Give the cost of the cheapest and longest rows, and rows that one character makes dearer."""
+    """Show what the cheapest and longest rows cost, and which characters make rows cost more."""
     if len(survey.costs) > 1:
         cheapest, dearest = min(survey.costs), max(survey.costs)
         first, last = survey.costs[cheapest], survey.costs[dearest]
         yield Finding(
             True,
-            f"the {first.rows:,} cheapest rows take {cheapest} SMS each, the {last.rows:,} longest "
-            f"take {dearest}; first in row {last.first:,}",
+            f"cheapest: {many(first.rows, 'rows')} at {cheapest} SMS; "
+            f"longest: {many(last.rows, 'rows')} at {dearest} SMS; first in row {last.first:,}",
         )
     dear = sorted(survey.one_character.items(), key=lambda one: -one[1].rows)
     for character, found in dear[:_MOST_CHARACTERS]:
         yield Finding(
             True,
-            f'{found.rows:,} rows take more SMS only because of "{character}"; '
+            f'more SMS only because of "{character}": {many(found.rows, "rows")}; '
             f"first in row {found.first:,}",
         )
 
@@ -265,9 +270,9 @@ def _costs(survey: Survey) -> Iterator[Finding]:
 def _room(contract: Contract | None, units: int) -> str:
     if contract is None:
         return ""
-    has = f"contract for {contract.country}: {units:,} of {contract.available_units:,} units"
+    has = f"contract for {contract.country}: {units:,} of {many(contract.available_units, 'units')}"
     days = days_left(contract, datetime.now(UTC))
-    return has if days is None else f"{has}, {days} days left"
+    return has if days is None else f"{has}, {many(days, 'days')} left"
 
 
 async def _contracts(client: Client) -> list[Contract]:

@@ -21,7 +21,7 @@ from orange_sms_async.cli.words import (
 # Typer does not name it; in some versions it is click's own, in others a copy.
 _UsageError: Any = typer.BadParameter.__base__
 
-# What typer's versions say, and what a person would say.
+# What the versions of Typer say, and what we say instead.
 _PLAINER = (
     (r"Value error, ", ""),
     (r"Input should be a valid integer.*", "a whole number"),

@@ -20,7 +20,7 @@ def client(rate: float = 5.0) -> Client:
     try:
         asyncio.run(_try(made))
     except (ImportError, ValueError, OSError) as error:
-        # Not its words: the address of a proxy may hold a password.
+        # Not the error's words: the address of a proxy may hold a password.
         named = "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY or SSL_CERT_FILE"
         stop_with(f"{named} cannot be used ({type(error).__name__})")
     return made

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from orange_sms_async import Contract
+from orange_sms_async.cli.words import many
 
 _ON_NET = "SMS_OCB2"
 _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
 def is_active(contract: Contract, at: datetime) -> bool:
-    """Tell whether it pays at that moment; its status alone lags by some seconds."""
+    """Tell whether it pays at that moment; its status alone is some seconds late."""
     return contract.status == "ACTIVE" and _end(contract) > at
 
 
@@ -48,8 +49,8 @@ def trouble(contract: Contract | None, country: str, *, units: int, until: datet
         )
     if contract.available_units < units:
         short = units - contract.available_units
-        has = f"contract for {country} has {contract.available_units:,} of {units:,} units needed"
-        return f"{has}: buy a bundle of {short:,} or more"
+        has = f"contract for {country} has {contract.available_units:,} of {many(units, 'units')}"
+        return f"{has} needed: buy a bundle of {short:,} or more"
     return ""
 
 

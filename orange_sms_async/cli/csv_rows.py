@@ -21,6 +21,7 @@ from orange_sms_async.cli.spreadsheet import (
     opened,
 )
 from orange_sms_async.cli.template import Template
+from orange_sms_async.cli.words import many
 from orange_sms_async.messages import mask
 
 _REQUIRED = ("to", "text")
@@ -123,7 +124,7 @@ def _records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str] | No
             yield number, None
             continue
         lines.forget()
-        if any(map(str.strip, cells)):  # a spreadsheet leaves empty rows as separators alone
+        if any(map(str.strip, cells)):  # a spreadsheet writes an empty row as separators only
             yield number, cells
 
 
@@ -156,7 +157,7 @@ class References:
         and sender name. So no row is sent again because rows were added, removed or sorted, or
         because --sender-name changed.
         """
-        # Keyed: a plain hash gives away its number to whoever knows the text and tries them all.
+        # Keyed: whoever knows the text could find the number of a plain hash by trying them all.
         content = hashlib.blake2b(f"{to}\n{text}".encode(), key=key, digest_size=8).hexdigest()
         times = self._times(content)
         return content if times == 1 else f"{content}-{times}"
@@ -215,12 +216,12 @@ class Rows:
             )
         if len(cells) > len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns, but the header has {len(self._columns)}; "
+                f"row: {many(len(cells), 'columns')}, but the header has {len(self._columns)}; "
                 'put quotes around a text that contains the separator: "..."'
             )
         if len(cells) < len(self._columns):
             raise InvalidMessage(
-                f"row: {len(cells)} columns, but the header has {len(self._columns)}"
+                f"row: {many(len(cells), 'columns')}, but the header has {len(self._columns)}"
             )
         for name, cell in zip(self._columns, cells, strict=True):
             if SURROGATE.search(cell):

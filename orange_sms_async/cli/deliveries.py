@@ -103,4 +103,4 @@ class Deliveries:
             while True:
                 self.counts = await self.outbox.deliveries()
                 await asyncio.sleep(_EVERY)
-        self._came.set()  # whoever waits then finds it closed
+        self._came.set()  # whoever waits finds the outbox closed

@@ -47,7 +47,7 @@ def delivery(
             "--since",
             parser=_since,
             metavar="DATE|7d|24h",
-            help="Only messages that Orange took since then. Default: all that are kept.",
+            help="Only messages that Orange accepted since then. Default: all that are kept.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The same, as JSON.")] = False,

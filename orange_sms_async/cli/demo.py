@@ -34,7 +34,7 @@ from orange_sms_async.cli.results import Result, RowState
 from orange_sms_async.cli.serving import bind, serving
 from orange_sms_async.cli.spreadsheet import UnreadableFileError, count_rows
 from orange_sms_async.cli.stdout import console
-from orange_sms_async.cli.words import said
+from orange_sms_async.cli.words import many, said
 
 _LIST = Path(__file__).with_name("recipients.csv")
 _RATE = 5
@@ -194,7 +194,7 @@ def _pace(outcome: _Outcome) -> Iterator[tuple[str, str]]:
     counted = outcome.counted
     yield "rate", f"{outcome.seen.rate:.2f} a second"
     most = counted["most_in_a_second"]
-    yield "busiest second", f"{most} requests, as the sandbox counted; {_RATE} are allowed"
+    yield "busiest second", f"{many(most, 'requests')}, as the sandbox counted; {_RATE} are allowed"
     yield "throttled", str(counted["throttled"])
     yield "units used", str(counted["units_used"])
     yield "time", f"{outcome.seconds:.1f} s"
@@ -238,7 +238,7 @@ async def sandbox_process(*options: str) -> AsyncIterator[SandboxProcess]:
         *options,
         stdin=PIPE,
         stdout=PIPE,
-        # Ctrl-C reaches every process of a terminal's group: this one is to outlive the wire.
+        # Ctrl-C reaches every process of the terminal. This one must outlive the last requests.
         start_new_session=True,
     )
     stdin, output = process.stdin, process.stdout

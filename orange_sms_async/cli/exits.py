@@ -167,7 +167,7 @@ def _name(error: BaseException) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Our messages and the system's hold nothing personal; a library's may quote its input."""
+    """Return what an error says if it is ours or the system's: a library's may quote its input."""
     if isinstance(error, OrangeSMSError):
         asked = f", X-OAPI-Request-Id {error.request_id}" if error.request_id else ""
         return f": {error}{asked}"
@@ -196,7 +196,7 @@ def interrupts_call(
         nonlocal asked
         if asked:
             leaving()
-            # No exception: it would surface in any line of the loop, which may catch it.
+            # Not an exception: it would appear anywhere in the loop, where it may be caught.
             os._exit(ExitCode.INTERRUPTED)
         asked = True
         loop.call_soon_threadsafe(ask)

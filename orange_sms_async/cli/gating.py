@@ -1,4 +1,4 @@
-"""Rules on the command line: hours, numbers to leave alone, units, and a gate of one's own."""
+"""Rules on the command line: hours, suppressed numbers, units, and your own gate."""
 
 import asyncio
 import datetime as dt
@@ -26,12 +26,12 @@ def _gate(given: str) -> gates.Gate:
     module, _, name = given.partition(":")
     if not (module and name):
         raise typer.BadParameter("module:name, such as shop.rules:gate")
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` looks, and a script that is installed not
+    sys.path.insert(0, str(Path.cwd()))  # `python -m` looks there too; an installed script does not
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:  # noqa: BLE001 -- a module of somebody's may raise anything
+    except Exception as error:  # noqa: BLE001 -- a user's module may raise anything
         why = f"{given} cannot be imported ({type(error).__name__})"
         raise typer.BadParameter(why) from None
     if not callable(getattr(found, "ask", None)) or isinstance(found, type):
@@ -46,8 +46,8 @@ GateOption = Annotated[
         "--gate",
         parser=_gate,
         metavar="MODULE:NAME",
-        help="Ask this object before a message leaves, as SendQueue's `gate`. Found from this "
-        "folder.",
+        help="Ask this object before a message leaves, like SendQueue's `gate`. It is looked up "
+        "from this folder.",
     ),
 ]
 
@@ -57,7 +57,7 @@ def _hours(given: str) -> gates.Open:
     try:
         return _time(opens), _time(closes)
     except ValueError:
-        raise typer.BadParameter("from when until when: 8-20, or 8:30-19:45") from None
+        raise typer.BadParameter("write the hours as 8-20 or 8:30-19:45") from None
 
 
 def _time(given: str) -> dt.time:
@@ -71,7 +71,8 @@ HoursOption = Annotated[
         "--hours",
         parser=_hours,
         metavar="FROM-TO",
-        help="Send within these hours, by the clock of each row's country: 8-20. The rest waits.",
+        help="Send only within these hours, by the clock of each row's country: 8-20. Other rows "
+        "wait.",
     ),
 ]
 SuppressOption = Annotated[
@@ -79,8 +80,8 @@ SuppressOption = Annotated[
     typer.Option(
         "--suppress",
         metavar="STOP.csv",
-        help="Send nothing to the numbers in this file: a column to or number, or hash with "
-        f"{KEY}.",
+        help="Send nothing to the numbers in this file. Its column is named to, number or hash; "
+        f"hash needs {KEY}.",
     ),
 ]
 MaxUnits = Annotated[
@@ -89,7 +90,7 @@ MaxUnits = Annotated[
         "--max-units",
         min=1,
         metavar="N",
-        help="Stop before this run spends more, at 1 a segment.",
+        help="Stop before this run spends more than N units, at 1 unit per segment.",
     ),
 ]
 
@@ -110,14 +111,14 @@ class Rules:
     max_units: int | None = None
 
     def held(self, country: str, at: float) -> float:
-        """Tell until when the hours hold a country's messages back; `at` itself if they do not."""
+        """Return when a country's messages may leave; `at` itself if the hours allow it then."""
         if self.hours is None or not country:
             return at
         date = self.hours.opens(country, dt.datetime.fromtimestamp(at, dt.UTC))
         return date.timestamp() if date else at
 
     async def suppresses(self, message: OutboundMessage, notes: gates.Notes) -> bool:
-        """Tell whether a message is to nobody who wants it."""
+        """Tell whether the recipient is on the list."""
         if self.suppression is None:
             return False
         asked = gates.Asked(message, Priority.BULK, 0.0, False, notes, b"")
@@ -139,7 +140,7 @@ class Rules:
 
 
 def rules_of(hours: gates.Open | None, suppress: Path | None, max_units: int | None) -> Rules:
-    """Make the rules that the options say, or end with one line that says what is wrong."""
+    """Make the rules from the options, or end with a one-line error."""
     try:
         within = gates.Hours(others=hours, exempt=()) if hours else None
         return Rules(hours=within, suppression=_suppression(suppress), max_units=max_units)
@@ -171,7 +172,7 @@ def _suppression(file: Path | None) -> gates.Suppression | None:
 
 class Spending:
     """
-    The most that a run may spend: a budget of its own, which ends it.
+    The most that a run may spend. It ends the run.
 
     Unknown messages count as spent. A message that would exceed the limit keeps waiting.
 
@@ -196,5 +197,6 @@ class Spending:
                     f"--max-units {self._most}: the next message costs more than is left"
                 )
                 return asked.now + _SOON
-            await asyncio.sleep(_LOOK)  # what is on the wire may be refused, and costs nothing then
+            # A message on the wire may be refused, and then costs nothing.
+            await asyncio.sleep(_LOOK)
         return None

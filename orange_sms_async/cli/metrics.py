@@ -14,7 +14,7 @@ from orange_sms_async.cli.words import echo
 if TYPE_CHECKING:
     from orange_sms_async.telemetry.prometheus import QueueCollector
 
-_EVERY = 600.0  # seconds between two questions for the units left
+_EVERY = 600.0  # seconds between two requests for the units left
 
 MetricsPort = Annotated[
     int | None,

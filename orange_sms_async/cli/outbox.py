@@ -40,9 +40,9 @@ from orange_sms_async.outbox import KeptMessage
 from orange_sms_async.outbox.sqlite import copying, turn
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 
-_MOST_ROWS = 200  # on a terminal, where all of them are read before any is shown
+_MOST_ROWS = 200  # on a terminal: all are read before the first is shown
 _SHORT = 24  # characters
-_AT_ONCE = 500  # receipts that are taken over together
+_AT_ONCE = 500  # receipts that are imported together
 _EXPORTED = ("reference", "number", "state", "resource_id", "error", "reason", "delivery")
 _Row = tuple[str, ...]
 _Received = tuple[DeliveryReceipt, float]
@@ -170,7 +170,7 @@ def backup(
 
 def restore(place: OutboxPlace) -> None:
     """
-    Make an outbox of a copy, or of a file that lost its last changes. Nothing is sent twice.
+    Make an outbox from a copy, or from a file that lost its last changes. Nothing is sent twice.
 
     Waiting messages that may have been sent since become unknown, until you settle them. Messages
     scheduled for later still wait.
@@ -257,7 +257,7 @@ def _show_rows(rows: Sequence[Sequence[str]], screen: Console, *columns: str) ->
         return
     table = Table(box=None, pad_edge=False)
     for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
-        # In one piece what is short, such as a reference to be copied.
+        # Short cells stay in one piece: a reference may be copied.
         table.add_column(column, overflow="fold", no_wrap=max(map(len, cells)) <= _SHORT)
     for row in rows:
         table.add_row(*row)
@@ -315,7 +315,8 @@ async def _resolve(outbox: DurableOutbox, place: Place, reference: str, sent: st
     console().print(line)
     for other in resolved[1:]:
         line = (
-            f"{other.reference} too is now recorded as sent: the receipt left can only be its own."
+            f"{other.reference} too is now recorded as sent: "
+            "the remaining receipt can only be its own."
         )
         console().print(line)
 
@@ -345,13 +346,13 @@ async def _import(outbox: DurableOutbox, source: Path) -> None:
     read = matched = settled = 0
     async with ReceiptFile(source) as file:
         async for batch in _in_batches(file.receipts()):
-            # Together, in their order: one by one, each would wait for the disk.
+            # Together and in order: one by one, each would wait for the disk.
             kept = await asyncio.gather(*(outbox.keep(*one) for one in batch))
             matching = [settles for _, settles in filter(None, kept)]
             read, matched = read + len(batch), matched + len(matching)
             settled += sum(matching)
     console().print(
-        f"Receipts read: {read}. Of messages here: {matched}; unknown ones settled: {settled}."
+        f"Receipts read: {read}. For messages here: {matched}; unknown messages settled: {settled}."
     )
 
 

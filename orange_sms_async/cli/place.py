@@ -20,7 +20,7 @@ DurableOutbox: TypeAlias = SqliteOutbox | PostgresOutbox
 Account = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="In a database: whose messages. Each account has its turn and rate."
+        metavar="NAME", help="In a database: the account. Each has its own messages, turn and rate."
     ),
 ]
 
@@ -122,7 +122,7 @@ class OfOutbox(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _lacks_one(self, ctx: Any, args: list[str]) -> bool:
-        # An `envvar` of the argument would do for the last one only: the first is filled first.
+        # An `envvar` of the argument would help only the last one: the first is filled first.
         *_, last = (one.name for one in self.params if one.param_type_name == "argument")
         given, _, _ = self.make_parser(ctx).parse_args([*args])
         return not isinstance(given.get(last), str)

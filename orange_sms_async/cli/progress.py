@@ -26,7 +26,7 @@ from orange_sms_async.cli.exits import (
 )
 from orange_sms_async.cli.place import Place
 from orange_sms_async.cli.results import RowState
-from orange_sms_async.cli.words import echo, said
+from orange_sms_async.cli.words import echo, many, said
 
 _BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
 _RATE_OVER = 10.0  # seconds over which the rate is averaged
@@ -106,7 +106,7 @@ class _Course:
     @property
     def _rate(self) -> float:
         (began, first, _), (ended, last, _) = self._seen[0], self._seen[-1]
-        # Answers may come in closer than their requests left, which keep to the limit.
+        # Answers may come closer together than their requests left. The requests keep the limit.
         limit = self.campaign.client.pacer.rate
         return min((last - first) / (ended - began), limit) if ended > began else 0.0
 
@@ -163,8 +163,8 @@ def show_end(
 ) -> None:
     """Show the results, and say what to do about them."""
     tally = campaign.tally
-    counts = ", ".join(f"{times} {state}" for state, times in tally.counts())
-    screen.print(f"{tally.rows} rows: {counts}.")
+    counts = ", ".join(f"{times:,} {state}" for state, times in tally.counts())
+    screen.print(f"{many(tally.rows, 'rows')}: {counts}.")
     if told:
         screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
     _show_reasons(tally.rules, screen)
@@ -175,7 +175,8 @@ def show_end(
             screen.print(f"`orange-sms outbox show {outbox} --state unknown` lists them.")
     if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
         screen.print(
-            f"Run the same command to resume; {campaign.waiting} messages wait in {outbox}."
+            "Run the same command to resume. "
+            f"Waiting in {outbox}: {many(campaign.waiting, 'messages')}."
         )
     if not outbox and tally.states[RowState.NOT_SENT]:
         screen.print(
@@ -191,7 +192,7 @@ def _show_reasons(reasons: Counter[str], screen: Console) -> None:
         if way := way_out_of_reasons(reason):
             screen.print(Text(f"    {said(way)}."))
     if len(reasons) > _MOST_REASONS:
-        screen.print(f"... and {len(reasons) - _MOST_REASONS} other reasons")
+        screen.print(f"... and {len(reasons) - _MOST_REASONS} more")
 
 
 def _show_why(campaign: Campaign, *, debug: bool) -> None:

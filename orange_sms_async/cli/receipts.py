@@ -16,7 +16,7 @@ from orange_sms_async import OutboxUnusable, ReceiptReceiver
 from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import Secret, warn_without
 from orange_sms_async.cli.serving import listening, serving
-from orange_sms_async.cli.words import echo
+from orange_sms_async.cli.words import echo, many
 from orange_sms_async.outbox.sqlite.receiptfile import ReceiptFile
 
 _EVERY = 5.0  # seconds between two lines that say what came
@@ -38,7 +38,7 @@ def receipts(
     store: Annotated[
         Path | None,
         typer.Option(
-            metavar="RECEIPTS.db", help="Keep each one in this file before answering Orange."
+            metavar="RECEIPTS.db", help="Keep each receipt in this file before answering Orange."
         ),
     ] = None,
     allowed_source: Annotated[
@@ -118,7 +118,7 @@ async def _tell(receiver: ReceiptReceiver, taken: Counter[str], until: asyncio.E
 
 def _said(taken: Counter[str], receiver: ReceiptReceiver) -> str:
     counted = receiver.statistics()
-    parts = [f"{counted.receipts} receipts"]
+    parts = [many(counted.receipts, "receipts")]
     parts += [f"{times} {status}" for status, times in sorted(taken.items())]
     refused = {
         name: times

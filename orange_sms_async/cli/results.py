@@ -113,7 +113,7 @@ class PrivateCsv:
 def _open(path: Path, *, replace: bool) -> int:
     how = os.O_TRUNC if replace else os.O_EXCL
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
-    if path.is_file():  # not a device; a file that is replaced would keep the rights it had
+    if path.is_file():  # not a device. A replaced file would keep its old rights
         path.chmod(0o600)
     return descriptor
 
@@ -268,7 +268,7 @@ class ResultsFile(PrivateCsv):
 
 async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Counter[str]:
     """
-    Rewrite a results file with what receipts have told since.
+    Rewrite a results file with the receipts that have come since.
 
     Args:
         path: the results file.

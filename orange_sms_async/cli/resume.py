@@ -95,7 +95,7 @@ async def look_into_outbox(outbox: DurableOutbox) -> AsyncIterator[None]:
 
 
 async def _tells_of(results: Path, outbox: DurableOutbox) -> bool:
-    """Say whether a results file can be replaced, because the outbox knows all it tells."""
+    """Say whether a results file can be replaced, because the outbox knows all that is in it."""
     try:
         first = first_outcome(results)
         # One is enough: all of a run's rows are in one outbox.

@@ -108,7 +108,8 @@ def sandbox(
         ),
     ] = None,
     expires_in: Annotated[
-        ExpiresIn, typer.Option(help="How the token answer gives the lifetime; Orange does each.")
+        ExpiresIn,
+        typer.Option(help="How the token answer gives the lifetime; Orange does all three."),
     ] = ExpiresIn.STRING,
     seed: Annotated[
         Path | None,
@@ -252,7 +253,7 @@ def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
-        while os.read(0, 4096):  # not sys.stdin, whose lock this thread would take to its grave
+        while os.read(0, 4096):  # not sys.stdin: this thread would never release its lock
             pass
         loop.call_soon_threadsafe(asked_to_end.set)
 

@@ -9,6 +9,7 @@ from rich.text import Text as Styled
 from orange_sms_async import count_segments
 from orange_sms_async.cli.options import Text, read
 from orange_sms_async.cli.stdout import console, show, table
+from orange_sms_async.cli.words import many
 from orange_sms_async.segments import Encoding, SegmentCount
 
 _MOST_CHARACTERS = 10
@@ -42,7 +43,8 @@ def segments(text: Text) -> None:
     """
     text = read(text)
     counted = count_segments(text)
-    console().print(f"{_said(counted)}, with room for {counted.room} more plain characters")
+    room = many(counted.room, "more plain characters")
+    console().print(f"{_said(counted)}, with room for {room}")
     if not counted.costly:
         return
     console().print(_marked(text, counted.costly), soft_wrap=True)
@@ -74,7 +76,7 @@ def _show_costly(text: str, counted: SegmentCount) -> None:
         made.add_row(legible, name, str(times[character]), _instead(character))
     show(made)
     if len(counted.costly) > _MOST_CHARACTERS:
-        console().print(f"... and {len(counted.costly) - _MOST_CHARACTERS} others")
+        console().print(f"... and {len(counted.costly) - _MOST_CHARACTERS} more")
 
 
 def _instead(character: str) -> str:

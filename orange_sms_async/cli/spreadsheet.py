@@ -11,7 +11,7 @@ from typing import TextIO
 _LONGEST_LINE = 100_000
 _BLOCK = 1 << 20
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Stands for a byte that is not UTF-8."""
+"""A character that stands for a byte that is not UTF-8."""
 # Zip, as in .xlsx, .ods and .numbers; the older .xls.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # The bytes of Windows-1252 used in French, English and Portuguese. The Mac's own encoding uses

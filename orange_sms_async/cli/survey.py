@@ -13,7 +13,7 @@ from orange_sms_async.cli.results import rule
 from orange_sms_async.cli.resume import open_outbox
 from orange_sms_async.outbox.notebook import Notebook
 
-_MOST_NAMES = 5  # that are shown; a file may have as many as it has rows
+_MOST_NAMES = 5  # that are shown; each row of a file may have another
 _WAITING = (State.QUEUED, State.SCHEDULED)
 
 
@@ -82,7 +82,7 @@ class Survey:
         try:
             country = Country.from_number(to)
         except LookupError:
-            return ""  # of an account that sends elsewhere, from an address of its own
+            return ""  # the account sends to other countries, from its own address
         if country.is_landline(to[4:]):
             self.landlines.add(row)
         return country.code

@@ -64,7 +64,12 @@ def said(line: str) -> str:
     return in_french(line) if speaks_french() else line
 
 
-# Removed first: a sentence that begins with a file's name would take them for part of it.
+def many(count: int, things: str) -> str:
+    """Count things in English: "1 row", "2,000 rows". The French of both is in fr.json."""
+    return f"1 {things.removesuffix('s')}" if count == 1 else f"{count:,} {things}"
+
+
+# Removed first, or a sentence that begins with a file's name would count them as part of the name.
 _BEGINNINGS = {"Error: ": "Erreur\u00a0: ", "Warning: ": "Attention\u00a0: "}
 
 
@@ -87,8 +92,8 @@ class _Sentence:
     """
     A sentence with holes in it, in English and in French.
 
-    The content of `{why}` is translated too, and so is each part of a `{list}`. The content of any
-    other hole stays, except for the commas of numbers.
+    The content of `{why}` and `{many}` is translated too, and so is each part of a `{list}`. The
+    content of any other hole stays, except for the commas of numbers.
     """
 
     english: re.Pattern[str]
@@ -121,7 +126,7 @@ def _grouped(text: str) -> str:
 
 
 def _held(name: str, text: str) -> str:
-    if name.startswith("why"):
+    if name.startswith(("why", "many")):
         return in_french(text)
     if name.startswith("list"):
         return ", ".join(map(in_french, text.split(", ")))
@@ -140,7 +145,7 @@ def french() -> dict[str, dict[str, str]]:
 @cache
 def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
     kept = french()["said"]
-    # The sentence with the most words of its own first: others may be a part of it.
+    # The sentence with the most words of its own comes first: a shorter one may fit too.
     by_words = sorted(kept.items(), key=lambda one: -len(_HOLE.sub("", one[0])))
     sentences = [_Sentence.of(*one) for one in by_words if _HOLE.search(one[0])]
     return kept, sentences

@@ -164,12 +164,12 @@ def _as_json(told: Told) -> None:
 @attrs.define(eq=False)
 class Shift:
     """
-    Sends what waits in an outbox, and tells of it.
+    Sends what waits in an outbox, and reports it.
 
     Attributes:
-        tell: given what each line tells.
+        tell: called with the content of each line.
         gate: asked before a message leaves; None lets everything pass.
-        collector: of the metrics; None where they are not served.
+        collector: of the metrics; None if they are not served.
     """
 
     client: Client
@@ -231,7 +231,7 @@ class Shift:
         self._all[outcome.state] += 1
         if outcome.state is State.UNKNOWN:
             self._unknown.add(outcome.reference)
-        else:  # of a receipt that came
+        else:  # a receipt came
             self._unknown.discard(outcome.reference)
 
 

@@ -133,9 +133,9 @@ async def _answer(line: _Line, request: "httpx.Request", exchange: Exchange) -> 
 
 
 def _more_was_read(response: Any) -> bool:
-    # httpcore checks the socket for waiting data before it uses a connection again. What it has
-    # read beyond the end of an answer it does not check: that would be taken for the answer to
-    # the next request. No public name shows it.
+    # httpcore checks the socket for waiting data before it uses a connection again. It does not
+    # check what it has read beyond the end of an answer, which would be taken for the answer to
+    # the next request. No public name shows that data.
     if response.extensions.get("http_version") == b"HTTP/2":
         return False  # there, each frame says which request it answers
     try:

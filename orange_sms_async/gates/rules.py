@@ -90,7 +90,7 @@ class PerRecipient:
         what = f"{self._name} {asked.message.to}"
         if await asked.count(what, most=self._most, within=self._within):
             return None
-        why = f"the recipient has had {self._most} within {self._within}"
+        why = f"the recipient has reached the limit of {self._most} within {self._within}"
         return Withheld(why, rule="per recipient")
 
 
@@ -137,7 +137,7 @@ class Budget:
         units = count_segments(asked.message.text).segments
         if await asked.count(self._name, units, most=most, within=self._within):
             return None
-        return Withheld(f"too few of {most} units within {self._within} are left", rule="budget")
+        return Withheld(f"too few units left of {most} within {self._within}", rule="budget")
 
 
 def _country(number: str) -> Country | None:

@@ -1,4 +1,4 @@
-"""Finds the message of a receipt whose resource id no message has, only if it is certain."""
+"""Finds the message of a receipt whose resource id no message has, if there is no doubt."""
 
 from collections.abc import Iterable
 
@@ -11,15 +11,15 @@ from orange_sms_async.receipts import REPORTED_WITHIN
 @attrs.frozen
 class Doubtful:
     """
-    A message to a number for which a receipt came whose resource id no message has.
+    A message to a number. A receipt for that number has a resource id that no message has.
 
     Attributes:
         reference: the message's reference.
         state: how far it has come.
         attempted_at: when it was first attempted, in seconds since 1970; None if not stored.
         twice: whether it was sent a second time, so that it may have a second, unknown id.
-        accepted: whether Orange accepted it, and its id could not be read.
-        denied_at: when it left, if a person then called it not sent; they may be wrong.
+        accepted: whether Orange accepted it, but its id could not be read.
+        denied_at: when it left, if a person later said that it was not sent; they may be wrong.
     """
 
     reference: str

@@ -17,7 +17,7 @@ _BACKLOG = 10_000  # receipts a reader may be behind
 
 @attrs.define(eq=False)
 class _Page:
-    """What Orange said of one message."""
+    """What Orange said about one message."""
 
     receipts: deque[DeliveryReceipt]
     furthest: DeliveryReceipt
@@ -59,9 +59,9 @@ class ReceiptBook:
 
     Args:
         max_age: how long a message is remembered after its last new receipt, on the loop's clock.
-        capacity: how many receipts are remembered, at least 1, and of one message at most 100.
-            Beyond that, the message without a new receipt for longest is forgotten. A receipt of a
-            forgotten message counts as new when it comes again.
+        capacity: how many receipts are remembered, at least 1. Beyond that, the message whose last
+            new receipt is oldest is forgotten. A receipt of a forgotten message counts as new when
+            it comes again. At most 100 receipts of one message are remembered.
 
     Raises:
         ValueError: `max_age` is not positive, or `capacity` is less than 1.

@@ -102,7 +102,7 @@ class ReceiptReceiver:
         secret: must be the last segment of the path, or `?token=`. Give several while you change
             it. None admits anyone who finds the address.
         allowed_sources: addresses and networks that Orange posts from ("203.0.113.7",
-            "2001:db8::/32"); none given, all are allowed.
+            "2001:db8::/32"); if none are given, all are allowed.
         trusted_proxies: addresses and networks of the proxies in front. X-Forwarded-For and
             Forwarded count only if the peer is one of them. The last address in them that is not a
             trusted proxy is the source. If a request has both headers, both must name an allowed

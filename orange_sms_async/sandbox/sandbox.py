@@ -45,7 +45,7 @@ class Sandbox(Settings):
     Attributes:
         rate: messages accepted per second; None for no limit.
         throttle: how the rate is counted; Orange does not say, and the default is the strictest.
-        throttle_status: the status of a message too many, 403 or 429 (code 53 either way).
+        throttle_status: what answers a message over the rate, 403 or 429 (code 53 either way).
         client_id: the id that the token endpoint requires, with `client_secret`.
         client_secret: see `client_id`.
         token_lifetime: seconds; None for Orange's own: an hour, and 90 days from `/oauth/v2/token`.
@@ -149,7 +149,7 @@ class Sandbox(Settings):
         """The ready-made Authorization header for the token endpoint, as Orange's portal shows."""
         return self.tokens.authorization
 
-    # What is to go wrong.
+    # Faults.
 
     def fail_next(
         self,
@@ -308,7 +308,7 @@ class Sandbox(Settings):
         self.events.publish("cleared")
         self.events.publish("reload")
 
-    # What happened.
+    # Evidence.
 
     async def wait(
         self, *, to: str = "", text: str = "", after: int = 0, timeout: float = 30.0
@@ -361,7 +361,7 @@ class Sandbox(Settings):
         self.inbox.clear()
         self.events.publish("cleared")
 
-    # How it is reached, and ended.
+    # Serving and closing.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as Orange, or as the page if the path belongs to the page."""

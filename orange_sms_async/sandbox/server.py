@@ -71,7 +71,7 @@ class _Patient(H11Protocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             # The bytes went wrong in the middle of a body. uvicorn would answer beside the app,
-            # and whoever came second would find the connection in a state it does not expect.
+            # and the later answer would find the connection in a state that it does not expect.
             cycle.disconnected = True
             cycle.message_event.set()
             self.transport.abort()

@@ -107,20 +107,20 @@ _share = field(default=0.0, validator=[ge(0.0), le(1.0)])
 @attrs.frozen(kw_only=True)
 class ReceiptFaults:
     """
-    What becomes of delivery receipts that do not simply come, once, in order.
+    What goes wrong with delivery receipts.
 
     Attributes:
         doubled: share of the receipts, from 0 to 1, that is posted twice.
         lost: share of the receipts that is never posted.
         late: share of the receipts that is posted `late_by` seconds later.
         late_by: seconds.
-        reordered: share of the messages whose last word comes first, and MessageWaiting after it.
+        reordered: share of the messages whose final receipt comes before MessageWaiting.
         before_answer: share of the messages whose first receipt is posted before their answer.
         revived: share of the messages whose receipt says DeliveryImpossible, and a later one
             DeliveredToTerminal.
         unnamed: share of the receipts whose `callbackData` is empty.
-        repeats: how many times more a receipt is posted that is not answered with 200.
-        status: what all receipts say instead, also one that Orange does not document.
+        repeats: how many more times a receipt is posted if it is not answered with 200.
+        status: the status of all receipts instead; it may be one that Orange does not document.
     """
 
     doubled: float = _share

@@ -65,7 +65,7 @@ class Asking:
             answer = await self._ask(self._gate, entry, leaving=False)
         except OutboxUnusable:
             raise
-        except Exception as error:  # noqa: BLE001 -- a gate of somebody's may raise anything
+        except Exception as error:  # noqa: BLE001 -- a user's gate may raise anything
             answer = self._failed(error)
         if answer is not None and not await self._is_kept(entry):
             await self._take(answer, entry)
@@ -74,7 +74,7 @@ class Asking:
         if isinstance(answer, Withheld):
             await self._outbox.notes.give_back(entry.message.reference)
             self.held_back(entry, answer, leaving=False)
-            raise answer.with_traceback(None)  # a gate may give the same one again and again
+            raise answer.with_traceback(None)  # a gate may return the same one each time
         entry.not_before = max(entry.not_before, answer)
 
     def admit_at_once(self, entry: Entry) -> None:
@@ -138,13 +138,13 @@ class Asking:
         name = type(error).__name__
         if not self._fails:
             told = {"event": "gate_failed", "error": name}
-            _log.error("the gate raised %s, and withholds", name, extra=told)
+            _log.error("the gate raised %s: messages are withheld", name, extra=told)
         self._fails = True
         withheld = Withheld(f"the gate raised {name}", rule="gate")
         withheld.__cause__ = error
         return withheld
 
-    # -- what is to come ------------------------------------------------------------------------
+    # -- looking ahead --------------------------------------------------------------------------
 
     def ends(self, waiting: Mapping[Priority, int], pace: float, now: float) -> float:
         """Return when the last message leaves. If called often, it looks ahead once a second."""

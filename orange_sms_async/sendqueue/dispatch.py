@@ -43,7 +43,7 @@ class Dispatch:
     Args:
         sender: posts them; None where this process only submits.
         outbox: where they wait; open.
-        watch: told the result of each message.
+        watch: gets the result of each message.
         asking: says whether a message may leave.
         workers: requests on the wire at once.
         now: the queue's clock.
@@ -75,7 +75,7 @@ class Dispatch:
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._backoff = Backoff()
         self._refused_in_a_row = 0
-        self._latest = 0.0  # that the wall clock has shown here
+        self._latest = 0.0  # time that the wall clock has shown here
         self._tidied = -math.inf  # on the loop's clock
 
     # -- beginning and ending -------------------------------------------------------------------
@@ -228,7 +228,7 @@ class Dispatch:
         self._watch.waits_for(WaitingFor.LINE if line else WaitingFor.ORANGE, error)
 
     async def _hand_out(self, slot: float) -> None:
-        # Counted from its slot on: while a durable outbox writes, other queues take theirs.
+        # Counted from its slot on: other queues take slots while a durable outbox writes.
         leaving, claim = Departure(self._pacer), None
         try:
             claim = await self._claim()
@@ -250,7 +250,7 @@ class Dispatch:
             )
             if ticket.unwanted and not self._outbox.durable:
                 await self._settle(claim, withdrawn(claim.reference))
-            elif self._watch.stopped:  # while it was written down: its owner knows
+            elif self._watch.stopped:  # it stopped while the claim was being stored
                 await self._put_back(claim, again=claim.again)
             elif not (await self._expired(claim) or await self._withheld(claim)):
                 return claim
@@ -318,7 +318,7 @@ class Dispatch:
         if isinstance(error, AuthenticationFailed | AccessDenied):
             self.stop(error)
             if self._outbox.durable:
-                return None  # it waits with the others until the account is put right
+                return None  # it waits with the others until the account is in order
         return Outcome(reference, State.FAILED, error=error)
 
     def _answered(self) -> None:
@@ -352,7 +352,7 @@ class Dispatch:
         elif self._backoff.token_refused(self._loop.time(), slot):
             self._waiting.cancel()
 
-    # -- what a claim comes to ------------------------------------------------------------------
+    # -- the end of a claim ---------------------------------------------------------------------
 
     async def _expired(self, claim: Claim) -> bool:
         if self._now() < claim.entry.expires_at:
@@ -393,7 +393,7 @@ class Dispatch:
         try:
             settled = await self._outbox.settle(claim, outcome, self._now())
         except OutboxUnusable as error:
-            # The outcome is true all the same. When the outbox is opened again, it will be unknown.
+            # The outcome is right, but not stored. The next opening will call it unknown.
             self.stop(error)
         if not settled:  # another process has it by now, and will report its outcome
             self._given_up(claim, again=claim.again)

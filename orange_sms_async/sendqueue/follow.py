@@ -14,7 +14,7 @@ class Following:
 
     Args:
         outbox: where others submit, settle and keep receipts; open.
-        watch: told what they settled.
+        watch: gets what they settled.
         arrived: called when a message may have come to wait.
         failed: called with the reason why the outbox cannot be followed.
     """

@@ -28,7 +28,8 @@ def end(
         pace: messages a second.
         now: the time.
         held: what the gate says.
-        told: called if a lane is held back, with until when and how many seconds' worth waits.
+        told: called if a lane is held back: with the date it waits for, and the seconds that its
+            messages will take.
     """
     left = {lane: many / pace for lane, many in waiting.items() if many}  # seconds
     at = now

@@ -1,4 +1,4 @@
-"""The callbacks that a queue tells what happens. They must not stop it."""
+"""The callbacks that a queue reports to. They must not stop it."""
 
 import asyncio
 import inspect
@@ -21,8 +21,8 @@ class Listeners:
     The callbacks of a queue.
 
     Args:
-        on_outcome: told each outcome.
-        on_event: told each event.
+        on_outcome: called with each outcome.
+        on_event: called with each event.
 
     Raises:
         TypeError: one of them is a coroutine function.
@@ -37,7 +37,7 @@ class Listeners:
             if inspect.iscoroutinefunction(listener):
                 raise TypeError(f"{name}: must be a plain function, because nobody awaits it")
         self._on_outcome = on_outcome
-        # By class, because making an event takes as long as telling it.
+        # By class, because making an event takes as long as reporting it.
         self._listeners: dict[type[Event], list[Callable[[Any], object]]] = {
             kind: [on_event] if on_event else [] for kind in get_args(Event)
         }
@@ -69,7 +69,7 @@ class Listeners:
     def tell_outcome(
         self, outcome: Outcome, ticket: Ticket | None = None, *, here: bool = True
     ) -> None:
-        """Tell a message's outcome. `on_outcome` is told only in the process that settled it."""
+        """Report an outcome. `on_outcome` is called only in the process that settled it."""
         if here and self._on_outcome:
             _call("on_outcome", self._on_outcome, outcome)
         message = ticket.message if ticket else None
@@ -77,7 +77,7 @@ class Listeners:
         self.tell(Settled, outcome=outcome, message=message, ready_at=ready_at, here=here)
 
     def tell(self, event: type[Event], **fields: Any) -> None:
-        """Tell an event. It is not even made if nobody listens."""
+        """Report an event. It is not even made if nobody listens."""
         if listeners := self._listeners[event]:
             told = event(**fields)
             for listener in listeners:  # as `_call`, which would cost a call for each event
@@ -89,7 +89,7 @@ class Listeners:
 
 
 def _call(name: str, listener: Callable[[_T], _Answer], told: _T) -> _Answer | None:
-    # A callback must not stop the queue, nor cut the request that it is told about.
+    # A callback must not stop the queue, nor cut the request that it is called for.
     try:
         answer = listener(told)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001

@@ -44,7 +44,7 @@ class SendQueue:
 
     Args:
         client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`. With
-            None, the queue submits and asks, and another process sends.
+            None, this queue only submits and asks, and another process sends.
         capacity: messages of this process that may wait in each lane.
         workers: requests on the wire at once; by default enough for answers that take as long as
             the client's timeout, at most 200.
@@ -238,7 +238,7 @@ class SendQueue:
                 second, a window of 500 fills up if receipts take longer than 100 seconds.
 
         Raises:
-            ValueError: `window` holds nothing, or `delivered_within` is no finite time.
+            ValueError: `window` is less than 1, or `delivered_within` is not finite.
         """
         submit = partial(self.submit, priority=priority, expires_at=expires_at)
         withdraw = None if self._outbox.durable else self._withdraw_unwanted
@@ -377,7 +377,7 @@ class SendQueue:
 
         Args:
             drain: True sends until everything in the outbox is settled, or nothing has been
-                accepted for 60 seconds. A number does so for that many seconds. False sends
+                accepted for 60 seconds. A number sends for at most that many seconds. False sends
                 nothing more. The rest gets `QueueClosed`, and remains in a durable outbox.
                 Requests on the wire are awaited; after another 60 seconds they are cut, and their
                 messages are unknown.

@@ -30,7 +30,7 @@ class QueueStatistics:
             message that was unknown until its receipt came counts as both.
         throttled: attempts that Orange throttled since the queue was opened.
         pace: slots a second at the current spacing; 0 if this process only submits.
-        guard: the share by which slots are further apart than the rate requires.
+        guard: how much further apart slots are than the rate requires, as a share.
         has_turn: whether this is the process that sends from the outbox.
         waiting_for: why nothing leaves now, although messages wait; None while they leave.
         waiting_words: the same in words. If another process has the turn and sends nothing, it
@@ -38,9 +38,9 @@ class QueueStatistics:
         stopped: why the queue sends nothing more, in words; None while it sends, or after its
             owner closed it.
         cause: what stopped it.
-        estimated_end: when the last waiting message leaves at this pace, with what the gate will
-            hold back on the way; those for a date of their own count as if they could leave now.
-            None when none waits, and while nothing leaves.
+        estimated_end: when the last waiting message leaves at this pace, including what the gate
+            will hold back. Scheduled messages count as if they could leave now. None if no message
+            waits, and while nothing leaves.
     """
 
     waiting: Mapping[Priority, int]

@@ -47,8 +47,8 @@ class Watch:
     Args:
         capacity: messages that may wait in each lane.
         durable: whether messages outlive the queue.
-        on_outcome: told each outcome.
-        on_event: told each event.
+        on_outcome: called with each outcome.
+        on_event: called with each event.
 
     Attributes:
         cause: what stopped the queue; None if its owner closed it.
@@ -57,7 +57,7 @@ class Watch:
         waiting_words: the same in words.
         waits_again: by lane, since when others' messages wait again after an attempt here.
         time: the loop's clock.
-        listeners: told what happens.
+        listeners: the callbacks of the queue.
     """
 
     def __init__(
@@ -182,11 +182,11 @@ class Watch:
             )
 
     def claim(self, message: OutboundMessage, priority: Priority) -> Ticket:
-        """Note that a message was claimed, which an earlier queue may have admitted."""
+        """Note that a message was claimed; an earlier queue may have admitted it."""
         ticket = self.tickets.get(message.reference)
         if ticket is None:
             ticket = self.tickets[message.reference] = Ticket(message, priority, Place.CLAIMED)
-            # What was put back is at the head of its lane: it is this one, or left from elsewhere.
+            # What was put back is at the head of its lane: it is this one, or was sent elsewhere.
             ticket.ready_at = self.waits_again.pop(priority, self.time())
             ticket.ours = False
         self.admitted(ticket)
@@ -208,7 +208,7 @@ class Watch:
                 self.waits_again.setdefault(ticket.priority, ticket.ready_at)
 
     def settle(self, outcome: Outcome) -> None:
-        """Tell everybody a message's outcome."""
+        """Report a message's outcome to all who wait for it."""
         self.counted[outcome.state] += 1
         if ticket := self.tickets.pop(outcome.reference, None):
             ticket.end(outcome.resource_id, outcome.error)
@@ -293,8 +293,8 @@ class Watch:
             await self.until(reached)
         if not scope.cancelled_caught:
             return None
-        of_what = "nothing was accepted for" if renewed else "not all was sent in"
-        return f"the drain gave up: {of_what} {patience:g} seconds"
+        of_what = "nothing was accepted for" if renewed else "not everything was sent within"
+        return f"the drain gave up: {of_what} {patience:g} s"
 
     def accepted(self) -> None:
         """Note that Orange accepted a message."""
@@ -358,7 +358,7 @@ class Watch:
             elif outcome.error is not None and outcome.state is not State.UNKNOWN:
                 future.set_exception(outcome.error)
 
-    # -- what is told ---------------------------------------------------------------------------
+    # -- reports --------------------------------------------------------------------------------
 
     def waits_for(
         self, reason: WaitingFor, error: OrangeSMSError | None = None, words: str | None = None
@@ -380,7 +380,7 @@ class Watch:
         """Note that something leaves again, or that nothing waits."""
         if self.waiting_for:
             reason, self.waiting_for, self.waiting_words = self.waiting_for, None, None
-            _log.info("going on", extra={"event": "going_on", "reason": str(reason)})
+            _log.info("sending again", extra={"event": "going_on", "reason": str(reason)})
             self.listeners.tell(GoingOn, reason=reason)
 
 

@@ -45,7 +45,7 @@ class Histogram:
 
 class Tally:
     """
-    Counts what a queue tells. It keeps the references of recently accepted messages.
+    Counts a queue's events. It keeps the references of recently accepted messages.
 
     Attributes:
         settled: messages that this process settled, by country and state.
@@ -54,7 +54,7 @@ class Tally:
         units: SMS units that Orange accepted, by country; a long text counts as several.
         receipts: by country and status.
         accepted: seconds from the submission of a message to its acceptance.
-        delivered: seconds from there to the receipt that the phone has it.
+        delivered: seconds from its acceptance to the receipt that says that the phone has it.
         listeners: the functions that the queue is to call, by the class of the event.
     """
 

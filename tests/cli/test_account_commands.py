@@ -34,7 +34,7 @@ async def test_a_balance(orange, ask):
         f"CIV SMS_OCB 10,000,000 EXPIRED {on[0]:%Y-%m-%d} expired",
         f"CIV SMS_OCB2 10,000,250 ACTIVE {on[1]:%Y-%m-%d} 365",
         "total 10,000,250",
-        "10,000,000 more units are in expired contracts: buy a bundle to use them.",
+        "Units in expired contracts: 10,000,000. Buy a bundle to use them.",
     ] == lines(said)
 
 

@@ -63,8 +63,8 @@ async def test_go(ask, rows_file):
     lines = said.splitlines()
     assert (0, "") == (code, complaints)
     assert lines[0].startswith("go     3 messages, 4 SMS, counted as 1 unit each")
-    assert "the 2 cheapest rows take 1 SMS each, the 1 longest take 2; first in row 3" in lines[1]
-    assert 'go     1 rows take more SMS only because of "ê"; first in row 3' == lines[2]
+    assert "cheapest: 2 rows at 1 SMS; longest: 1 row at 2 SMS; first in row 3" in lines[1]
+    assert 'go     more SMS only because of "ê": 1 row; first in row 3' == lines[2]
     assert lines[3].startswith("go     about 0:00:03 at 1/s: until ")
     assert [
         "go     the credentials work",
@@ -98,14 +98,14 @@ async def test_a_campaign_that_goes_on(orange, ask, rows_file):
     kept_in = ("--outbox", "c.db", "--max-units", "1")
     before = (await ask("bulk", path, *kept_in, "--dry-run"))[1]
     assert "3 messages" in before
-    assert "no-go  --max-units 1 stops it before its end: 2 rows are left\n" in before
+    assert "no-go  --max-units 1 stops it before its end: 2 rows left\n" in before
     assert [path] == [*path.parent.iterdir()]
 
     assert 1 == (await ask("bulk", path, *kept_in))[0]
     orange.account.expire("CIV")
     code, after, _ = await ask("bulk", path, "--outbox", "c.db", "--dry-run")
 
-    assert "go     already settled, and not sent again: 1 rows\ngo     2 messages" in after
+    assert "go     already settled, and not sent again: 1 row\ngo     2 messages" in after
     assert (1, 1) == (code, after.count("no-go"))
     assert 1 == len(orange.sent)
 

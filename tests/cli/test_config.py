@@ -86,7 +86,7 @@ def test_a_file_that_others_may_read_is_refused(invoke, config_file, home, mode)
         ('client_id = "canary"\n', "client_secret or authorization is missing"),
         ('client_id = "canary"\nclient_secret = ""\n', "client_secret or authorization is missing"),
         ("client_id = 1\n", 'client_id: write it between quotes: client_id = "..."'),
-        ('authorization = "canary"\n', 'the header is "Basic " and the base64 of id:secret'),
+        ('authorization = "canary"\n', 'the header must be "Basic " and the base64 of id:secret'),
         ("client_id = canary\n", "Invalid value (at line 1, column 13)"),
         (f'{FILE}base_url = "canary"\n', "base_url: must start with http:// or https://"),
         ("# Côte\n", "not UTF-8"),

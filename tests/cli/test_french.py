@@ -95,6 +95,8 @@ def test_french_is_typeset():
                 "un + au début, sans espaces"
             ),
         ),
+        ("1 row: 1 accepted.", "1 ligne\u00a0: 1 acceptée."),
+        ("--hours holds back 1 row until 8:00", "--hours retient 1 ligne jusqu’au 8:00"),
         ("nothing that is known", "nothing that is known"),
     ],
 )

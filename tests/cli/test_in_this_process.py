@@ -100,8 +100,8 @@ def test_a_dry_run_of_a_campaign_that_has_begun(invoke, outbox, rows_file):
     ended = invoke("bulk", path, "--dry-run", "--outbox", outbox.path)
 
     assert 0 == ended.exit_code
-    assert "already settled, and not sent again: 1 rows" in ended.stdout
-    assert "1 messages, 1 SMS" in ended.stdout
+    assert "already settled, and not sent again: 1 row\n" in ended.stdout
+    assert "1 message, 1 SMS" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -391,8 +391,8 @@ def test_receipts_taken_elsewhere_are_joined(run, endpoint, crashed, tmp_path):
         exported = {line["reference"]: line for line in csv.DictReader(file)}
 
     assert [
-        "Receipts read: 3. Of messages here: 1; unknown ones settled: 1.\n",
-        "Receipts read: 3. Of messages here: 1; unknown ones settled: 0.\n",
+        "Receipts read: 3. For messages here: 1; unknown messages settled: 1.\n",
+        "Receipts read: 3. For messages here: 1; unknown messages settled: 0.\n",
     ] == imported
     assert 2 == listed.count("perhaps 92f5, DeliveredToTerminal")
     assert {"sent\t1", "unknown\t2", "DeliveredToTerminal\t1"} <= set(counted.splitlines())
@@ -411,7 +411,7 @@ def test_one_of_two_that_a_person_settles(run, endpoint, crashed):
     run("outbox", "import", "c.db", "r.db")
     settled = run("outbox", "resolve", "c.db", "U2", "--sent", "70d3").stdout
 
-    assert "U3 too is now recorded as sent: the receipt left can only be its own." in settled
+    assert "U3 too is now recorded as sent: the remaining receipt can only be its own." in settled
 
 
 def test_a_person_may_be_wrong_about_one_of_two(run, endpoint, crashed, tmp_path):

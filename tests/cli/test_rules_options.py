@@ -118,7 +118,7 @@ async def test_check_says_what_they_would_do(orange, ask, rows_file, stop):
     assert 1 == code
     assert "go     3 messages, 3 SMS" in said
     assert "go     to suppressed numbers, and not sent: 2 rows\n" in said
-    assert "no-go  --max-units 2 stops it before its end: 1 rows are left\n" in said
+    assert "no-go  --max-units 2 stops it before its end: 1 row left\n" in said
     assert f"go     --hours holds back 3 rows until {opens.astimezone():%Y-%m-%d %H:%M}\n" in said
     assert [] == orange.sent
 
@@ -154,8 +154,8 @@ MISTAKES = {
     "work sms.db --gate rules": "--gate: module:name, such as shop.rules:gate",
     "work sms.db --gate rules_of_nobody:gate": "cannot be imported (ModuleNotFoundError)",
     "work sms.db --gate orange_sms_async:State": "has no method ask(asked)",
-    "bulk rows.csv --hours 8": "--hours: from when until when: 8-20, or 8:30-19:45",
-    "bulk rows.csv --hours 8-25": "--hours: from when until when",
+    "bulk rows.csv --hours 8": "--hours: write the hours as 8-20 or 8:30-19:45",
+    "bulk rows.csv --hours 8-25": "--hours: write the hours",
     "bulk rows.csv --suppress nowhere.csv": "cannot read nowhere.csv: No such file",
     "check rows.csv --suppress wrong.csv": "wrong.csv: line 2: write a number as",
     "check rows.csv --suppress empty.csv": "empty.csv: line 1: names no column",

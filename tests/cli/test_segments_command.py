@@ -37,7 +37,7 @@ def test_costly_characters_and_what_plain_ones_save(invoke):
     [
         ("ça va", "With plain characters, 1 SMS in GSM-7 too, with room for 155 more."),
         ("🙂", "No plain replacement for: 🙂"),
-        ("".join(map(chr, range(0x623, 0x643))), "... and 22 others"),
+        ("".join(map(chr, range(0x623, 0x643))), "... and 22 more"),
         ("5€", "counts double"),
     ],
 )

@@ -149,8 +149,8 @@ def test_check_tells_landlines_and_what_a_character_costs(invoke, rows_file):
     said = invoke("check", path).output
 
     assert "go     read as Windows-1252" in said
-    assert "go     1 landlines, which SMS rarely reach; first in row 3" in said
-    assert 'go     1 rows take more SMS only because of "ç"; first in row 3' in said
+    assert "go     1 landline, which SMS rarely reach; first in row 3" in said
+    assert 'go     more SMS only because of "ç": 1 row; first in row 3' in said
 
 
 def test_a_campaign_from_an_address_of_ones_own(run, rows_file, sandbox):

@@ -63,7 +63,7 @@ async def test_an_empty_balance(orange, ask, commands):
     1, and how much is missing.
     """
     orange.account.contract("CIV").available_units = 0
-    words = "contract for CIV has 0 of 1 units needed: buy a bundle of 1 or more"
+    words = "contract for CIV has 0 of 1 unit needed: buy a bundle of 1 or more"
     sent, _, checked = [await ask(*command) for command in commands]
 
     assert (1, "") == sent[:2]

@@ -122,7 +122,7 @@ async def test_a_file_of_another_time_beside_its_log_is_refused(path, restore):
     await outbox.aclose()
 
     for _ in range(2):
-        with pytest.raises(OutboxUnusable, match="of another time than the log beside it"):
+        with pytest.raises(OutboxUnusable, match="not from the same time as the log beside it"):
             await begin(SqliteOutbox(left, restore=restore), 2.0, MONTH)
     left.with_name("outbox.db-wal").unlink()
     await begin(restored := SqliteOutbox(left, restore=True), 2.0, MONTH)

@@ -248,7 +248,7 @@ class TestPut:
         outbox = SqliteOutbox(path)
         outbox.put(named("a"))
 
-        with pytest.raises(InvalidMessage, match="kept already"):
+        with pytest.raises(InvalidMessage, match="already used"):
             outbox.put(sms("b", reference="a"))
         with pytest.raises(InvalidMessage, match="on_unknown"):
             outbox.put(named("c"), on_unknown="again")  # type: ignore[arg-type]

@@ -306,7 +306,7 @@ async def test_the_servers_log_shows_neither_number_nor_text(db, postgres):
             await db.fetchval(SUBMIT, reference, NUMBER, text)
 
     log = postgres.log.read_bytes()[before:].decode()
-    assert "reference: kept already" in log
+    assert "reference: already used" in log
     assert not {it for it in (NUMBER, NUMBER[1:], TEXT, "autre texte") if it in log}
 
 

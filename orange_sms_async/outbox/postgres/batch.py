@@ -53,7 +53,7 @@ class Batch(Generic[_Item, _Result]):
                 await self._carry(batch, repeated)
                 self._cut = []
         except asyncio.CancelledError:
-            # A loop that ends cancels its tasks, while the last outcomes are still to be told.
+            # A loop that ends cancels its tasks before the last outcomes are reported.
             self._start()
             raise
         self._running = None

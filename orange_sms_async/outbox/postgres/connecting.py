@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 _AT_ONCE = 4  # connections per process; more would gain nothing, and a fleet has many processes
 _ANSWER = 5.0  # seconds without a connection or an answer until the database counts as away
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between attempts; the last one repeats
-# PostgreSQL says of these that the same is worth trying again.
+# Errors after which it is worth trying the same again, as PostgreSQL says.
 _AWAY = (
     "08",  # the connection was lost
     "40001",  # serialization failure

@@ -1,4 +1,4 @@
--- What is done in one round trip, so that a claim is a claim whatever happens to the connection.
+-- What is done in one round trip, so that a claim holds even if the connection is lost.
 
 -- A commit that the disk does not have yet could be undone by a crash, and a message sent twice.
 CREATE FUNCTION orange_sms.durable() RETURNS void
@@ -9,7 +9,7 @@ BEGIN
     END IF;
 END $$;
 
--- From when on a message can be claimed; NULL when none waits.
+-- The time from which a message can be claimed; NULL if none waits.
 CREATE FUNCTION orange_sms.ready_at(_account integer) RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
@@ -47,8 +47,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND expires_at < 'infinity' AND expires_at <= _at - interval '1 s')
 $$;
 
--- Have the turn, unless another has it. Who stands by reads, and writes nothing.
--- _at is the caller's time, for dates that people gave; the turn is timed by the database alone.
+-- Take the turn, unless another process has it. Processes that stand by read, and write nothing.
+-- _at is the caller's time, for the users' dates; the database alone times the turn.
 CREATE FUNCTION orange_sms.take_turn(
     _account integer, _me uuid, _holder text, _at timestamptz, _fence float8,
     OUT had boolean, OUT wait float8, OUT guard float8,
@@ -166,8 +166,8 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- Go on having the turn while there is something to do and it is done: who could claim nothing for
--- so long, though something waits, lets another try.
+-- Keep the turn while there is something to do and it is done. A sender that claims nothing for too
+-- long, although something waits, loses it to another.
 CREATE FUNCTION orange_sms.renew_turn(
     _account integer, _me uuid, _fence float8, _patience float8, _guard float8) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -192,7 +192,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Let go of the turn: another begins a second after the last departure.
+-- Give up the turn: the next one begins a second after the last departure.
 CREATE FUNCTION orange_sms.end_turn(_account integer, _me uuid, _left float8, _guard float8)
 RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
@@ -203,8 +203,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         WHERE id = _account AND sender = _me
 $$;
 
--- What expired, and what a dead sender left on the wire. _known: what I have in hand; a claim of
--- mine that I never heard of was never attempted.
+-- Settle what expired, and what a dead sender left on the wire. _known: what the caller has in
+-- hand; a claim of its own that it never heard of was never attempted.
 CREATE FUNCTION orange_sms.tidy(
     _account integer, _me uuid, _at timestamptz, _reap boolean, _known bigint[],
     _lease float8)
@@ -222,7 +222,7 @@ BEGIN
         state = CASE on_unknown WHEN 'resent' THEN 'unknown' ELSE 'expired' END,
         error = CASE on_unknown WHEN 'resent' THEN 'OutcomeUnknown' ELSE 'MessageExpired' END,
         reason = CASE on_unknown
-            WHEN 'resent' THEN 'it was sent once with unknown outcome, and then not again'
+            WHEN 'resent' THEN 'it was attempted, with unknown outcome, and not sent again'
             ELSE 'its time ran out before it could be sent' END
         WHERE id IN (
             SELECT id FROM orange_sms.message

@@ -63,7 +63,7 @@ async def adopt(db: Connection, account: int, number: str | None, now: float) ->
 
 
 async def adopt_for(db: Connection, account: int, reference: str, now: float) -> list[Outcome]:
-    """Settle unknown messages to the number of one of them."""
+    """Settle unknown messages to the same number as this one."""
     query = "SELECT recipient FROM orange_sms.message WHERE account = $1 AND reference = $2"
     return await adopt(db, account, await db.fetchval(query, account, reference), now)
 

@@ -85,7 +85,7 @@ async def move(path: Path, dsn: str, *, account: str = "default") -> tuple[int, 
     """
     moved = path.with_name(f"{path.name}.moved")
     if moved.exists():
-        raise OutboxUnusable(f"outbox {path}: {moved} is there already: rename that first")
+        raise OutboxUnusable(f"outbox {path}: {moved} exists already: rename it first")
     connections = Connections(Address(dsn, account))
     await connections.open()
     try:
@@ -142,7 +142,7 @@ async def _copied(db: Connection, file: sqlite3.Connection, account: int, name: 
         contents = columns["reference"], columns["recipient"], columns["text"]
         if await db.fetchval(_DIFFERENT, account, *contents):
             raise OutboxUnusable(
-                f"{name}: a reference of the file is kept there with another number or text"
+                f"{name}: a reference of the file is used there, with another number or text"
             )
         await db.execute(_INSERT, account, *columns.values())
         many += len(rows)

@@ -101,7 +101,7 @@ async def take_turn(db: Connection, turn: Turn, now: float) -> Answer:
 
 
 async def at_work(db: Connection, account: int) -> tuple[str, float] | None:
-    """Return who has the turn, and since when; None also if its holder neglects what waits."""
+    """Return who has the turn and since when; None if nobody has it or messages wait too long."""
     row = await db.fetchrow(
         "SELECT holder, extract(epoch FROM since)::float8 AS since FROM orange_sms.account "
         "WHERE id = $1 AND sender IS NOT NULL AND (sender_until > clock_timestamp() "

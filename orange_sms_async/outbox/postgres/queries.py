@@ -36,7 +36,7 @@ FROM unnest($2::text[], $3::text[], $4::text[]) AS asked (asked_for, number, wor
 JOIN orange_sms.message m ON m.account = $1 AND m.reference = asked_for
 """
 Settled = tuple[str | None, list[Outcome], bool]
-_TAKEN = "reference: kept already, with another number or text"
+_TAKEN = "reference: already used, with another number or text"
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
--- What became of claimed messages, and how far receipts have brought them.
+-- The outcomes of claimed messages, and how far receipts have brought them.
 
 -- From less to more, as the receipts' ranks in Python; what Orange added since is less than all.
 CREATE FUNCTION orange_sms.rank(_status text) RETURNS integer
@@ -7,8 +7,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         'DeliveryUncertain', 'DeliveryImpossible', 'DeliveredToTerminal'], _status), 0)
 $$;
 
--- Receipts of a number or an id are looked at by one transaction at a time: of two at once, each
--- would miss what the other is about to say. In one order, so that nobody waits in a circle.
+-- One transaction at a time looks at the receipts of a number or an id: of two at once, each would
+-- miss what the other is about to store. Locks are taken in one order, to avoid deadlocks.
 CREATE FUNCTION orange_sms.look_alone(_account integer, _numbers text[], _ids text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -42,9 +42,9 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     RETURNING reference
 $$;
 
--- Keep what became of claimed messages. A claim that is over changes nothing, but that what really
--- happened still counts. _repeated: the first answer was lost, and may have been carried out.
--- look: receipts to its number may tell whose they are now.
+-- Store the outcomes of claimed messages. A claim that is over changes nothing, except that a
+-- certain result still counts. _repeated: the answer to an earlier call was lost.
+-- look: whether it may be certain now whose the receipts for the number are.
 CREATE FUNCTION orange_sms.settle(
     _account integer, _at timestamptz, _repeated boolean, _references text[], _owners text[],
     _attempts integer[], _states text[], _resource_ids text[], _errors text[], _reasons text[],

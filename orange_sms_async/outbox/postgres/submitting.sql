@@ -1,5 +1,5 @@
 -- What applications call, in a transaction of their own: the rules of OutboundMessage, in SQL.
--- What is refused is RAISEd: it names the field and the rule, and shows neither number nor text.
+-- A refusal is RAISEd: it names the field and the rule, and shows neither number nor text.
 
 CREATE FUNCTION orange_sms.fingerprint(_key bytea, _recipient text, _text text) RETURNS bytea
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -111,7 +111,7 @@ BEGIN
             FROM orange_sms.message m
             WHERE m.account = _account AND m.reference = submit.reference;
         IF NOT _same THEN
-            PERFORM orange_sms.refuse('reference: kept already, with another number or text');
+            PERFORM orange_sms.refuse('reference: already used, with another number or text');
         END IF;
     END IF;
     RETURN _state;

@@ -1,4 +1,4 @@
--- Version 1: where the messages of all accounts of a fleet wait, and what became of them.
+-- Version 1: where the messages of all accounts of a fleet wait, and their outcomes.
 -- No CHECK and no foreign key: the DETAIL of a violation prints the whole row, number and text.
 CREATE SCHEMA orange_sms;
 

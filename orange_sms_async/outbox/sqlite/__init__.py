@@ -206,7 +206,7 @@ class SqliteOutbox:
     async def news(self, awaited: Collection[str]) -> list[Outcome]:
         def told(db: sqlite3.Connection) -> tuple[int, list[Outcome]]:
             last, references = statements.changes(db, self._heard)
-            # Asked too late, it has to look for everything.
+            # Too late, the file has forgotten some changes: look for all.
             asked = awaited if references is None else dict.fromkeys(references)
             found = (statements.find(db, one) for one in asked if one in awaited)
             return last, [outcome for outcome in found if outcome and outcome.state.finished]

@@ -192,7 +192,7 @@ class Commits:
             # After one wait for another process, do not wait again for each operation.
             if len(operations) == 1 or _is_busy(error):
                 return [self._shown(error) for _ in operations]
-            # On a full disk a new message may find no room where an outcome still does.
+            # On a full disk, an outcome may still fit where a new message does not.
             return [self._commit([operation])[0] for operation in operations]
 
     def _read(self, operation: Operation[Any]) -> Any:

@@ -15,7 +15,7 @@ _OURS: dict[int | None, str] = {
     sqlite3.SQLITE_IOERR: "disk I/O error",
     sqlite3.SQLITE_NOMEM: "out of memory",
     sqlite3.SQLITE_PERM: "permission denied",
-    sqlite3.SQLITE_READONLY: "the file is readonly",
+    sqlite3.SQLITE_READONLY: "the file is read-only",
 }
 # Our statements fit our tables. If they do not, the tables are not ours, or no longer.
 _DAMAGE = {

@@ -27,13 +27,13 @@ _PATIENCE = 5.0  # seconds to wait for another process's turn to write
 _AGAIN = 0.001
 _OLDER = (
     "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
-    "What waits in it may have been sent since. `orange-sms outbox restore` and "
-    "SqliteOutbox(path, restore=True) open it anyway, and mark that as unknown"
+    "Messages waiting in it may have been sent since. `orange-sms outbox restore` and "
+    "SqliteOutbox(path, restore=True) open it anyway, and mark those messages as unknown"
 )
 _WITHOUT_LOG = "mode=ro&immutable=1"
 _OF_TWO_TIMES = (
-    "of another time than the log beside it (-wal), so that together they say what never was: "
-    "put the file back that the log is of, or move the log away and restore what is here"
+    "not from the same time as the log beside it (-wal), so the two do not fit together: "
+    "put back the file that the log belongs to, or move the log away and restore this file"
 )
 
 

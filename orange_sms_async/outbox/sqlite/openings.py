@@ -12,7 +12,7 @@ def begin(db: sqlite3.Connection, owner: str, now: float) -> bool:
     ended, left_at = db.execute("SELECT ended, left_at FROM opening").fetchone()
     cut = not ended or _is_sending(db)
     if cut:
-        left_at = now  # by the file alone, nobody knows what left before a kill
+        left_at = now  # the file does not say what left before a kill
     # If the clock was set back, only one thing is known: it is not later than now.
     left_at = left_at and min(left_at, now)
     db.execute(

@@ -71,8 +71,8 @@ _OPENING = """
 CREATE TABLE opening (owner TEXT, left_at REAL, ended INTEGER NOT NULL);
 INSERT INTO opening SELECT NULL, NULL, NOT EXISTS (SELECT 1 FROM message);
 """
-# When a message left that a person then called not sent: a receipt may still belong to it. And what
-# may be forgotten: unknown messages stay, and need not be walked over with each outcome.
+# When a message left that a person later called not sent: a receipt may still belong to it. And an
+# index of what may be forgotten: unknown messages stay, and need not be read with each outcome.
 _DENIED = """
 ALTER TABLE message ADD COLUMN denied_at REAL;
 CREATE INDEX denied ON message (recipient) WHERE denied_at IS NOT NULL;
@@ -99,15 +99,15 @@ UPDATE lane SET
 CREATE TABLE change (id INTEGER PRIMARY KEY, reference TEXT NOT NULL);
 INSERT INTO change VALUES (0, '');
 """
-# When the phone had it, so that a summary of a million messages needs none of their receipts.
+# When the phone got the message, so that a summary of a million messages reads no receipts.
 _DELIVERED = """
 ALTER TABLE message ADD COLUMN delivered_at REAL;
 UPDATE message SET delivered_at = (SELECT min(arrived_at) FROM receipt
     WHERE receipt.resource_id = message.resource_id AND status = 'DeliveredToTerminal')
 WHERE delivery = 'DeliveredToTerminal';
 """
-# The notes of rules. A count is in the tally until it has lapsed, which is found out at the next
-# count. What was not sent lapses at once. A member of a list has no units, and stays.
+# The notes of rules. The tally includes a count until the next count finds that it has lapsed. The
+# count of a message that was not sent lapses at once. A member of a list has no units, and stays.
 _NOTES = """
 CREATE TABLE note (
     name TEXT NOT NULL, member TEXT NOT NULL, units INTEGER NOT NULL, until REAL NOT NULL,

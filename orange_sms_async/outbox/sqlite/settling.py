@@ -55,7 +55,7 @@ def settle_claimed(
     really = outcome.state is State.SENT or (
         outcome.state is State.FAILED and before is State.UNKNOWN
     )
-    # Put back, or called unknown, by a process that thought its sender dead: the truth counts.
+    # A process that thought the sender dead put it back or called it unknown: the answer counts.
     late = before in (State.UNKNOWN, State.QUEUED) and really
     return settle(db, outcome, now) if before is State.SENDING or late else []
 

@@ -32,7 +32,7 @@ _IN_DOUBT = " OR ".join(
 )
 _EXPIRED = MessageExpired("its time ran out before it could be sent")
 CUT = OutcomeUnknown("the process ended while this was on the wire")
-_OLDER = OutcomeUnknown("its outbox is older than what was sent from it: this may be among that")
+_OLDER = OutcomeUnknown("its outbox was restored from an older state: it may have been sent since")
 _LATE = "state IN ('queued', 'scheduled') AND expires_at < 9e999 AND expires_at <= :now"
 
 
@@ -128,7 +128,7 @@ def _kept(db: sqlite3.Connection, message: OutboundMessage) -> Outcome:
     else:
         same = fingerprint == _fingerprint(key(db), message.to, message.text)
     if not same:
-        raise InvalidMessage("reference: kept already, with another number or text")
+        raise InvalidMessage("reference: already used, with another number or text")
     return _outcome(outcome)[1]
 
 
@@ -246,7 +246,7 @@ def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
     ).fetchone()
     if seen is None:
         return
-    # A few with each outcome keep up with what is added, and never stop a campaign for long.
+    # A few with each outcome: enough to keep up, and too few to delay a campaign.
     db.execute(
         "DELETE FROM message WHERE id IN (SELECT id FROM message "
         f"WHERE finished_at < ? AND state <> 'unknown' AND NOT ({_IN_DOUBT}) LIMIT 10)",

@@ -200,7 +200,7 @@ class Changes:
         fault, on = KNOWN[inner.choice("fault", KNOWN)], _kind(inner)
         times = inner.whole("times", 1, 1_000_000, default=1)
         if len(self.faults.coming) >= _COMING:
-            raise HTTPException(409, f"next: {_COMING} wait already")
+            raise HTTPException(409, f"next: {_COMING} are waiting already")
         return lambda: self.faults.add(on, fault, times)
 
     def _chance(self, fields: Fields) -> Callable[[], None]:

@@ -45,7 +45,7 @@ class OrangeApi:
         subscriptions: to receipts.
         endpoint: where receipts and replies are posted.
         notifier: posts the receipts.
-        replies: posts those.
+        replies: posts recipients' replies.
         traffic: the way of each request.
     """
 

@@ -167,7 +167,7 @@ class Receipt:
         body: what was posted.
         answer: the status the endpoint answered with; None when it did not answer.
         answer_body: the beginning of what it answered.
-        error: why it did not, by the name of what happened.
+        error: the name of the error, if it did not answer.
     """
 
     resource_id: str
@@ -181,7 +181,7 @@ class Receipt:
     error: str | None = None
 
     def told(self, number: int) -> dict[str, object]:
-        """Say in short what became of the message of that number."""
+        """Return it in short, with the number of its message."""
         return {
             "resource_id": self.resource_id,
             "number": number,
@@ -207,7 +207,7 @@ class Reply:
         body: what was posted.
         answer: the status the endpoint answered with; None when it did not answer.
         answer_body: the beginning of what it answered.
-        error: why it did not, by the name of what happened.
+        error: the name of the error, if it did not answer.
     """
 
     message_id: str
@@ -222,7 +222,7 @@ class Reply:
     error: str | None
 
     def shown(self) -> dict[str, Any]:
-        """Give all of it, with the time of the wall's clock."""
+        """Return all of it, with the wall-clock time."""
         shown = attrs.asdict(self) | {"time": self.wall_time}
         del shown["wall_time"]
         return shown

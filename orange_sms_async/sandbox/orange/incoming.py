@@ -159,7 +159,7 @@ async def read_body(request: Request) -> bytes | Wrong:
         async with asyncio.timeout(PATIENCE):
             async for chunk in request.stream():
                 size += len(chunk)
-                # Too much is read and thrown away, so that the client gets to read the answer.
+                # What is too much is read and thrown away, or the client could not read the answer.
                 if size <= LARGEST_BODY:
                     chunks.append(chunk)
     except TimeoutError:

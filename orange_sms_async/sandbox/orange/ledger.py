@@ -210,14 +210,14 @@ class Account:
         Raises:
             RefusalError: there is no contract, it has expired, or it has too few units.
         """
-        # Of the texts "Expired contract" was captured, the two others are unverified claims.
+        # Of these texts, only "Expired contract" was captured; the other two are unverified.
         offer_name = ON_NET if on_net else ALL_NETWORKS
         contract = self._contracts.get((_country_of(address) or "", offer_name))
         if contract is None:
             refusal = backend_error("POL0001", "No contract found for the given country")
             raise RefusalError(refusal, Wrong.NO_CONTRACT)
         key = (offer_name, contract.country)
-        # A choice: usage also counts what was refused. Captured is only that it is the larger one.
+        # A choice: usage also counts what was refused. Only captured: it is the larger one.
         self.usage[key] += units
         if contract.status == "EXPIRED":
             raise RefusalError(backend_error("POL0001", "Expired contract"), Wrong.EXPIRED_CONTRACT)

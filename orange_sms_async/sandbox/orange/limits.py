@@ -14,7 +14,7 @@ import attrs
 
 from orange_sms_async.sandbox.settings import ORANGE_RATE
 
-# A request that comes exactly when it may can look early by one rounding of a float.
+# A request that comes exactly on time can look early, because floats are rounded.
 ROUNDING = 1e-9
 
 _positive = [attrs.validators.gt(0.0), attrs.validators.lt(math.inf)]

@@ -17,12 +17,12 @@ from orange_sms_async.sandbox.settings import (
     Settings,
 )
 
-# "Other numbers may exist for some accounts", so any is taken that is a number in full; a short
-# code or a name is the commonest mistake, and refused.
+# "Other numbers may exist for some accounts", so any full number is taken. A short code or a name
+# is the commonest mistake, and is refused.
 _SENDER_ADDRESS = re.compile(r"tel:\+[1-9][0-9]{6,14}")
 _ADDRESS = re.compile(r"tel:\+[1-9][0-9]{7,14}")
 
-# "Since 2021", of which the first is part of the number (seen): most often it is cut off.
+# Ten digits "since 2021". The leading 0 is part of the number (seen); it is often cut off.
 _IVORIAN = re.compile(r"tel:\+225[0-9]{10}")
 
 # "Limited to 11 alphanumeric characters or spaces" (D).

@@ -13,9 +13,9 @@ import httpx
 # A choice: how long Orange waits for an endpoint is not documented.
 _PATIENCE = 10.0
 
-# Each of so many lines is a pool of one connection, and whoever finds none free waits outside:
-# a pool looks through all its connections and all who wait for one at every request (measured:
-# 24 ms of the processor for each of a thousand together, half a millisecond so).
+# Each line is a pool of one connection. While none is free, posts wait outside the pools: at every
+# request, a pool looks through all its connections and all that wait for one (measured: 24 ms of
+# processor time for each of a thousand together; half a millisecond this way).
 _LINES = 16
 
 _ANSWER = 4_096  # bytes of the endpoint's answer that are kept
@@ -31,7 +31,7 @@ class Posted:
         wall_time: when it left, in seconds since 1970.
         answer: the status the endpoint answered with; None when it did not answer.
         answer_body: the beginning of what it answered.
-        error: why it did not, by the name of what happened.
+        error: the name of the error, if it did not answer.
     """
 
     time: float

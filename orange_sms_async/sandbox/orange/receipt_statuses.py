@@ -5,7 +5,7 @@ from collections.abc import Container
 
 from orange_sms_async.sandbox.settings import ReceiptFaults, Rule
 
-# What becomes of a message is written in the last two digits of its recipient.
+# The last two digits of the recipient decide what happens to a message.
 _STATUSES = {
     "99": ("DeliveryImpossible",),
     "98": ("DeliveryUncertain",),
@@ -15,7 +15,7 @@ _DELIVERED = ("DeliveredToTerminal",)
 
 
 # Since 2021 the first two digits of an Ivorian mobile number are its operator's: 07 is Orange's,
-# 05 MTN's, 01 Moov's (the country's numbering plan). Of other countries nothing is known here.
+# 05 MTN's, 01 Moov's (the country's numbering plan). For other countries nothing is known here.
 _OTHER_NETWORKS = ("tel:+22505", "tel:+22501")
 
 
@@ -37,7 +37,7 @@ def statuses_with(
         # "Behind a DeliveryImpossible status, your SMS can still be well delivered" (D).
         said = ["DeliveryImpossible", "DeliveredToTerminal"]
     if happens(faults.reordered, chance):
-        # The trap for whoever takes the newest word for the last one.
+        # A trap for clients that take the newest receipt for the final one.
         said = [said[-1], "MessageWaiting"]
     return said
 

@@ -24,7 +24,7 @@ class Tasks:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever still waits for it sees it; nobody else need hear of it
+            task.exception()  # retrieved: only those who still wait for it need to see it
 
     async def end(self) -> None:
         """Stop the tasks of this loop."""

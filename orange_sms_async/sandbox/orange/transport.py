@@ -34,7 +34,7 @@ class InProcess(httpx.AsyncBaseTransport):
         except asyncio.CancelledError:
             if is_being_cancelled() or not answered.cancelled():
                 raise
-            # The sandbox ended it. A cancellation nobody asked for would confuse its client.
+            # The sandbox ended it. Its client did not ask for a cancellation.
             raise httpx.ReadError("The sandbox was closed.") from None
 
 
@@ -59,4 +59,4 @@ async def keep_silent(how: Silence, receive: Receive, send: Send) -> None:
         if connection is None:
             raise httpx.ReadError("The sandbox dropped the connection.")
         connection.abort()
-    await receive()  # its body was read: what comes next is that the client has gone
+    await receive()  # its body was read: next comes the client's disconnection

@@ -81,7 +81,7 @@ function newCard({ country: code, offer_name }) {
     until.textContent = say("until", { date: date(contract.expiration_date) });
     status.className = `badge ${contract.status === "ACTIVE" ? "good" : "bad"}`;
     status.textContent = say(contract.status === "ACTIVE" ? "active" : "expired");
-    if (element.contains(document.activeElement)) return; // nobody's typing is overwritten
+    if (element.contains(document.activeElement)) return; // do not overwrite what is being typed
     find("input", set).value = contract.available_units;
     find("input", ends).value = contract.expiration_date.slice(0, 10);
   };

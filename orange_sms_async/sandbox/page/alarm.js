@@ -6,7 +6,7 @@ import { knows, say, share } from "/_sandbox/page/texts.js";
 
 const SHARES = ["doubled", "reordered", "late", "before_answer", "lost", "revived", "unnamed"];
 
-/** Who says it: Orange's gateway, its SMS backend, its token endpoint, or nobody clearly. */
+/** Who answers: Orange's gateway, its SMS backend, its token endpoint, or nobody clearly. */
 export function groupOf(fault) {
   if (/^\d+\/\d+$/.test(fault)) return "gateway";
   if (/^(SVC|POL)/.test(fault)) return "backend";

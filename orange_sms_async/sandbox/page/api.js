@@ -18,7 +18,7 @@ async function ask(method, path, body) {
   return fetch(PREFIX + path, { method, headers, body: JSON.stringify(body) });
 }
 
-/** Change something and say so, or why not, `refused` being words for some statuses; whether it was done. */
+/** Change something and say so, or say why not; return whether it was done. `refused` has words for some statuses. */
 export async function change(method, path, body, done, refused = {}) {
   try {
     let answer = await ask(method, path, body);

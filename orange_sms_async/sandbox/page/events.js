@@ -16,7 +16,7 @@ function tell(kind, content) {
   for (const listener of listeners[kind]) listener(content);
 }
 
-/** A browser tries again by itself after a broken line, and gives up after an answer such as 503. */
+/** A browser tries again by itself after a lost connection, and gives up after an answer such as 503. */
 export function listen() {
   const stream = new EventSource("/_sandbox/events");
   for (const kind of KINDS) {
@@ -24,7 +24,7 @@ export function listen() {
   }
   stream.addEventListener("open", () => {
     show(true);
-    tell("reload", {}); // for what happened before the line stood, or while another sandbox did
+    tell("reload", {}); // for what happened before the connection was open, or while another sandbox ran
   });
   stream.addEventListener("error", () => {
     show(false);

@@ -1,4 +1,4 @@
-/** The fault panel: what requests and receipts are to meet, at a click. */
+/** The fault panel: faults for requests and receipts, at a click. */
 
 import { change, read } from "/_sandbox/page/api.js";
 import { groupOf, nameOf, named, show } from "/_sandbox/page/alarm.js";
@@ -42,14 +42,14 @@ const load = atMostEvery(300, async () => {
   noChance.hidden = faults.chance === null;
 });
 
-// Requests: which of them, and then a click on what they meet.
+// Requests: first which of them, then a click on their fault.
 
 function which() {
   const radio = (value, checked) => make("input", { type: "radio", name: "how", value, id: `how-${value}`, checked });
   const times = make("input", { type: "number", id: "times", min: "1", max: "10000", value: "1", "aria-label": say("how_many") });
   const percent = make("input", { type: "number", id: "percent", min: "0.1", max: "100", step: "0.1", value: "10", "aria-label": say("probability") });
   const operation = make("select", { id: "on" }, ["message", "token", "account"].map((each) => make("option", { value: each }, say(`on.${each}`))));
-  // Who changes the number means that way of counting.
+  // Changing the number also chooses that way of counting.
   times.addEventListener("input", () => { find("#how-next").checked = true; });
   percent.addEventListener("input", () => { find("#how-chance").checked = true; });
   return make(
@@ -96,7 +96,7 @@ function fault(name, known) {
   return make("button", { type: "button", class: "fault", onclick: click }, parts);
 }
 
-// The line and the receipts: what is moved is set at once.
+// The connection and the receipts: what is moved is set at once.
 
 function slider(key, attributes, { from, to, told }) {
   const input = make("input", { type: "range", min: "0", step: "any", ...attributes });

@@ -185,7 +185,7 @@ function link(message) {
 export const toMessage = (resourceId) => `#/message/${encodeURIComponent(resourceId)}`;
 export const toRecipient = (address) => `#/recipient/${address.replace("tel:", "")}`;
 
-/** Tell those who cannot see the list of what arrived, and not more often than one can listen. */
+/** Tell screen readers what arrived, no more often than one can listen. */
 export function announce() {
   let count = 0;
   let last = null;

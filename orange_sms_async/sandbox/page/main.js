@@ -13,7 +13,7 @@ import * as requests from "/_sandbox/page/requests.js";
 import * as welcome from "/_sandbox/page/welcome.js";
 
 const VIEWS = ["messages", "requests", "account", "faults"];
-let opened = null; // the row one came from, to go back to
+let opened = null; // the row the reader came from, to go back to
 
 function view(name) {
   for (const each of VIEWS) {
@@ -52,7 +52,7 @@ function close() {
   phone.hide();
 }
 
-/** The keyboard goes where the eyes go: into what was opened, and back to the row it came from. */
+/** Move the focus into what was opened, and later back to the row it came from. */
 async function go() {
   const from = opened;
   await route();

@@ -1,4 +1,4 @@
-/** One message in full: what was asked, what was answered, and what came of it. */
+/** One message in full: its request, the answer and its receipts. */
 
 import { change, path, read } from "/_sandbox/page/api.js";
 import { atMostEvery, find, foreign, make } from "/_sandbox/page/dom.js";
@@ -23,7 +23,7 @@ const again = atMostEvery(500, async () => {
   if (message?.resource_id === wanted) find(".receipts", place)?.replaceWith(receipts(message));
 });
 
-/** Show it, and give back what the sandbox knows of it: null when it does not remember. */
+/** Show it, and return what the sandbox knows about it: null when it does not remember. */
 export async function show(resourceId) {
   wanted = resourceId;
   const message = await read(path(["messages", resourceId]));

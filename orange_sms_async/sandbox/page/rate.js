@@ -14,14 +14,14 @@ const figures = {};
 const bars = [];
 let arrivals = []; // [time, status, how many came within the second before it]
 let first = 0; // of those, the first that is not older than a second
-let loaded = 0; // when the newest arrival came that was not told by an event
+let loaded = 0; // when the newest arrival came that was loaded, not reported by an event
 let limit = null;
 let changed = true;
 
 export async function open() {
   find("#rate-figures").replaceChildren(...["arrived", "refused", "unanswered", "most", "limit"].map(figure));
   find("#rate-chart").replaceChildren(chart());
-  // An event comes a little late: what it tells of may have been loaded meanwhile.
+  // An event comes a little late: its arrival may have been loaded meanwhile.
   on("arrival", ([time, status]) => time > loaded && add(time, status));
   on("reload", load);
   setInterval(draw, EVERY);
@@ -46,7 +46,7 @@ function add(time, status) {
   while (first < arrivals.length && time - arrivals[first][0] >= 1) first += 1;
   arrivals.push([time, status, arrivals.length - first + 1]);
   changed = true;
-  if (arrivals.length % 10_000 === 0) forget(time); // a hidden page does not draw, and hears on
+  if (arrivals.length % 10_000 === 0) forget(time); // a hidden page does not draw, but still receives events
 }
 
 function forget(now) {

@@ -1,4 +1,4 @@
-/** What became of a message, as a word and a drawing: never by colour alone. */
+/** A message's status, as a word and a drawing: never by colour alone. */
 
 import { icon, make } from "/_sandbox/page/dom.js";
 import { knows, say } from "/_sandbox/page/texts.js";
