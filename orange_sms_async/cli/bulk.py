@@ -128,8 +128,8 @@ def bulk(
 
     A row is recognised by its reference or, without one, by its number and text, wherever it is in
     the file. So a row whose number or text has changed is a new message, and two identical rows
-    are two messages. The reference made for it is a hash that only this outbox can compute. A
-    changed row that keeps its own reference is invalid.
+    are two messages. A row without a reference is given one: a hash that only this outbox can
+    compute. A changed row that keeps its own reference is invalid.
 
     Exit codes; if several apply, the first of 2, 130, 4, 3, 5 and 1:
 

@@ -51,6 +51,6 @@ def migrate(
         stop_with(str(error))
     newest = len(migrating.VERSIONS)
     there = f"The outbox is at version {newest}"
-    upgraded = f"The outbox goes from {version} to {newest}"
+    upgraded = f"The outbox was migrated from version {version} to {newest}"
     done = there if version == newest else upgraded
     console().print(f"{done}; its account {account} exists.")

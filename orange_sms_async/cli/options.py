@@ -101,8 +101,8 @@ SenderAddress = Annotated[
     typer.Option(
         "--sender-address",
         metavar="NUMBER",
-        help="The number to send from, if not the one Orange recommends for the country: "
-        "tel:+2250000.",
+        help="The number to send from, such as tel:+2250000, if not the one Orange recommends "
+        "for the country.",
     ),
 ]
 
@@ -245,8 +245,8 @@ Secret = Annotated[
         envvar="ORANGE_SMS_RECEIPTS_SECRET",
         metavar="WORD",
         show_envvar=False,
-        help="The last part of the address, or ?token=. Better: set ORANGE_SMS_RECEIPTS_SECRET, "
-        "because every user of this machine can see a command line.",
+        help="The last part of the receipts' address, or ?token=. Better: set "
+        "ORANGE_SMS_RECEIPTS_SECRET, because every user of this machine can see a command line.",
     ),
 ]
 

@@ -158,7 +158,7 @@ def sandbox(
     Run a local sandbox of Orange's API, and show the settings for your program.
 
     Open its address in a browser to see messages, account and rate, and to cause faults. All of
-    this is also a JSON API under /_sandbox/. Recipients whose number ends in 99 get the receipt
+    this is also a JSON API under /_sandbox/. A message to a number that ends in 99 gets the receipt
     DeliveryImpossible, in 98 DeliveryUncertain, and in 97 first MessageWaiting. Ctrl-C stops it.
     """
     _check_url(receipts, "--receipts")

@@ -21,7 +21,8 @@ def usage(
     """
     Show how many SMS each application sent to each country.
 
-    Requests are as Orange counted them and units as it debited them, since the account was opened.
+    It shows the requests that Orange counted and the units that it debited since the account was
+    opened.
 
     Exit codes: 0, or 3 for wrong credentials, 4 if Orange is unreachable.
     """

@@ -1,4 +1,4 @@
-"""A local Orange to develop against: its API, account, limits and receipts."""
+"""Orange's API simulated on this machine, to develop against: account, limits and receipts."""
 
 try:
     from orange_sms_async.sandbox.sandbox import Sandbox

@@ -1,4 +1,4 @@
-"""A local Orange with its page: an ASGI app, or a transport for an httpx client."""
+"""The simulated Orange and its page: an ASGI app, or a transport for an httpx client."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ _CHANGEABLE = ("latency", "jitter", "token_latency", "receipt_delay", "receipt_f
 @attrs.define(kw_only=True, eq=False, repr=False)
 class Sandbox(Settings):
     """
-    A local Orange. Serve it, or pass `sandbox.transport` to an httpx client.
+    A local simulation of Orange's API. Serve it, or pass `sandbox.transport` to an httpx client.
 
     It uses the event loop's clock, so a test whose loop jumps need not wait. Its arguments are
     attributes; only those that say so can be changed later. Seconds are finite, and 0 or more.

@@ -23,8 +23,9 @@ class QueueStatistics:
 
     Attributes:
         waiting: messages not on the wire yet, by lane.
-        oldest: by lane, for how many seconds the oldest message could have left; 0 if none could.
-            A message submitted elsewhere counts from its first attempt here.
+        oldest: how many seconds the oldest message has been ready to leave, by lane; 0 if none is.
+            A message that waits for a date does not count. One submitted elsewhere counts from its
+            first attempt here.
         in_flight: messages on the wire.
         sent: accepted by Orange since the queue was opened. The next four count from then, too. A
             message that was unknown until its receipt came counts as both.

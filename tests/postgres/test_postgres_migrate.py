@@ -48,7 +48,8 @@ class TestMigrate:
         """
         done = await typed("migrate", empty)
 
-        assert "The outbox goes from 0 to 2; its account default exists.\n" == done.stdout
+        expected = "The outbox was migrated from version 0 to 2; its account default exists.\n"
+        assert expected == done.stdout
         assert 0 == done.exit_code
         outbox = PostgresOutbox(empty)
         await outbox.open(time.time(), MONTH)
@@ -110,7 +111,7 @@ class TestMigrate:
             await rate_of(empty)
         said = await typed("migrate", empty)
 
-        assert "The outbox goes from 1 to 2;" in said.stdout
+        assert "The outbox was migrated from version 1 to 2;" in said.stdout
         outbox = PostgresOutbox(empty)
         await begin(outbox, time.time(), MONTH)
         assert "a" == (await outbox.claim(time.time())).reference
