@@ -29,7 +29,7 @@ ABOUT = {
     "outbox.md": "Messages in a SQLite file: crashes, references, many processes, copies, damage.",
     "fleet.md": "Messages in PostgreSQL: many machines, and submitting inside a transaction.",
     "monitoring.md": "Prometheus metrics, alerts and a Grafana page, OpenTelemetry, logging.",
-    "sandbox.md": "Orange's API simulated: its page, its faults, its receipts, and the pytest plugin.",
+    "sandbox.md": "Orange's API simulated: its page, faults and receipts, and the pytest plugin.",
     "pacing.md": "How a queue keeps to 5 messages a second, why nothing leaves, priorities.",
     "security.md": "Which secrets and personal data are kept where, and who can read them.",
     "why.md": "The way of a message through the code, and the reasons for the design.",

@@ -2,11 +2,15 @@
 
 import io
 import sys
+from importlib.util import find_spec
+
+_LATER = ("starlette", "uvicorn")  # loaded only by the commands that serve
 
 
 def main() -> None:
     """Run a command, or say what to install first."""
     try:
+        _check_installed()
         from orange_sms_async.cli.commands import app  # noqa: PLC0415 -- the extra may be missing
     except ModuleNotFoundError as error:
         missing = (error.name or "more").partition(".")[0]
@@ -22,6 +26,12 @@ def main() -> None:
         if isinstance(end.__context__, BrokenPipeError):
             sys.exit(0)
         raise
+
+
+def _check_installed() -> None:
+    for name in _LATER:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
 
 
 if __name__ == "__main__":

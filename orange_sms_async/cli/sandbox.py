@@ -1,29 +1,13 @@
 """`orange-sms sandbox`: a local copy of Orange's API to develop against."""
 
-import asyncio
-import contextlib
 import enum
-import ipaddress
 import math
-import os
-import shlex
-import ssl
-import sys
-import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import attrs
 import typer
 
-from orange_sms_async.cli.exits import interrupts_call, stop_with
 from orange_sms_async.cli.options import messages_a_second, seconds
-from orange_sms_async.cli.serving import listening
-from orange_sms_async.cli.words import echo
-from orange_sms_async.sandbox import Sandbox
-from orange_sms_async.sandbox.seed_file import SeedFileError, read_seed
-from orange_sms_async.sandbox.server import serving, tls_context
-from orange_sms_async.sandbox.state_file import StateFileError, kept_in
 
 
 class Throttle(enum.StrEnum):
@@ -163,8 +147,14 @@ def sandbox(
     """
     _check_url(receipts, "--receipts")
     _check_url(replies, "--replies")
-    orange = Sandbox(
-        **_seeded(seed, sender_name),
+    from orange_sms_async.cli.simulation import Door, run  # noqa: PLC0415 -- takes 90 ms
+
+    run(
+        Door(host, port, tls_ca if tls else None, proxy or []),
+        data,
+        seed,
+        until_stdin_ends=until_stdin_ends,
+        sender_names=sender_name,
         rate=None if math.isinf(rate) else rate,
         throttle=throttle.value,
         throttle_status=int(throttle_status),
@@ -178,110 +168,8 @@ def sandbox(
         strict=strict,
         keep=keep,
     )
-    _warn_if_open_to_others(host)
-    door = _Door(host, port, _tls(tls_ca, host) if tls else None, tls_ca, proxy or [])
-    try:
-        asyncio.run(_serve(orange, data, door, until_stdin_ends=until_stdin_ends))
-    except StateFileError as error:
-        stop_with(str(error))
-
-
-@attrs.frozen
-class _Door:
-    """Where and how the sandbox is reached."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None
-    tls_ca: Path
-    proxies: list[str]
-
-
-def _tls(tls_ca: Path, host: str) -> ssl.SSLContext:
-    try:
-        return tls_context(tls_ca, *([host] if host not in {"0.0.0.0", "::"} else []))  # noqa: S104
-    except ModuleNotFoundError:
-        stop_with("--tls needs: pip install 'orange-sms-async[sandbox]'")
-    except OSError as error:
-        stop_with(f"cannot write {tls_ca}: {error.strerror}")
-
-
-async def _serve(
-    orange: Sandbox, data: Path | None, door: _Door, *, until_stdin_ends: bool
-) -> None:
-    listener = listening(door.host, door.port, instead="--port 0")
-    asked_to_end = asyncio.Event()
-    with listener, interrupts_call(asked_to_end.set):
-        if until_stdin_ends:
-            _at_end_of_stdin(asked_to_end)
-        keeping = kept_in(data, orange) if data else contextlib.nullcontext()
-        async with (
-            keeping,
-            serving(orange, listener, tls=door.tls, proxies=door.proxies) as address,
-        ):
-            _announce(address, orange.authorization)
-            if door.tls is not None:
-                _announce_authority(door.tls_ca.absolute())
-            sys.stdout.flush()
-            await asked_to_end.wait()
-            await orange.aclose()  # an open page would keep the server from stopping
-
-
-def _announce(address: str, authorization: str) -> None:
-    echo(f"The sandbox runs at {address} (Ctrl-C stops it): open it in a browser.")
-    echo("Set these for your program:")
-    echo()
-    typer.echo(f"export ORANGE_SMS_BASE_URL={address}")
-    typer.echo(f'export ORANGE_SMS_AUTHORIZATION="{authorization}"')
-
-
-def _announce_authority(path: Path) -> None:
-    echo()
-    echo("To trust its certificate, set:")
-    echo()
-    for name, who in (
-        ("SSL_CERT_FILE", "Python, OpenSSL"),
-        ("REQUESTS_CA_BUNDLE", "Python's requests"),
-        ("NODE_EXTRA_CA_CERTS", "Node.js"),
-        ("CURL_CA_BUNDLE", "curl"),
-    ):
-        typer.echo(f"export {name}={shlex.quote(str(path))}  # {who}")
-
-
-def _at_end_of_stdin(asked_to_end: asyncio.Event) -> None:
-    """Stop at the end of stdin: whoever started the sandbox holds its other end, even if killed."""
-    loop = asyncio.get_running_loop()
-
-    def wait() -> None:
-        while os.read(0, 4096):  # not sys.stdin: this thread would never release its lock
-            pass
-        loop.call_soon_threadsafe(asked_to_end.set)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-def _seeded(seed: Path | None, sender_names: list[str] | None) -> dict[str, Any]:
-    """Return what the sandbox starts with: from the file, overridden by the option."""
-    try:
-        told = read_seed(seed) if seed else {}
-    except SeedFileError as error:
-        stop_with(str(error))
-    return told | ({"sender_names": sender_names} if sender_names else {})
 
 
 def _check_url(url: str | None, option: str) -> None:
     if url is not None and not url.startswith(("http://", "https://")):
         raise typer.BadParameter("an http:// or https:// address", param_hint=option)
-
-
-def _warn_if_open_to_others(host: str) -> None:
-    try:
-        private = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        private = host == "localhost"
-    if not private:
-        echo(
-            f"Warning: on {host}, anyone who reaches this machine can use the sandbox and read "
-            "the numbers and texts sent to it.",
-            err=True,
-        )
