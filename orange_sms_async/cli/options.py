@@ -234,7 +234,7 @@ def _checked(secret: str | None) -> str | None:
     try:
         ReceiptReceiver(bool, secret=secret)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(str(error).removeprefix("secret: ")) from None
     return secret
 
 

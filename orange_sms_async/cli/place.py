@@ -48,6 +48,8 @@ class Place:
             return cls(Address(given, _ONE))
         if given in ("", ":memory:"):
             raise typer.BadParameter("name a file: an outbox is kept on disk")
+        if "://" in given:
+            raise typer.BadParameter("must be a file, or begin with postgresql://")
         return cls(Path(given))
 
     def of(self, account: str) -> "Place":

@@ -46,7 +46,7 @@ def constants():
 # Said by typer or the system, or put together of pieces with no hole between them.
 OF_OTHERS = re.compile(
     r"Missing (argument|command)|No such|Option '|Permission|Is a dir|Address already|No space"
-    r"|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
+    r"|Cannot assign|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
     r"|more than|^\{|^  |^\.\.\."
 )
 
@@ -149,6 +149,11 @@ MISTAKES = {
     "balance --country FRA": "--country\u00a0: un pays d’Orange",
     "--lang de": "--lang\u00a0: en ou fr",
     "outbox migrate sms.db": "dsn\u00a0: doit commencer par postgresql://",
+    "outbox migrate postgresql://127.0.0.1:9/x": "compte default\u00a0: pas de connexion",
+    "outbox migrate postgresql://127.0.0.1:9/x --rate 0": "rate\u00a0: un nombre de messages",
+    "outbox move nowhere.db postgresql:///x": "le fichier 'nowhere.db' n’existe pas",
+    "outbox show mysql://x": "doit être un fichier, ou commencer par postgresql://",
+    "receipts --secret a/b": "--secret\u00a0: un texte non vide",
     "sandbox --seed nowhere.json": "impossible de lire nowhere.json\u00a0: fichier introuvable",
 }
 

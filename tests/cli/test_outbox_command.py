@@ -489,12 +489,13 @@ def test_nothing_it_says_holds_a_number_or_a_text(run, unknown, rows_file):
     assert not [word for word in ("\x1b", "Secret", "070000001") if word in said]
 
 
-def test_an_outbox_that_names_no_file(run, rows_file):
+@pytest.mark.parametrize("place", [":memory:", "mysql://localhost/sms"])
+def test_an_outbox_that_names_no_file(run, rows_file, place):
     """
     What is kept in memory is not kept: it is said by the option's name, and nothing is sent.
     """
     path = rows_file("to,text\n+2250700000001,Bonjour\n")
-    ended = run("bulk", path, "--outbox", ":memory:")
+    ended = run("bulk", path, "--outbox", place)
 
     assert (2, "") == (ended.returncode, ended.stdout)
     assert "Error: --outbox" in ended.stderr
