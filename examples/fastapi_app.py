@@ -5,7 +5,7 @@ Run it with `uvicorn fastapi_app:app`. The account is in the environment: ORANGE
 ORANGE_SMS_CLIENT_SECRET, or the settings that `orange-sms sandbox` prints.
 
 Orange allows an account 5 messages a second. A queue in memory paces only its own process: run one
-worker. Several workers can share the limit through one file. Each of them then has the same queue:
+worker. Several workers can share the limit through one file. Each of them then opens this queue:
 `SendQueue(client, outbox=SqliteOutbox("sms.db"))`.
 
 Anyone who can call `POST /codes` can spend your units: require a sign-in, or limit each IP address.
