@@ -14,7 +14,7 @@ from orange_sms_async.outbox.sqlite import SqliteOutbox
 pytest_plugins = ["pytester"]
 
 # They simulate hours, or run whole programs and pages. To measure coverage there would more than
-# double their time, and other tests run the same lines.
+# double their time, and other tests run the same lines. Single tests have the mark `no_cover`.
 UNMEASURED = """
     test_alerts test_blocks test_campaign test_fleet_page test_pacing_busy test_pacing_page
     test_page test_page_for_all test_page_panels test_page_readers test_page_requests

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from line import Line, most_in_a_second, sms
 
-from orange_sms_async import Pacer, SendQueue
+from orange_sms_async import Client, ClientCredentials, Pacer, SendQueue
 from orange_sms_async.clock import JumpingClock, JumpingLoop
 from orange_sms_async.outbox.memory import MemoryOutbox
-from orange_sms_async.pacing import Departure, departure
+from orange_sms_async.pacing import Departure, departure, of_account
 from orange_sms_async.sandbox.orange.limits import Bucket, CalendarSecond, Rolling, Spike
 
 
@@ -112,6 +112,7 @@ def test_a_larger_contract_is_used_on_a_busy_machine(each, rate, seconds, share)
     assert len(settled) >= share * rate * seconds / 2
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("limit", "jitter", "goodput", "throttled"),
     [
@@ -146,6 +147,7 @@ class Straggling(Line):
         await asyncio.sleep(0.05 + self.chance.uniform(0.5, 3) * (self.chance.random() < 0.01))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("limit", [Rolling, Spike])
 async def test_stragglers_cost_no_pace(limit):
     """
@@ -410,3 +412,29 @@ def test_a_guard_that_others_learned_is_taken_over_within_bounds(told, taken):
     pacer.guard = told
 
     assert taken == pacer.guard
+
+
+def test_an_account_has_one_rate_while_someone_holds_its_pacer():
+    """
+    Another rate is refused, with both; afterwards it may have another.
+    """
+    pacer = of_account("an account", 5)
+    with pytest.raises(ValueError, match="paced at 5 a second already, not 7"):
+        of_account("an account", 7)
+    held: list[object] = [pacer]
+    held.append(held)  # it goes only when garbage is collected
+    del pacer, held
+
+    assert 7 == of_account("an account", 7).rate
+
+
+@pytest.mark.parametrize("another", [5, math.inf])
+def test_clients_of_one_account_have_one_rate(another):
+    """
+    Whoever makes the second is told.
+    """
+    first = Client(ClientCredentials("id", "secret"), rate=20)
+    with pytest.raises(ValueError, match="paced at 20 a second already"):
+        Client(ClientCredentials("id", "secret"), rate=another)
+
+    assert 20 == first.pacer.rate

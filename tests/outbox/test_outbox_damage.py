@@ -13,6 +13,7 @@ from times import emptied
 from orange_sms_async import Priority, QueueClosed, ResourceId, SqliteOutbox
 from orange_sms_async.errors import OutboxUnusable
 from orange_sms_async.outbox import Entry
+from orange_sms_async.outbox.sqlite.damage import _sound
 from orange_sms_async.outcomes import Outcome, State
 
 TEN = [Entry(named(f"{n}"), Priority.BULK) for n in range(10)]
@@ -130,3 +131,15 @@ async def test_a_file_of_another_time_beside_its_log_is_refused(path, restore):
     await restored.aclose()
     await begin(again := SqliteOutbox(left), 3.0, MONTH)
     await again.aclose()
+
+
+def test_a_large_file_is_looked_at_as_long_as_there_is_time(path):
+    """
+    It counts as sound as far as was seen.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY, text TEXT)")
+        db.executemany("INSERT INTO numbers VALUES (?, 'x')", ((n,) for n in range(20_000)))
+
+        assert _sound(db, seconds=0)
+        assert db.execute("SELECT count(*) FROM numbers").fetchone() == (20_000,)

@@ -9,6 +9,7 @@ from orange import MESSAGE, Orange
 from receipt import NUMBER, OTHER, receipt
 
 from orange_sms_async import OutcomeUnknown, SendQueue, State
+from orange_sms_async.clock import JumpingLoop
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 HOUR = 3_600
@@ -143,3 +144,25 @@ async def test_a_receipt_of_one_s_own_is_known_by_its_id(line, queue):
     outcome = await queue.keep(receipt("id-mine"))
 
     assert ("mine", f"tel:{NUMBER}") == (outcome.reference, outcome.delivery.address)
+
+
+def test_a_second_event_loop_whose_clock_is_behind(line):
+    """
+    What was remembered on the first one's clock is forgotten, tokens included.
+    """
+    account = line.pacer.account
+
+    async def first():
+        await asyncio.sleep(HOUR)
+        account.sends(NUMBER, None)
+        for _ in range(50):
+            account.ask_for_token()
+
+    async def second():
+        account.ask_for_token()
+        return account.as_kept(receipt("id"), "a queue's outbox").address
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(first())
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        assert f"tel:{NUMBER}" == runner.run(second())
