@@ -1,4 +1,4 @@
-"""Limits of time that share one timer."""
+"""Time limits that share one timer."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Many limits of time, one timer."""
+"""Many time limits, one timer."""
 
 import asyncio
 

@@ -51,7 +51,10 @@ def work(
     rate: Rate = 5.0,
     gate: GateOption = None,
     until_empty: Annotated[
-        bool, typer.Option("--until-empty", help="Stop once nothing waits, whoever sends it.")
+        bool,
+        typer.Option(
+            "--until-empty", help="Stop once no message waits, even if another process sends them."
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write each line as a JSON object, for programs.")
