@@ -1,5 +1,7 @@
 """What is published, and what GitHub runs for it."""
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -49,3 +51,38 @@ def test_constraints_are_sorted_and_dated():
     assert re.fullmatch(r"# Written by `make constraints` on \d{4}-\d\d-\d\d\.", first)
     assert sorted(lines, key=str.lower) == lines
     assert all(re.fullmatch(r"[\w.-]+==[\w.+!]+", line) for line in lines)
+
+
+def metadata(**environment):
+    """What the package says of itself, built where GitHub's variables are set so."""
+    return json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "metadata", "--compact"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **environment},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+    )
+
+
+def test_every_link_works_where_it_is_published():
+    """
+    Of the README, too: each leads to a file of this version, and the picture to its content.
+    """
+    said = metadata(GITHUB_REPOSITORY="some/one", GITHUB_REF_NAME="v1.2.3")
+    links = re.findall(r"\]\((.*?)\)", said["readme"]["text"])
+    ours = [link for link in links if "some/one" in link]
+    files = [re.sub("#.*", "", link.partition("/v1.2.3/")[2]) for link in ours]
+
+    assert not [link for link in links if not link.startswith("https://")]
+    assert all((ROOT / file).is_file() for file in files)
+    assert [link for link in ours if "/raw/" in link] == [link for link in ours if "svg" in link]
+    assert {"Source", "Documentation", "Changelog", "Issues"} < said["urls"].keys()
+
+
+def test_links_of_a_clone_stay_relative():
+    said = metadata()
+
+    assert said["readme"]["text"] == (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ["Orange's API"] == [*said["urls"]]
