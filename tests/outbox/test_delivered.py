@@ -206,6 +206,8 @@ class TestDelivered:
                 for text in "bc":
                     await pass_at_once(100_000)
                     await queue.send(named(text))
+                with pytest.raises(KeyError):
+                    await queue.outcome("a")
                 told = [report.delivery async for report in reports]
 
         assert [None] == told
