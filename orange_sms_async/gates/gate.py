@@ -141,10 +141,10 @@ class _AllOf:
 
 def all_of(*gates: Gate) -> Gate:
     """
-    Make one gate of several. The first that withholds decides; otherwise the latest date counts.
+    Make one gate of several. The first that withholds decides; otherwise the latest date applies.
 
     Args:
-        *gates: asked in this order. Put gates that count last: an earlier one would also count
-            messages that a later one withholds.
+        *gates: asked in this order. Put gates that keep a count at the end: an earlier one would
+            also count messages that a later one withholds.
     """
     return _AllOf(gates)
