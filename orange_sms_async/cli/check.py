@@ -193,13 +193,12 @@ class Preflight:
 
     def _kept_back(self, survey: Survey) -> Iterator[Finding]:
         if survey.suppressed:
-            yield Finding(
-                True, f"to suppressed numbers, and not sent: {many(survey.suppressed, 'rows')}"
-            )
+            withheld = many(survey.suppressed, "rows")
+            yield Finding(True, f"not sent, because the number is suppressed: {withheld}")
         if survey.beyond:
             rest = f"{many(survey.beyond, 'rows')} left"
             yield Finding(
-                False, f"--max-units {survey.max_units:,} stops it before its end: {rest}"
+                False, f"--max-units {survey.max_units:,} ends the campaign early: {rest}"
             )
         for until, rows in sorted(self._forecast(survey).held.items()):
             date = datetime.fromtimestamp(until).astimezone()

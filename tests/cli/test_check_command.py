@@ -98,7 +98,7 @@ async def test_a_campaign_that_goes_on(orange, ask, rows_file):
     kept_in = ("--outbox", "c.db", "--max-units", "1")
     before = (await ask("bulk", path, *kept_in, "--dry-run"))[1]
     assert "3 messages" in before
-    assert "no-go  --max-units 1 stops it before its end: 2 rows left\n" in before
+    assert "no-go  --max-units 1 ends the campaign early: 2 rows left\n" in before
     assert [path] == [*path.parent.iterdir()]
 
     assert 1 == (await ask("bulk", path, *kept_in))[0]

@@ -117,8 +117,8 @@ async def test_check_says_what_they_would_do(orange, ask, rows_file, stop):
 
     assert 1 == code
     assert "go     3 messages, 3 SMS" in said
-    assert "go     to suppressed numbers, and not sent: 2 rows\n" in said
-    assert "no-go  --max-units 2 stops it before its end: 1 row left\n" in said
+    assert "go     not sent, because the number is suppressed: 2 rows\n" in said
+    assert "no-go  --max-units 2 ends the campaign early: 1 row left\n" in said
     assert f"go     --hours holds back 3 rows until {opens.astimezone():%Y-%m-%d %H:%M}\n" in said
     assert [] == orange.sent
 
