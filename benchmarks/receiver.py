@@ -63,16 +63,16 @@ def resident() -> int:
 
 def fill(path: Path) -> None:
     """Put messages into an outbox that were sent and wait for their receipts."""
-    with contextlib.closing(connect(path, OUTBOX)) as db:
-        db.execute("BEGIN")
-        db.executemany(
+    with contextlib.closing(connect(path, OUTBOX)) as opened:
+        opened.db.execute("BEGIN")
+        opened.db.executemany(
             "INSERT INTO message (reference, state, priority, not_before, expires_at, on_unknown, "
             "recipient, text, sender_address, on_net, resource_id, attempted_at, finished_at) "
             "VALUES (:reference, 'sent', 2, 0, 9e999, 'report', '+2250701020304', 'Bonjour', "
             "'tel:+2250000', 0, :id, :now, :now)",
             ({"reference": str(n), "id": ID % n, "now": time.time()} for n in range(MESSAGES)),
         )
-        db.execute("COMMIT")
+        opened.db.execute("COMMIT")
 
 
 @contextlib.asynccontextmanager
