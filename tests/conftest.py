@@ -25,7 +25,7 @@ UNMEASURED = """
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on a loop whose clock does not jump")
-    config.addinivalue_line("markers", "alone: keeps time to some milliseconds, beside no other")
+    config.addinivalue_line("markers", "alone: keeps time to some milliseconds, beside nothing busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
