@@ -25,15 +25,13 @@ UNMEASURED = """
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: runs on a loop whose clock does not jump")
-    config.addinivalue_line("markers", "alone: keeps time to some milliseconds, beside nothing busy")
+    config.addinivalue_line("markers", "alone: keeps time to milliseconds, beside nothing busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in UNMEASURED.split():
             item.add_marker("no_cover")
-    # They come first, so that no process is left with a long one at the end.
-    items.sort(key=lambda item: item.get_closest_marker("no_cover") is None)
 
 
 def pytest_asyncio_loop_factories(
