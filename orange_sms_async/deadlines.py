@@ -10,8 +10,8 @@ class Deadlines:
     """
     Limits how long blocks of code may take, in one event loop.
 
-    `asyncio.timeout` does the same, but sets and cancels a timer for each block. That is a
-    thirtieth of all the work for a message.
+    `asyncio.timeout` does the same, but sets and cancels a timer for each block. That would be a
+    twentieth of the work for a message sent over aiohttp.
     """
 
     def __init__(self) -> None:
@@ -31,8 +31,10 @@ class Deadlines:
 
     def _look(self, time: float) -> None:
         if time != self._next:
-            return  # an earlier look has been set since, and has seen to the next
-        for limit in [limit for limit in self.limits if limit.ends_at <= time]:
+            return  # another look was scheduled in its place
+        late = {limit for limit in self.limits if limit.ends_at <= time}
+        self.limits -= late
+        for limit in late:
             limit.cut()
         self._next = math.inf
         if self.limits:
@@ -45,7 +47,7 @@ class Limit:
 
     Args:
         deadlines: cuts it in time.
-        seconds: that the block may take.
+        seconds: how long the block may take.
     """
 
     __slots__ = ("_cancelled", "_deadlines", "_late", "_task", "ends_at")
@@ -65,13 +67,12 @@ class Limit:
         traceback: TracebackType | None,
     ) -> None:
         self._deadlines.limits.discard(self)
-        # A cancellation from elsewhere, at the same time, goes on.
-        alone = self._late and self._task.uncancel() <= self._cancelled
-        if alone and isinstance(exc, asyncio.CancelledError):
+        # If someone else cancelled the task at the same time, it stays cancelled.
+        only_late = self._late and self._task.uncancel() <= self._cancelled
+        if only_late and isinstance(exc, asyncio.CancelledError):
             raise TimeoutError from exc
 
     def cut(self) -> None:
         """Cancel the block."""
         self._late = True
-        self._deadlines.limits.discard(self)
         self._task.cancel()

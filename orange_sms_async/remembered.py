@@ -50,9 +50,7 @@ class Remembered:
             to: its number.
             place: the outbox it waited in; None if it waited in none.
         """
-        now = asyncio.get_running_loop().time()
-        if not self._since <= now < self._since + _HOUR:
-            self._pack(now)
+        now = self._now()
         numbers = self._numbers[place]
         numbers.add(hash(to))
         if len(numbers) == _MANY:
@@ -68,14 +66,19 @@ class Remembered:
             receipt: the receipt as it came.
             place: the outbox that is about to store it.
         """
-        now = asyncio.get_running_loop().time()
-        if not self._since <= now < self._since + _HOUR:
-            self._pack(now)
+        self._now()
         number = hash(receipt.address.removeprefix("tel:"))
         elsewhere = any(
             number in numbers for where, numbers in self._numbers.items() if where != place
         ) or any(_has(packed, number) for _, where, packed in self._packed if where != place)
         return attrs.evolve(receipt, address="") if elsewhere else receipt
+
+    def _now(self) -> float:
+        """Return the loop's time, once the numbers of an earlier hour are packed."""
+        now = asyncio.get_running_loop().time()
+        if not self._since <= now < self._since + _HOUR:
+            self._pack(now)
+        return now
 
     def _pack(self, now: float) -> None:
         if now < self._since:  # another loop's clock, as in tests

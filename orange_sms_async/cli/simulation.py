@@ -44,6 +44,7 @@ def run(
     data: Path | None,
     seed: Path | None,
     *,
+    sender_names: list[str] | None,
     until_stdin_ends: bool,
     **settings: Any,
 ) -> None:
@@ -51,12 +52,13 @@ def run(
     Serve a sandbox until it is asked to end.
 
     Args:
-        data: where its state is kept.
-        seed: the file it starts with; a setting that is given overrides it.
-        until_stdin_ends: whether the end of stdin ends it, too.
-        **settings: those of `Sandbox`.
+        data: the file that keeps its state.
+        seed: the file with the contracts and sender names to start with.
+        sender_names: those to start with instead.
+        until_stdin_ends: whether it also ends when stdin does.
+        **settings: other arguments of `Sandbox`.
     """
-    orange = Sandbox(**_seeded(seed, settings.pop("sender_names")), **settings)
+    orange = Sandbox(**_seeded(seed, sender_names), **settings)
     _warn_if_open_to_others(door.host)
     tls = _tls(door.tls_ca, door.host) if door.tls_ca else None
     try:
