@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from orange_sms_async.outbox.sqlite import damage
+from orange_sms_async.outbox.sqlite import damage, turn
 from orange_sms_async.outbox.sqlite.watermark import Watermark
 
 _LONG = 4 * 2**20  # bytes
@@ -59,15 +59,21 @@ class Log:
 
     def write_back(self, db: sqlite3.Connection) -> None:
         """Write the log back while nobody can commit."""
+        if not turn.LOCKS:  # the file is this connection's alone: it would lock out another
+            self._write_back(db, by=db)
+            return
         db.execute("BEGIN IMMEDIATE")
         try:
             with contextlib.closing(sqlite3.connect(self._path)) as other:
-                [(_, there, done)] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            if self._mark and there == done:  # else somebody still reads an older state
-                (number,) = db.execute("SELECT commits FROM opening").fetchone()
-                self._mark.note_written_back(number)
+                self._write_back(db, by=other)
         finally:
             db.execute("ROLLBACK")
+
+    def _write_back(self, db: sqlite3.Connection, *, by: sqlite3.Connection) -> None:
+        [(_, there, done)] = by.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if self._mark and there == done:  # else somebody still reads an older state
+            (number,) = db.execute("SELECT commits FROM opening").fetchone()
+            self._mark.note_written_back(number)
 
     def empty(self, db: sqlite3.Connection) -> None:
         """Write the log back and overwrite what it held."""
