@@ -79,7 +79,7 @@ class Left:
 @attrs.frozen(kw_only=True)
 class Answered:
     """
-    An attempt ended, with Orange's 201 or an error. It also ends for a message that never left.
+    An attempt ended, with Orange's 201 or an error, even if the message never left.
 
     Attributes:
         message: the message.
@@ -185,7 +185,7 @@ class Waiting:
 
     Attributes:
         reason: what it waits for.
-        error: the error that made it wait; None if there was none, as with the turn.
+        error: the error that made it wait; None without one, for example while it has no turn.
         words: the reason in words. For the turn: which process has it, and since when.
     """
 
