@@ -207,7 +207,7 @@ class SendQueue:
 
         Args:
             message: what to send.
-            **terms: as `submit`, which raises what this raises, and so does its future.
+            **terms: as `submit`. This raises what `submit` and its future raise.
         """
         future = await self.submit(message, **terms)
         return await future
@@ -234,7 +234,7 @@ class SendQueue:
             priority: their lane.
             expires_at: an aware datetime after which none of them leaves.
             delivered_within: seconds for which the report of an accepted message waits for its
-                final receipt, in a durable outbox. It then has the furthest receipt. At 5 a
+                final receipt, in a durable outbox. After that it has the furthest one. At 5 a
                 second, a window of 500 fills up if receipts take longer than 100 seconds.
 
         Raises:
@@ -391,7 +391,7 @@ class SendQueue:
                 why = await self._watch.drain(self._is_idle, patience, renewed=renewed)
         finally:
             self._dispatch.stop(why=why)
-            # No scope around the queue may cut this: what is on the wire finishes.
+            # No scope around the queue may cut this: requests on the wire finish.
             with anyio.CancelScope(shield=True):
                 await self._following.stop()
                 await self._dispatch.finish()

@@ -92,7 +92,7 @@ def look(
 
 
 def _oldest(watch: Watch, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
-    # As known here: others may have sent what waits again, as the process with the turn does.
+    # As known here. Another process may have had the turn and sent what waits again here.
     now = watch.time()
     since = dict.fromkeys(Priority, now)
     since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting.get(lane)}
