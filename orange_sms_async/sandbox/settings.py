@@ -169,8 +169,8 @@ class Settings:
     """
     The arguments of `Sandbox`, checked; its docstring explains them.
 
-    Orange and the page's API get only these, and so need not know the whole sandbox. Most are
-    fixed. The others are faults, and can be changed at any time.
+    Orange and the page's API get only these, so that they do not depend on the whole sandbox. Most
+    are fixed. The others are faults, and can be changed at any time.
 
     Attributes:
         on_change: called before one of them changes.

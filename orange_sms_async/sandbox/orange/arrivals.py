@@ -7,7 +7,7 @@ import attrs
 
 from orange_sms_async.sandbox.orange.limits import ROUNDING
 
-_STRIP = 60.0  # seconds that are remembered, and of those at most so many arrivals
+_STRIP = 60.0  # seconds that are remembered, with at most `_MOST` arrivals
 _MOST = 30_000
 
 

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
 
 def masked(text: str) -> str:
-    """Mask a number but for its first three and last two digits: `+225******04`."""
+    """Mask a number except for its first three and last two digits: `+225******04`."""
     return _NUMBER.sub(lambda digits: "*" * len(digits[0]), text)
 
 

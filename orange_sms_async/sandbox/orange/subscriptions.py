@@ -35,7 +35,7 @@ class Subscriptions:
         return len(self._kept)
 
     def url_for(self, sender_address: str) -> str | None:
-        """Say where the receipts of this sender's messages go; the newest subscription counts."""
+        """Return the URL for the receipts of this sender; the newest subscription counts."""
         sender = _digits(sender_address)
         urls = (url for of, url in reversed(self._urls.values()) if of == sender)
         return next(urls, None)
