@@ -79,7 +79,7 @@ class AccessToken:
     Attributes:
         value: what follows "Bearer ".
         lifetime: seconds from its issue to its expiry; infinite if Orange did not say.
-        proven: whether Orange has ever accepted it. A token refused before that never works.
+        proven: whether Orange has ever accepted it. A token whose first use is refused never works.
         ends_at: when it expires, on the event loop's clock.
     """
 

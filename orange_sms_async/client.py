@@ -135,7 +135,7 @@ class Client:
         Raises:
             NotSent: Orange certainly did not take it: attempt it again.
             Refused: it will be refused again.
-            OutcomeUnknown: it may have been sent. Another attempt may send it twice.
+            OutcomeUnknown: it may have been sent. After another attempt, it may arrive twice.
         """
         if leaving := departure.get():
             leaving.expect()
@@ -165,7 +165,7 @@ class Client:
         Raises:
             NotSent: Orange certainly did not take it. Send it again later.
             Refused: Orange would refuse it again.
-            OutcomeUnknown: it may have been sent. Sending it again may send it twice.
+            OutcomeUnknown: it may have been sent. If you send it again, it may arrive twice.
         """
         await self.ready()
         try:

@@ -1,5 +1,5 @@
 """
-All errors, one class for each thing a caller can do about it.
+All errors: one class for each way in which a caller can react.
 
     OrangeSMSError
       InvalidMessage (ValueError)      found before sending; nothing was sent
@@ -180,8 +180,8 @@ class OutcomeUnknown(OrangeSMSError):
     """
     The message left, but no clear answer came: it may have been sent.
 
-    Sending it again may send it twice, because Orange has no idempotency key. A queue never does
-    so, unless the message was submitted with `on_unknown="resend"`.
+    If it is sent again, the recipient may get it twice: Orange has no idempotency key. A queue
+    never sends it again, unless it was submitted with `on_unknown="resend"`.
 
     Attributes:
         accepted: True if Orange answered 201 and only the resource id was unreadable: the message

@@ -79,7 +79,7 @@ class Left:
 @attrs.frozen(kw_only=True)
 class Answered:
     """
-    An attempt ended, with Orange's 201 or an error, even if the message never left.
+    An attempt ended, with Orange's 201 or an error. The message may never have left.
 
     Attributes:
         message: the message.

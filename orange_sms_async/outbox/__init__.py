@@ -93,7 +93,7 @@ class Outbox(Protocol):
     What `SendQueue` needs from the place where its messages wait.
 
     Every change is kept when its await returns. Times are seconds on the queue's clock. Any number
-    of queues may submit to one outbox, withdraw, ask and store receipts. One at a time has the
+    of queues may submit, withdraw and look up messages, and store receipts. One at a time has the
     turn, and claims. A claim names its owner and its attempt. Its result is kept only while the
     claim holds, so that nobody settles or puts back a message that another has claimed since.
     """

@@ -30,7 +30,7 @@ class Doubtful:
     denied_at: float | None = None
 
     def fits(self, arrived_at: float) -> bool:
-        """Tell whether a receipt that came at a time may be the only answer to this message."""
+        """Tell whether a receipt that came at this time may be the only answer to the message."""
         return (
             self.state is State.UNKNOWN
             and self.attempted_at is not None
@@ -38,7 +38,7 @@ class Doubtful:
         )
 
     def may_own(self, arrived_at: float) -> bool:
-        """Tell whether such a receipt may belong to this message, even if it fits another too."""
+        """Tell whether such a receipt may belong to the message, even if it fits another too."""
         return (
             self.state is State.SENDING
             or self.twice

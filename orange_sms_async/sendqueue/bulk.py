@@ -38,7 +38,7 @@ class SendReport:
     Attributes:
         message: the message.
         resource_id: Orange's id of it, if Orange accepted it.
-        error: why not, otherwise.
+        error: the error, if Orange did not accept it or the outcome is unknown.
         delivery: the receipt with the furthest status, in a bulk that waits for receipts.
     """
 

@@ -44,7 +44,7 @@ class SendQueue:
 
     Args:
         client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`. With
-            None, this queue only submits and asks, and another process sends.
+            None, this queue only submits and looks up messages, and another process sends.
         capacity: messages of this process that may wait in each lane.
         workers: requests on the wire at once; by default enough for answers that take as long as
             the client's timeout, at most 200.
@@ -304,7 +304,7 @@ class SendQueue:
 
         The receipt belongs to the message with its resource id. If no message has that id, the
         receipt settles an UNKNOWN message as SENT, provided that this is certain: it came within
-        24 hours after the attempt, and can belong to no other message to its number, even one
+        24 hours after the attempt, and can belong to no other message to its number, not even one
         sent from elsewhere in this process. Messages that another process sent without this
         outbox cannot be told apart.
 

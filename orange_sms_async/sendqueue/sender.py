@@ -60,7 +60,7 @@ def check_rate(client: Sender, theirs: float | None) -> None:
 
 
 def workers_for(client: Sender) -> int:
-    """Return how many requests at once use the full rate even if every answer is slow."""
+    """Return how many requests at once use the full rate even if each takes the whole timeout."""
     if math.isinf(client.pacer.rate):
         return _UNPACED_WORKERS
     return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))

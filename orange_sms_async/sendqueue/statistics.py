@@ -28,7 +28,7 @@ class QueueStatistics:
             first attempt here.
         in_flight: messages on the wire.
         sent: accepted by Orange since the queue was opened. The next four count from then, too. A
-            message that was unknown until its receipt came counts as both.
+            message that was unknown until its receipt came counts as unknown and as sent.
         throttled: attempts that Orange throttled since the queue was opened.
         pace: slots a second at the current spacing; 0 if this process only submits.
         guard: how much further apart slots are than the rate requires, as a share.

@@ -36,10 +36,11 @@ class SqliteOutbox:
     """
     A file that any number of processes of one machine may open.
 
-    Each process can submit, withdraw, ask and store receipts. One at a time has the turn, and
-    sends: it holds a lock on a file beside it, `NAME.turn`, which the operating system frees when
-    the process ends. Waiting changes are committed together, so many producers share one fsync.
-    The file holds numbers and texts, and only its owner can read it. `forget` deletes them.
+    Each process can submit, withdraw and look up messages, and store receipts. One at a time has
+    the turn, and sends: it holds a lock on a file beside it, `NAME.turn`, which the operating
+    system frees when the process ends. Waiting changes are committed together, so many producers
+    share one fsync. The file holds numbers and texts, and only its owner can read it. `forget`
+    deletes them.
 
     Args:
         path: of the file, which is created if there is none. It must not be on a network.
