@@ -1,4 +1,4 @@
-"""Do the processes of a fleet use one account's rate together, and no more of it?"""
+"""Do the processes of a fleet together use one account's rate, and no more than that?"""
 
 import argparse
 import asyncio

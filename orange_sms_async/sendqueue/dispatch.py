@@ -228,7 +228,7 @@ class Dispatch:
         self._watch.waits_for(WaitingFor.LINE if line else WaitingFor.ORANGE, error)
 
     async def _hand_out(self, slot: float) -> None:
-        # Counted from its slot on: other queues take slots while a durable outbox writes.
+        # The request counts from its slot: other queues take slots while a durable outbox writes.
         leaving, claim = Departure(self._pacer), None
         try:
             claim = await self._claim()

@@ -42,7 +42,7 @@ _STOPPED = Phase.STOPPED  # read several times a message, and enum members are s
 
 class Watch:
     """
-    The messages of a queue and those who wait for them. It knows neither outbox nor client.
+    The messages of a queue and those who wait for them. No outbox and no client is known here.
 
     Args:
         capacity: messages that may wait in each lane.
