@@ -40,7 +40,7 @@ Opened = Callable[[str], AbstractAsyncContextManager[Many]]
 
 
 async def at_once(one: Callable[[], Awaitable[str]], count: int) -> list[str]:
-    """Keep so many on the wire, and return the resource ids."""
+    """Send that many, `AT_ONCE` of them at a time, and return the resource ids."""
     numbers, ids = iter(range(count)), list[str]()
 
     async def some() -> None:

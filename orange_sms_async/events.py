@@ -69,7 +69,7 @@ class Left:
 
     Attributes:
         message: the message.
-        attempt: which claim of it this is.
+        attempt: the number of this claim of the message.
     """
 
     message: OutboundMessage
@@ -83,7 +83,7 @@ class Answered:
 
     Attributes:
         message: the message.
-        attempt: which claim of it this is.
+        attempt: the number of this claim of the message.
         sent: Orange's 201; None if there is an error.
         error: `NotSent` (it will be tried again), `Refused` or `OutcomeUnknown`; None if it was
             sent.
@@ -104,7 +104,7 @@ class PutBack:
 
     Attributes:
         message: the message.
-        attempt: which claim of it was given up.
+        attempt: the number of the claim that was given up.
         not_before: the earliest time it may leave, in seconds since 1970, if the gate gave a date;
             otherwise 0.
     """

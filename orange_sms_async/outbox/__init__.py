@@ -74,7 +74,7 @@ class Claim:
 @attrs.frozen
 class KeptMessage:
     """
-    A message as a durable outbox holds it.
+    A message as a durable outbox stores it.
 
     Attributes:
         to: the recipient; None once forgotten.

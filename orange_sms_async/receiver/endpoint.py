@@ -112,8 +112,8 @@ class ReceiptReceiver:
             Orange may post the receipt again.
 
     Raises:
-        ValueError: a secret is empty or holds a slash, an address cannot be read, or `max_body` is
-            less than 1.
+        ValueError: a secret is empty or contains a slash, an address cannot be read, or `max_body`
+            is less than 1.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class ReceiptReceiver:
             if inspect.isawaitable(result):
                 await result
         except Exception as error:  # noqa: BLE001 -- their callback must not become Orange's 500
-            # Its own words may hold a number, and its traceback a secret.
+            # Its own words may contain a number, and its traceback a secret.
             self._counts["failed_callbacks"] += 1
             told = {"event": "callback_failed", "error": type(error).__name__}
             _log.error("%s raised %s", name, type(error).__name__, extra=told)

@@ -21,7 +21,7 @@ SenderNameError = Literal["SVC0002", "SVC0001"]
 # Rules that most tests need not enforce; docs/sandbox.md says what each rests on.
 Rule = Literal["sender_names", "sender_addresses", "ivorian_numbers", "on_net", "request_rate"]
 
-# Orange's documented limit, for whoever keeps the defaults (D).
+# Orange's documented limit, and the default (D).
 ORANGE_RATE = 5.0
 
 # A choice: SVC0280 is documented and its limit is not; a sibling platform is said to take 1024.

@@ -165,11 +165,11 @@ class Dispatch:
     async def _wait_for_turn(self) -> None:
         while (settled := await self._take_turn()) is None:
             if self._outbox.away:
-                pass  # whoever follows the outbox reports it
+                pass  # the task that follows the outbox reports it
             elif words := await self._outbox.holder(self._now()):
                 self._watch.waits_for(WaitingFor.TURN, words=words)
             else:
-                self._watch.goes_on()  # what waits leaves from the process with the turn
+                self._watch.goes_on()  # waiting messages leave from the process with the turn
             await asyncio.sleep(_STANDBY)
         self._watch.goes_on()
         self._settled(settled)

@@ -132,7 +132,7 @@ class Watch:
         Take a place in a lane.
 
         Raises:
-            anyio.WouldBlock: there is none.
+            anyio.WouldBlock: the lane is full.
         """
         self._rooms[priority].acquire_nowait()
 

@@ -37,7 +37,7 @@ _UNPREPARED = ("26000", "42P05")
 READ_ONLY = (
     "it is a read-only replica: name the primary, or add target_session_attrs=read-write to the DSN"
 )
-NONE = "it holds no outbox: create one with `orange-sms outbox migrate`"
+NONE = "it contains no outbox: create one with `orange-sms outbox migrate`"
 _WORDS = {
     "28": "it refuses the user or the password",
     "3D000": "there is no such database",

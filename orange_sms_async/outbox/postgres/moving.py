@@ -77,7 +77,7 @@ async def move(path: Path, dsn: str, *, account: str = "default") -> tuple[int, 
         account: the account that gets the messages.
 
     Returns:
-        How many messages the file holds, and its new name.
+        How many messages the file contains, and its new name.
 
     Raises:
         OutboxUnusable: a queue sends from the file, the database has a reference for another

@@ -39,7 +39,7 @@ class SqliteOutbox:
     Each process can submit, withdraw and look up messages, and store receipts. One at a time has
     the turn, and sends: it holds a lock on a file beside it, `NAME.turn`, which the operating
     system frees when the process ends. Waiting changes are committed together, so many producers
-    share one fsync. The file holds numbers and texts, and only its owner can read it. `forget`
+    share one fsync. The file contains numbers and texts, and only its owner can read it. `forget`
     deletes them.
 
     Args:

@@ -88,7 +88,7 @@ def page(db: sqlite3.Connection, after: int) -> list[tuple[int, DeliveryReceipt,
 
 
 def storable(text: str) -> str:
-    # JSON can hold half of a character (a lone surrogate), a file cannot.
+    # JSON can contain half a character (a lone surrogate), a file cannot.
     return text.encode(errors="backslashreplace").decode()
 
 

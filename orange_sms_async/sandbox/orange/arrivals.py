@@ -44,7 +44,7 @@ class Arrivals:
         self._recent.append((moment, status))
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all arrivals."""
         self._recent.clear()
 
     def last_minute(self) -> list[tuple[float, int | None]]:

@@ -108,7 +108,7 @@ class Request:
         return any(sought in word.casefold() for word in said if word)
 
     def shown(self) -> dict[str, Any]:
-        """Return what a list of requests shows of it."""
+        """Return what a list of requests shows about it."""
         return {
             "number": self.number,
             "request_id": self.request_id,
@@ -222,7 +222,7 @@ class Reply:
     error: str | None
 
     def shown(self) -> dict[str, Any]:
-        """Return all of it, with the wall-clock time."""
+        """Return the whole reply, with the wall-clock time."""
         shown = attrs.asdict(self) | {"time": self.wall_time}
         del shown["wall_time"]
         return shown

@@ -110,7 +110,7 @@ class Gateway:
         Find the operation that a request is for.
 
         Raises:
-            RefusalError: there is none at its path, or none with its method.
+            RefusalError: Orange has no operation at its path, or none with its method.
         """
         known = False
         for method, path, on, answer in self._operations:

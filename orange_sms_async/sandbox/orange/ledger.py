@@ -134,7 +134,7 @@ class Account:
             The contract itself.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such contract.
         """
         return self._contracts[country, offer_name]
 

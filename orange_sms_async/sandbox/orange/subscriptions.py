@@ -41,7 +41,7 @@ class Subscriptions:
         return next(urls, None)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all subscriptions."""
         self._kept.clear()
         self._urls.clear()
 
@@ -80,7 +80,7 @@ class Subscriptions:
         Return a subscription.
 
         Raises:
-            RefusalError: there is none of that key.
+            RefusalError: there is no subscription with that key.
         """
         if key not in self._kept:
             raise RefusalError(gateway_error(60), Wrong.NO_SUCH_SUBSCRIPTION)
@@ -91,7 +91,7 @@ class Subscriptions:
         Forget a subscription.
 
         Raises:
-            RefusalError: there is none of that key.
+            RefusalError: there is no subscription with that key.
         """
         if self._kept.pop(key, None) is None:
             raise RefusalError(gateway_error(60), Wrong.NO_SUCH_SUBSCRIPTION)

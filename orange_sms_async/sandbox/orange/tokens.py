@@ -164,7 +164,7 @@ class Tokens:
 
     @property
     def newest_first(self) -> list[Issued]:
-        """All of them."""
+        """All tokens, newest first."""
         return list(reversed(self._issued.values()))
 
 
