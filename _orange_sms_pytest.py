@@ -38,7 +38,7 @@ def orange_sandbox(orange_sandbox_settings: Mapping[str, Any]) -> "Sandbox":
 
     with _extra():
         from orange_sms_async.sandbox import Sandbox
-    # An account of its own: what the process remembers of it must not affect the next test.
+    # An account of its own: what the process remembers about it must not affect the next test.
     own_id = {"client_id": f"sandbox-{secrets.token_hex(8)}"}
     return Sandbox(**{**own_id, **orange_sandbox_settings})
 

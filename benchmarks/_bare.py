@@ -8,7 +8,7 @@ from aiolimiter import AsyncLimiter
 
 
 async def limited(max_rate: float, period: float, server: Server, seconds: float) -> list[str]:
-    """Return the resource ids of what was accepted in so many seconds."""
+    """Return the resource ids of the messages accepted within some seconds."""
     now, ids = asyncio.get_running_loop().time, list[str]()
     limiter = AsyncLimiter(max_rate, period)
     transport = httpx.AsyncHTTPTransport()

@@ -42,7 +42,7 @@ class Silent:
 
 
 class Instant(httpx.AsyncBaseTransport):
-    """Takes every message at once, as a server would in bytes."""
+    """Answers every message at once, with the bytes that a server would send."""
 
     taken = 0
 

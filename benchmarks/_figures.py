@@ -89,7 +89,7 @@ def bars(axis: Axes, cases: list[dict[str, Any]], group: str, kind: str, value: 
 
 def save(name: str, *, tight: bool = True) -> None:
     FIGURES.mkdir(exist_ok=True)
-    # No date, and ids that are the same each time: what did not change makes no difference.
+    # No date, and the same ids each time, so that an unchanged figure is an unchanged file.
     box = "tight" if tight else None
     plt.savefig(FIGURES / f"{name}.svg", metadata={"Date": None}, bbox_inches=box)
     plt.close()

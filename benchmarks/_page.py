@@ -89,7 +89,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
 
 
 def filled(page: str, results: dict[str, Any]) -> str:
-    """Put each table where the page has its name in a comment, in the place of the one there."""
+    """Put each table where a comment on the page names it, in place of the old one."""
     for name, rows in TABLES.items():
         head, *body = rows(results)
         lines = [head, ("---",) * len(head), *body]

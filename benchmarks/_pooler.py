@@ -34,7 +34,7 @@ def pgbouncer() -> str | None:
 
 @contextlib.contextmanager
 def pooled(dsn: str) -> Iterator[str]:
-    """Serve one; yield the DSN that leads through it."""
+    """Run PgBouncer; yield the DSN that leads through it."""
     server = urlsplit(dsn)
     with tempfile.TemporaryDirectory(prefix="pooler-", ignore_cleanup_errors=True) as name:
         folder = Path(name)

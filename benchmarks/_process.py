@@ -29,7 +29,7 @@ class Process:
         self.address = self._read()
         if not self.address:
             self._process.wait(_END)
-            raise RuntimeError("the server did not start; why is written above")
+            raise RuntimeError("the server did not start; its error is above")
         return self
 
     def ask(self) -> str:

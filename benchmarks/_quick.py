@@ -15,7 +15,7 @@ _SENT = """{"outboundSMSMessageRequest":{"address":["tel:+2250701020304"],\
 
 
 class Quick(Process):
-    """`taken` counts messages once it has ended."""
+    """A process that counts the messages it took; `taken` is there once it has ended."""
 
     def __init__(self) -> None:
         super().__init__(__file__)

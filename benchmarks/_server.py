@@ -33,7 +33,7 @@ class Evidence:
 
 
 class Server(Process):
-    """`evidence` is there once it has ended."""
+    """A sandbox in a process of its own; `evidence` is there once it has ended."""
 
     def __init__(self, *options: str) -> None:
         super().__init__(__file__, *options)

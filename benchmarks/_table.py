@@ -20,6 +20,6 @@ def percent(share: float) -> str:
 
 
 def check(holds: bool, claim: str) -> None:
-    """End the program if a claim proves untrue. Slowness is no reason to."""
+    """End the program if a claim is untrue. A slow result does not end it."""
     if not holds:
         sys.exit(f"NOT TRUE: {claim}")

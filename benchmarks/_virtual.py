@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-# The tests are no package: they are found by the line above.
+# The tests are not a package: the line above makes them importable.
 from campaign import lived, orange, reminders, violations
 from line import Line, most_in_a_second, sms
 

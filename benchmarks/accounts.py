@@ -30,7 +30,7 @@ class Case:
 
     Attributes:
         settle: seconds at the beginning that are not counted.
-        wanted: share of its rate that each is to use.
+        wanted: the target: the share of its rate that each should use.
     """
 
     accounts: int
@@ -161,7 +161,7 @@ def show(results: dict[Case, Result], settle: float) -> None:
         ]
         for case, result in results.items()
     ]
-    table(["", "least", "median", "wanted", "most in 1 s", "core"], rows)
+    table(["", "least", "median", "target", "most in 1 s", "core"], rows)
     keep(
         "accounts",
         [

@@ -1,4 +1,4 @@
-"""How long does it take to sum up what arrived of a million messages?"""
+"""How long does it take to sum up which of a million messages arrived?"""
 
 import asyncio
 import contextlib
@@ -93,7 +93,7 @@ def main() -> None:
             "SQLite": asyncio.run(in_sqlite(Path(folder))),
             "PostgreSQL": asyncio.run(in_postgres(postgres.dsn())),
         }
-    print(f"{ROWS:,} messages are summed up in seconds (wanted: at most {SUMMARY:g}):\n")
+    print(f"{ROWS:,} messages: seconds to sum them up (target: at most {SUMMARY:g}):\n")
     measured = [(name, *(f"{of(took[name]):.2f}" for of in (min, median, max))) for name in took]
     table(["", "least", "median", "most"], measured)
     keep("delivery summary", took)

@@ -1,4 +1,4 @@
-"""Do the processes of a fleet use one account's rate together, and no more of it?"""
+"""Do the processes of a fleet together use one account's rate, and no more than that?"""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from postgres_server import served_postgres
 
 PROCESSES = 4
-ENFORCED = 10.0  # a second: the fastest rate that the server refuses more than
+ENFORCED = 10.0  # a second: the fastest rate that the server enforces
 SETTLE = 5.0  # seconds at the beginning that are not counted: processes start, a guard is learned
 
 
@@ -78,7 +78,7 @@ CASES = (
 
 @attrs.frozen
 class Member:
-    """What a process is told."""
+    """The settings of a process."""
 
     sends: str
     address: str
@@ -95,7 +95,7 @@ class Account:
     What a process reports at its end.
 
     Attributes:
-        queries: round trips to the database; 0 if there is none, or nobody counts.
+        queries: round trips to the database; 0 without one, or if they are not counted.
         left: when its messages left, on the machine's monotonic clock, as far as it knows.
     """
 
@@ -140,7 +140,7 @@ async def _fill(queue: SendQueue, member: Member) -> None:
 
 
 async def slots(member: Member) -> Account:
-    """Send as a worker does that takes its next slot from a row which all workers share."""
+    """Send like a worker that takes its next slot from a row that all workers share."""
     db, account = await asyncpg.connect(member.dsn), Account()
     async with _client(member, member.rate) as client:
         until = time.monotonic() + member.seconds
@@ -160,7 +160,7 @@ async def slots(member: Member) -> Account:
 
 
 async def framework(member: Member) -> Account:
-    """Send as the tasks of a job framework, each worker of which has a rate limit of its own."""
+    """Send in the tasks of a job framework, where each worker has its own rate limit."""
     await asyncio.to_thread(_work, member)
     return Account()
 
@@ -176,8 +176,8 @@ def _work(member: Member) -> None:
     with asyncio.Runner() as runner:
         client = runner.run(_client(member, member.rate).__aenter__())
 
-        # A limit is a worker's own in Celery, and no framework knows one for all workers of all
-        # hosts and evenly spaced.
+        # In Celery, each worker has its own limit. No framework has an evenly spaced limit for all
+        # workers on all hosts.
         @app.task(name="send", rate_limit=f"{member.rate * 60 / PROCESSES}/m", ignore_result=True)
         def send(text: str) -> None:
             with contextlib.suppress(NotSent):
@@ -303,7 +303,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=30.0, help="for each case")
     options.add_argument("--rate", type=float, default=5.0, help="of the account")
-    options.add_argument("--only", default="", help="the cases whose names hold this")
+    options.add_argument("--only", default="", help="the cases whose names contain this")
     options.add_argument("--member", type=json.loads, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.member:
@@ -336,7 +336,7 @@ def show(results: dict[Case, Result], rate: float) -> None:
     ]
     columns = [
         "", "of the allowance", "most in 1 s", "most left in 1 s", "throttled", "tokens",
-        "queries an SMS",
+        "queries per SMS",
     ]  # fmt: skip
     table(columns, rows)
     keep(

@@ -30,7 +30,7 @@ FROM generate_series(1, $3) n
 
 
 async def with_a_million(dsn: str) -> list[float]:
-    """Claim while so many wait, some for later, some until a time."""
+    """Claim while a million messages wait, some scheduled and some with an expiry."""
     db = await asyncpg.connect(dsn)
     await db.execute(INSERT, "queued", 0.0, WAITING, "now ")
     await db.execute(INSERT, "scheduled", time.time() + 86_400, LATER, "later ")
@@ -41,7 +41,7 @@ async def with_a_million(dsn: str) -> list[float]:
 
 
 async def with_dead_rows(dsn: str) -> list[float]:
-    """Claim behind rows that were sent since a transaction began that is still open."""
+    """Claim behind rows that were sent while another transaction stays open."""
     db, left_open = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
     await db.execute("TRUNCATE orange_sms.message")
     async with left_open.transaction(isolation="repeatable_read"):
@@ -75,7 +75,7 @@ async def timed_claim(outbox: PostgresOutbox, number: int) -> float:
     claim = await outbox.claim(time.time())
     seconds = time.perf_counter() - start
     if claim is None:
-        raise RuntimeError("none was taken")
+        raise RuntimeError("no message was claimed")
     outcome = Outcome(claim.reference, State.SENT, ResourceId(f"id {number} {claim.reference}"))
     check(bool(await outbox.settle(claim, outcome, time.time())), "it was settled")
     return seconds
@@ -92,7 +92,7 @@ def main() -> None:
                 with_dead_rows(postgres.dsn())
             ),
         }
-    print(f"{CLAIMS:,} claims, in ms (wanted: p99 of 5 with a million, 10 with dead rows):\n")
+    print(f"{CLAIMS:,} claims, in ms (target: p99 of 5 with a million, 10 with dead rows):\n")
     rows = [[name, *figures(took)] for name, took in measured.items()]
     table(["", "first", "median", "p99", "slowest"], rows)
     keep("fleet rows", rows)

@@ -68,12 +68,12 @@ def main() -> None:
     cost = {name: statistics.median(each) * 1e6 for name, each in spent.items()}
     added = {name: each - cost["no gate"] for name, each in cost.items()}
     print(f"{MESSAGES:,} messages submitted and sent in memory, to one number, by a client that")
-    print(f"answers at once; each is asked of twice. Median of {ROUNDS} rounds:\n")
+    print(f"answers at once; the gate is asked twice about each. Median of {ROUNDS} rounds:\n")
     rows = [
         [name, f"{each:.1f}", f"{added[name]:+.1f}", WANTED.get(name, "")]
         for name, each in cost.items()
     ]
-    table(["", "CPU µs each", "beyond no gate", "wanted at most"], rows)
+    table(["", "CPU µs each", "more than without", "target, at most"], rows)
     keep("gates", added)
 
 

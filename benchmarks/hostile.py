@@ -62,7 +62,7 @@ async def attack(address: str, share: int, seed: int, answers: Counter[str]) -> 
 
 
 def peak_mib(process: int) -> float:
-    """Return the most memory a process has had; Linux tells."""
+    """Return the most memory a process has used, as Linux reports it."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text("ascii"))
     return int(found[1]) / 1024 if found else 0.0
 
@@ -103,7 +103,7 @@ def main() -> None:
             )
         ],
     )
-    print("\nWanted: no 5xx, no line, less than 150 MiB.")
+    print("\nTarget: no 5xx, no line, less than 150 MiB.")
     check(not answers["5"], "no request is answered 5xx")
     check(not lines, "nothing is written to stderr")
     keep("hostile", {"answers": dict(answers), "lines": lines, "peak_mib": peak})

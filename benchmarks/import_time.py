@@ -1,4 +1,4 @@
-"""What does the import cost beside that of the dependencies, and what a first `put`?"""
+"""What does the import cost, compared with the dependencies, and what does a first `put` cost?"""
 
 import os
 import resource
@@ -58,7 +58,7 @@ def median(costs: list[Cost]) -> Cost:
 
 
 def first_puts() -> list[Cost]:
-    """Put a message into a file that is there, in processes of their own."""
+    """Put a message into an existing file, each time in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         program = PUT.format(path=f"{folder}/sms.db")
         cost(program, folder)
@@ -91,11 +91,11 @@ def main() -> None:
     ratio = median(ratios)
     rows.append(["ratio, median of pairs", f"{ratio.wall:.3f}", f"{ratio.processor:.3f}"])
     table(["", "wall ms", "CPU ms"], rows)
-    print(f"\nWanted: a ratio of at most {TARGET}.")
+    print(f"\nTarget: a ratio of at most {TARGET}.")
     keep("import_time", ratio.processor)
     put = median(first_puts()) - bare
     print(f"\nImport and first put of a process: {put.processor * 1e3:.0f} ms of the processor.")
-    print("Wanted: at most 80 ms.")
+    print("Target: at most 80 ms.")
     keep("first_put", put.processor)
 
 

@@ -27,7 +27,7 @@ class Run:
     The result of one rate.
 
     Attributes:
-        over: how often one message more than the rate arrived within 995 ms.
+        over: how often one more message than the rate arrived within 995 ms.
         tightest: the fewest seconds in which that many arrived.
     """
 
@@ -185,10 +185,10 @@ def main() -> None:
         ],
     )
     for run, wanted in zip(runs, (50 // part * QUEUES, 0), strict=True):
-        check(run.resolved == wanted, "each process heard of all that it submitted")
+        check(run.resolved == wanted, "each process learned the outcome of all its messages")
     keep("machine", [attrs.asdict(run) for run in runs])
     spent = idle(20.0 / part)
-    print(f"\nAn idle process takes {spent:.2%} of a core. Wanted: less than 0.5 %.")
+    print(f"\nAn idle process takes {spent:.2%} of a core. Target: less than 0.5 %.")
     keep("idle", spent)
 
 

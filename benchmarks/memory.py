@@ -72,7 +72,7 @@ async def grown(measured: Measured) -> list[tuple[int, float]]:
 
 
 async def bare_rows(measured: Measured) -> float:
-    """Return the most by which memory grew; likewise `bulk_rows`."""
+    """Return the most that memory grew by. `bulk_rows` returns the same."""
     client, before, most = AtOnce(), measured(), 0.0
     for number, message in enumerate(messages(ROWS)):
         await client.attempt(message)
@@ -108,10 +108,10 @@ def main() -> None:
         growth = pool.submit(run, grown)
         rows = [pool.submit(run, case) for case in (bare_rows, bulk_rows)]
     a_list, a_list_traced, a_queue, a_queue_traced = (f"{one.result() / KIB:.2f}" for one in each)
-    print(f"KiB for each of {WAITING:,} waiting messages (wanted: less than 1.50):\n")
+    print(f"KiB for each of {WAITING:,} waiting messages (target: less than 1.50):\n")
     head = ["", "resident", "traced"]
     table(head, [["a list of them", a_list, a_list_traced], ["SendQueue", a_queue, a_queue_traced]])
-    print(f"\nMiB by which {ROWS:,} rows make the process grow (wanted: less than 20):\n")
+    print(f"\nMiB by which {ROWS:,} rows make the process grow (target: less than 20):\n")
     bare, bulk = (f"{one.result() / MIB:.1f}" for one in rows)
     table(["", "resident"], [["bare loop", bare], ["SendQueue.bulk", bulk]])
     keep("memory", {"growth": growth.result(), "each_kib": float(a_queue), "bulk_mib": float(bulk)})

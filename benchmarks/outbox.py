@@ -101,7 +101,7 @@ def admissions(folder: Path, name: str, **environment: str) -> dict[str, float]:
 
 
 def slow_disk(folder: Path) -> str | None:
-    """Compile what adds 4 ms to each fsync; None where that cannot be done."""
+    """Compile a library that adds 4 ms to each fsync; return None if that is impossible here."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or sys.platform != "linux":
         return None
@@ -126,7 +126,7 @@ def compare_admissions(folder: Path) -> None:
         ]
         for name, each in measured.items()
     ]
-    print(f"Submits returned to {PRODUCERS} producers (wanted: 3,000/s and 4 ms, on 4 ms):\n")
+    print(f"Submits returned to {PRODUCERS} producers (target with 4 ms: 3,000/s, 4 ms):\n")
     table(["", "bare rows/s", "admissions/s", "least ms alone", "median ms alone"], rows)
     keep("outbox", measured)
 
@@ -190,7 +190,7 @@ def main() -> None:
         folder = Path(name)
         compare_admissions(folder)
         print(f"\nWith {WAITING:,} waiting, {SCHEDULED:,} of them for later, in ms:\n")
-        table(["", "ms", "wanted"], asyncio.run(a_million(folder / "million.db")))
+        table(["", "ms", "target"], asyncio.run(a_million(folder / "million.db")))
 
 
 if __name__ == "__main__":

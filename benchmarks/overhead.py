@@ -129,9 +129,9 @@ def show(each: dict[str, Cost]) -> None:
 def main() -> None:
     queue, whole = medians(QUEUE, AtOnce, QUEUED), medians(WHOLE, Instant, CARRIED)
     print(f"{QUEUED:,} messages to a client that answers at once, median of {ROUNDS} rounds")
-    print(f"(wanted: at most {WANTED}):\n")
+    print(f"(target: at most {WANTED}):\n")
     show(queue)
-    print(f"\n{CARRIED:,} over a transport that answers at once (wanted: at most +{WANTED}):\n")
+    print(f"\n{CARRIED:,} over a transport that answers at once (target: at most +{WANTED}):\n")
     show(whole)
     keep("overhead", {name: cost.processor * 1e6 for name, cost in {**queue, **whole}.items()})
 

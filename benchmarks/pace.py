@@ -26,7 +26,7 @@ RATE, MINUTE = 5, 60.0
 
 @attrs.frozen
 class Handlers:
-    """What a web application does in the same event loop: it blocks it."""
+    """Handlers of a web application, which block the same event loop."""
 
     busy: float  # seconds
     every: float  # seconds
@@ -48,7 +48,7 @@ class Case:
     send: Callable[[Server, float], Coroutine[Any, Any, list[str]]]
     token_dies_at: float | None = None  # as a share of the run
     throttle: str = "rolling"
-    handlers: Handlers | None = None  # beside it, in its event loop
+    handlers: Handlers | None = None  # in the same event loop
 
     def options(self, seconds: float) -> list[str]:
         options = [f"--throttle={self.throttle}"]
@@ -65,7 +65,7 @@ class Case:
 
 
 class Forgetting(Pacer):
-    """The rule before: the next slot follows the last one, however late that was."""
+    """The earlier rule: the next slot follows the last one, however late that was."""
 
     def __init__(self, rate: float) -> None:
         super().__init__(rate)
@@ -116,7 +116,7 @@ CASES = [
         for name, send in BESIDE_HANDLERS.items()
     ),
     *(
-        Case(f"{name}, {handlers or 'not blocked'}, one a 200 ms", send, None, "spike", handlers)
+        Case(f"{name}, {handlers or 'not blocked'}, one per 200 ms", send, None, "spike", handlers)
         for handlers in (None, HANDLERS[0])
         for name, send in QUEUES
     ),
@@ -149,7 +149,7 @@ def row(case: Case, evidence: Evidence, seconds: float) -> list[object]:
 
 
 def tightest(times: list[float]) -> float:
-    """Return the milliseconds between a request and the one that made it six."""
+    """Return the fewest milliseconds in which six requests arrived."""
     return min((b - a) * 1e3 for a, b in zip(times, times[RATE:], strict=False))
 
 
@@ -168,7 +168,7 @@ def main() -> None:
         "tokens",
         "first minute",
         "after it",
-        "ms a six",
+        "ms for six",
     ]
     print(f"Share of 5 a second in {seconds:g} s on loopback, in real time, all cases at once:\n")
     table(head, rows)
@@ -181,7 +181,7 @@ def main() -> None:
         },
     )
     for case, (seen, ids) in zip(CASES, results, strict=True):
-        check(sorted(ids) == sorted(seen.accepted), f"{case.name}: none was lost or doubled")
+        check(sorted(ids) == sorted(seen.accepted), f"{case.name}: none was lost or duplicated")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def main() -> None:
         (run.view, run.requests, run.frames, f"{run.longest:.0f}", run.too_long) for run in runs
     ]
     table(("view", "requests", "frames", "longest, ms", "over 50 ms"), rows)
-    print(f"\nIn {SECONDS} seconds each. Wanted: {RATE} a second, and no frame over {FRAME:g} ms.")
+    print(f"\nIn {SECONDS} seconds each. Target: {RATE} a second, and no frame over {FRAME:g} ms.")
     keep("page", [attrs.asdict(run) for run in runs])
 
 

@@ -1,4 +1,4 @@
-"""How many receipts a second are taken, beside an ASGI app that does nothing?"""
+"""How many receipts a second are taken, compared with an ASGI app that does nothing?"""
 
 import argparse
 import asyncio

@@ -77,7 +77,7 @@ async def serve(receipts: str | None) -> None:
 
 
 class Server(Process):
-    """`evidence` is what it has counted until now."""
+    """A sandbox in a process of its own; `evidence` is what it has counted until now."""
 
     def __init__(self, *options: str) -> None:
         super().__init__(__file__, "--serve", *options)
@@ -211,7 +211,7 @@ async def measure(server: Server, messages: int) -> Measured:
         evidence = server.evidence()
         measured.processor += evidence["processor"] - before
         measured.memory.append(evidence["resident"])
-    await asyncio.sleep(1)  # what was told last is still on its way to the page
+    await asyncio.sleep(1)  # the last events are still on their way to the page
     measured.told, measured.reloads = page.messages, page.reloads
     page.transport.close()
     return measured

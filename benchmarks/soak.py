@@ -88,8 +88,8 @@ def main() -> None:
         sent = ids.read().split()
     show(chosen.minutes, settled, server.evidence.token_requests, samples)
     taken = server.evidence.accepted
-    check(len(sent) == len(set(sent)) and set(sent) <= set(taken), "what is sent was taken, once")
-    check(len(taken) - len(sent) <= settled["unknown"], "what else was taken is unknown")
+    check(len(sent) == len(set(sent)) and set(sent) <= set(taken), "what was sent was taken, once")
+    check(len(taken) - len(sent) <= settled["unknown"], "the rest of what was taken is unknown")
     before, after = samples[0], samples[-1]
     check(before.tasks == after.tasks, "no task is left")
     check(before.descriptors == after.descriptors, "no file descriptor is left")

@@ -80,7 +80,7 @@ async def sent(prepare: Callable[[SendQueue], object]) -> float:
 
 
 def bare_spans(tracer: Tracer) -> float:
-    """As a person writes them: the context travels beside the message, as through any outbox."""
+    """Spans as a person would write them: the context travels beside the message."""
     began, propagator = time.process_time(), TraceContextTextMapPropagator()
     for _ in range(MESSAGES):
         carrier: dict[str, str] = {}
@@ -113,18 +113,18 @@ def show(took: dict[str, list[float]]) -> None:
     rows = [(name, *(f"{of(costs):.1f}" for of in (min, median))) for name, costs in took.items()]
     table(["µs a message", "least", "median"], rows)
 
-    # Of minima, and of the rounds: other work on this machine affects both sides of a round.
+    # From minima and from rounds: other work on this machine affects both sides of a round.
     nobody, bare = took["nobody listens"], took["its bare spans"]
     for name in ("events listened to", "Prometheus"):
         least = min(took[name]) - min(nobody)
         middle = median(map(operator.sub, took[name], nobody))
         print(f"{name}: {least:.1f} µs a message, {middle:.1f} in the median", end=" ")
-        print(f"(wanted: at most {LISTENED:g}).")
+        print(f"(target: at most {LISTENED:g}).")
     seen = took["OpenTelemetry"]
     least = (min(seen) - min(nobody)) / min(bare)
     middle = median(map(operator.truediv, map(operator.sub, seen, nobody), bare))
     print(f"OpenTelemetry: {least:.2f} × its bare spans, {middle:.2f} in the median", end=" ")
-    print(f"(wanted: at most {SPANS:g}).")
+    print(f"(target: at most {SPANS:g}).")
     figures = {name: {"least": min(costs), "median": median(costs)} for name, costs in took.items()}
     keep("telemetry", {"µs": figures, "of_spans": least})
 

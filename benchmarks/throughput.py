@@ -40,7 +40,7 @@ Opened = Callable[[str], AbstractAsyncContextManager[Many]]
 
 
 async def at_once(one: Callable[[], Awaitable[str]], count: int) -> list[str]:
-    """Keep so many on the wire, and return the resource ids."""
+    """Send that many, `AT_ONCE` of them at a time, and return the resource ids."""
     numbers, ids = iter(range(count)), list[str]()
 
     async def some() -> None:
@@ -129,7 +129,7 @@ CASES: dict[str, Opened] = {
     "aiohttp: SendQueue": partial(queued, engine="aiohttp"),
 }
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-# Of SendQueue: the posts it is compared with, and the share of their rate it is to reach.
+# SendQueue, the posts it is compared with, and the share of their rate that is the target.
 WANTED = [
     ("httpx: SendQueue", "httpx: posts", 0.95),
     ("httpx-aiohttp: SendQueue", "httpx-aiohttp: posts", 0.88),
@@ -146,7 +146,7 @@ class Round:
 async def timed(opened: Opened, address: str, count: int) -> tuple[Round, list[str]]:
     async with opened(address) as many:
         ids = await many(AT_ONCE)  # opens the connections
-        gc.collect()  # what other cases left behind, which a chance case would pay for
+        gc.collect()  # what other cases left behind would count against this one
         wall, processor = time.perf_counter(), time.process_time()
         ids += await many(count)
         processor = time.process_time() - processor
@@ -205,7 +205,7 @@ def show(rounds: dict[tuple[str, str], list[Round]], messages: int, count: int) 
         for mine, theirs, wanted in WANTED
     ]
     table(
-        ["", "loop", "messages/s", "1 / CPU", "wanted"],
+        ["", "loop", "messages/s", "1 / CPU", "target"],
         [[mine, loop, *map("{:.0%}".format, shares)] for mine, loop, *shares in compared],
     )
     keep(

@@ -116,7 +116,7 @@ def main() -> None:
             row("loopback, full BULK lane, until accepted", asyncio.run(real(server, taken)))
         )
     check(sorted(taken) == sorted(server.evidence.accepted), "loopback: each was sent once")
-    print(f"Seconds an URGENT message waits before it leaves (wanted: at most {WANTED}):\n")
+    print(f"Seconds an URGENT message waits before it leaves (target: at most {WANTED}):\n")
     table(["", "probes", "median", "p99", "max"], rows)
 
 

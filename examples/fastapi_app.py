@@ -78,7 +78,7 @@ async def send_code(recipient: Recipient, request: Request) -> dict[str, str]:
 
 @app.exception_handler(OrangeSMSError)
 async def say_why(_: Request, error: OrangeSMSError) -> JSONResponse:
-    """Answer with what went wrong; no error of the queue holds a number or a text."""
+    """Answer with what went wrong; no error of the queue contains a number or a text."""
     match error:
         case InvalidMessage() | RequestRejected():
             status = 422  # most likely the number

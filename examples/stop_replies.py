@@ -3,7 +3,7 @@ People who answer STOP or ARRET get no more campaigns; START undoes this.
 
 Run it with `uvicorn --no-access-log stop_replies:app`: an access log would show the secret. In the
 environment, set ORANGE_SMS_CLIENT_ID and ORANGE_SMS_CLIENT_SECRET of the account. Also set
-RECEIPTS_SECRET and ORANGE_SMS_SUPPRESSION_KEY, each to a long random word of yours. Enter
+RECEIPTS_SECRET and ORANGE_SMS_SUPPRESSION_KEY, each to a long random word that you choose. Enter
 `https://your.host/receipts/<RECEIPTS_SECRET>` in Orange's form.
 
 The queue that sends the campaign from `sms.db` needs the same rule.

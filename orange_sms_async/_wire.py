@@ -90,7 +90,7 @@ def _by_camel_case(class_: type[Any]) -> Any:
 @_converter.register_structure_hook
 def _text(value: Any, _: type) -> str:
     if not isinstance(value, str | int | Decimal):
-        raise TypeError("not a text")
+        raise TypeError("not a string")
     return str(value)
 
 
@@ -136,7 +136,7 @@ def sent_message(answer: Answer) -> SentMessage:
     if resource_id:
         return SentMessage(resource_id=ResourceId(resource_id), request_id=answer.request_id)
     error = OutcomeUnknown(
-        "Orange took the message, but its answer holds no resource id",
+        "Orange took the message, but its answer contains no resource id",
         status_code=answer.status,
         request_id=answer.request_id,
     )
@@ -256,7 +256,7 @@ def _mapping(body: bytes | str | Mapping[str, Any]) -> Any:
 
 
 class Private:
-    """What a request held, which no error may repeat. No repr shows it, nor do a frame's locals."""
+    """Parts of a request that no error, repr or traceback with locals may show."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -295,7 +295,7 @@ def refusal(
         answer: the answer to the request.
         repeatable: whether the request changes nothing, so that its outcome is never unknown.
         fresh_token: whether Orange has never accepted the token that was sent.
-        private: what the request held. The error leaves it out, even if Orange echoes it.
+        private: parts of the request. The error leaves them out, even if Orange echoes them.
     """
     code, reason = _code_and_reason(answer)
     class_ = _class_of(answer.status, code, reason)
@@ -320,7 +320,7 @@ def token_refusal(answer: Answer, *, private: Private = _NOTHING) -> OrangeSMSEr
     Turn the token endpoint's refusal into the error it means.
 
     Only the documented answers about the credentials are final. Anything else may come from a proxy
-    or pass by itself, and a queue that stopped for it would have to be restarted by hand.
+    or be temporary. A queue that stopped for it would have to be restarted by hand.
     """
     code, reason = _code_and_reason(answer)
     class_: type[OrangeSMSError] = ServiceUnavailable

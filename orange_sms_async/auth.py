@@ -79,7 +79,7 @@ class AccessToken:
     Attributes:
         value: what follows "Bearer ".
         lifetime: seconds from its issue to its expiry; infinite if Orange did not say.
-        proven: whether Orange has ever accepted it. One refused before that never works.
+        proven: whether Orange has ever accepted it. A token whose first use is refused never works.
         ends_at: when it expires, on the event loop's clock.
     """
 
@@ -103,7 +103,7 @@ class AccessToken:
 
 class SharedToken:
     """
-    One token behind one lock: of many callers at once, one fetches and all share the result.
+    One token behind one lock. If many callers need it at once, one fetches it for all of them.
 
     Args:
         fetch: asks Orange for a token.

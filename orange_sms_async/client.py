@@ -135,7 +135,7 @@ class Client:
         Raises:
             NotSent: Orange certainly did not take it: attempt it again.
             Refused: it will be refused again.
-            OutcomeUnknown: it may have been sent; another attempt may double it.
+            OutcomeUnknown: it may have been sent. After another attempt, it may arrive twice.
         """
         if leaving := departure.get():
             leaving.expect()
@@ -165,7 +165,7 @@ class Client:
         Raises:
             NotSent: Orange certainly did not take it. Send it again later.
             Refused: Orange would refuse it again.
-            OutcomeUnknown: it may have been sent. Sending it again may double it.
+            OutcomeUnknown: it may have been sent. If you send it again, it may arrive twice.
         """
         await self.ready()
         try:
@@ -291,7 +291,7 @@ class Client:
                 raise ConnectionFailed(f"no connection to {self._base_url}") from error
             if isinstance(error, AnswerTooLong):
                 raise failed("the answer is longer than 1 MiB") from None
-            # Without its own words: they may repeat what the server sent, and so what we sent.
+            # The error's own words are left out: they may repeat what the server or we sent.
             words = (
                 "the connection was lost" if exchange.left else f"no answer from {self._base_url}"
             )
@@ -307,7 +307,7 @@ def _headers(authorization: str, content_type: str | None = None) -> dict[str, s
     return headers | {"Content-Type": content_type} if content_type else headers
 
 
-@lru_cache(maxsize=64)  # the senders of some countries
+@lru_cache(maxsize=64)  # more than all countries' senders
 def _outbound(sender_address: str, *, on_net: bool) -> str:
     path = f"/smsmessaging/v1/outbound/{quote(sender_address, safe='')}/requests"
     # Orange, Getting started, 3.3

@@ -36,7 +36,7 @@ class JumpingClock:
         return self._now
 
     def wall_time(self) -> float:
-        """Return the seconds since 1970: the real time at the start, and what has passed since."""
+        """Return the seconds since 1970: the real time at the start plus what has passed here."""
         return self._epoch + self._now
 
     def step(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The thirteen countries Orange's API sends to: each one's sender and form of numbers."""
+"""The thirteen countries Orange's API sends to, with their senders and forms of numbers."""
 
 import re
 

@@ -20,7 +20,7 @@ class Deadlines:
         self._next = math.inf
 
     def add(self, limit: "Limit") -> None:
-        """Cut a block in time, unless it is removed before."""
+        """Watch a limit: cut its block if the block takes too long."""
         self.limits.add(limit)
         if limit.ends_at < self._next:
             self._look_at(limit.ends_at)
@@ -43,10 +43,10 @@ class Deadlines:
 
 class Limit:
     """
-    A context manager that cuts its block with `TimeoutError`.
+    A context manager that ends its block with `TimeoutError` if the block takes too long.
 
     Args:
-        deadlines: cuts it in time.
+        deadlines: watches the limit.
         seconds: how long the block may take.
     """
 

@@ -1,12 +1,12 @@
 """
-All errors, one class for each thing a caller can do about it.
+All errors: one class for each way in which a caller can react.
 
     OrangeSMSError
       InvalidMessage (ValueError)      found before sending; nothing was sent
       NotSent                          certainly not taken: trying again is safe
         ConnectionFailed (ConnectionError)   it never left this machine, or no token could be had
         TokenExpired                         the token was refused; the next attempt takes a new one
-        Throttled                            more than Orange's rate
+        Throttled                            more requests than Orange allows
         TooLate                              it could not leave before its time ran out
         ServiceUnavailable                   Orange is down or over capacity, or gives no token
       Refused                          Orange said no: the same request will be refused again
@@ -28,7 +28,7 @@ No message, repr or argument of these contains a phone number, a text, a token o
 
 
 def in_words(error: BaseException) -> str:
-    """Name an error for a log; add its words only if they are our own."""
+    """Name an error for a log; add its message only if the error is one of ours."""
     name = type(error).__name__
     ours = type(error).__module__ == __name__
     return f"{name}: {error}" if ours and str(error) else name
@@ -111,9 +111,9 @@ class ServiceUnavailable(NotSent):
 
 class TooLate(NotSent):
     """
-    The message could not leave before its time ran out, or its sender's turn.
+    The message could not leave before it expired, or while this process still had the turn.
 
-    Only a queue sees it, and then settles the message.
+    Only a queue sees this error: it puts the message back.
     """
 
 
@@ -178,10 +178,10 @@ class Withheld(OrangeSMSError):
 
 class OutcomeUnknown(OrangeSMSError):
     """
-    The message left, but no clear answer came. It may have been sent; a second send may double it.
+    The message left, but no clear answer came: it may have been sent.
 
-    Orange has no idempotency key. So such a message is never sent again, unless it was submitted
-    with `on_unknown="resend"`.
+    If it is sent again, the recipient may get it twice: Orange has no idempotency key. A queue
+    never sends it again, unless it was submitted with `on_unknown="resend"`.
 
     Attributes:
         accepted: True if Orange answered 201 and only the resource id was unreadable: the message

@@ -69,7 +69,7 @@ class Left:
 
     Attributes:
         message: the message.
-        attempt: which claim of it this is.
+        attempt: the number of this claim of the message.
     """
 
     message: OutboundMessage
@@ -79,11 +79,11 @@ class Left:
 @attrs.frozen(kw_only=True)
 class Answered:
     """
-    An attempt ended, with Orange's 201 or an error. It also ends for a message that never left.
+    An attempt ended, with Orange's 201 or an error. The message may never have left.
 
     Attributes:
         message: the message.
-        attempt: which claim of it this is.
+        attempt: the number of this claim of the message.
         sent: Orange's 201; None if there is an error.
         error: `NotSent` (it will be tried again), `Refused` or `OutcomeUnknown`; None if it was
             sent.
@@ -104,7 +104,7 @@ class PutBack:
 
     Attributes:
         message: the message.
-        attempt: which claim of it was given up.
+        attempt: the number of the claim that was given up.
         not_before: the earliest time it may leave, in seconds since 1970, if the gate gave a date;
             otherwise 0.
     """
@@ -185,7 +185,7 @@ class Waiting:
 
     Attributes:
         reason: what it waits for.
-        error: the error that made it wait; None if there was none, as with the turn.
+        error: the error that made it wait; None without one, for example while it has no turn.
         words: the reason in words. For the turn: which process has it, and since when.
     """
 

@@ -70,7 +70,7 @@ def _check_text(_: object, attribute: "attrs.Attribute[str]", value: object) -> 
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidMessage(f"{attribute.name}: holds half of a character (a surrogate)") from None
+        raise InvalidMessage(f"{attribute.name}: contains half a character (a surrogate)") from None
 
 
 def _check_sender_name(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
@@ -93,14 +93,14 @@ def _check_sender_address(
         raise InvalidMessage("sender_address: tel:+ and 3 to 15 digits, as in tel:+2250000")
 
 
-@lru_cache(maxsize=64)  # it is asked for several times a message
+@lru_cache(maxsize=64)  # needed several times for each message
 def _country_sender(prefix: str) -> str:
     try:
         return Country.from_number(prefix).sender_address
     except LookupError:
         raise InvalidMessage(
             "to: not in one of the 13 countries Orange sends to; "
-            "if your account does, give its sender_address"
+            "if your account sends there, give its sender_address"
         ) from None
 
 

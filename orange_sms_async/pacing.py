@@ -70,7 +70,7 @@ class Pacer:
         self.leaving = 0
         self._slots = deque[float](maxlen=self._most)
         self._lateness = max(1 / rate, _LATENESS)
-        self._close = deque[float](maxlen=_REMEMBERED + self._most)  # the slots that were
+        self._close = deque[float](maxlen=_REMEMBERED + self._most)  # slots that came too close
         self._close_refused = deque[bool](maxlen=_LOOKED_AT)
         self._even_refused = deque[bool](maxlen=_REMEMBERED)
         self._evenly = 0  # requests to be accepted before lateness is made up for again
@@ -109,10 +109,10 @@ class Pacer:
             self._move_to(loop)
         if math.isinf(self.rate):
             return loop.time()
-        # Only one waits in the limiter, and it alone changes the pace, at the instant it holds a
-        # slot: swapping limiters while somebody waits would let a burst through.
+        # Only one task waits in the limiter, and only that task changes the pace, when it has its
+        # slot: swapping limiters while another task waits would let a burst through.
         async with self._turn:
-            # Idle, not late: at a slow rate, none of that is made up for.
+            # The queue was idle, not late. At a slow rate, idle time is not made up for.
             forget = self.rate <= _FAST and loop.time() >= self._due
             if not forget:
                 await self._limiter.acquire()
@@ -145,15 +145,15 @@ class Pacer:
 
     def _not_before(self) -> float:
         # A slot is when a request may leave. It may leave later: in a busy process, or when it
-        # opens its connection first. So a slot also waits until it makes at most `rate` requests,
-        # with those that left within a second and those that may still leave in this one.
+        # opens its connection first. So a slot also waits until fewer than `rate` other requests
+        # have left within a second or may still leave.
         second, times = 1 + self._guard, [self._held_until]
         recent = self._most - self.leaving
         if recent <= 0:
             times.append(asyncio.get_running_loop().time() + 1 / self.rate)
         elif 0 < recent <= len(self.left_at):
             times.append(self.left_at[-recent] + second)
-        if len(self._slots) == self._most:  # clients may not tell
+        if len(self._slots) == self._most:  # a client may not report departures
             times.append(self._slots[0] + 1 + _FLOOR)
         return max(times)
 
@@ -193,7 +193,7 @@ class Pacer:
             return  # making up for lateness caused it: no spacing is wide enough for that
         self.hold(_HOLD)
         if slot < self._widened_at:
-            return  # it left before the last widening, and says nothing about it
+            return  # it left before the last widening, and so says nothing about the new spacing
         often = sum(self._throttled)
         if now - self._straggled_at < 1 and often <= _FEW:
             return  # the straggler caused this, too
@@ -205,10 +205,10 @@ class Pacer:
     def _too_close(self, slot: float) -> bool:
         """Tell whether a slot was refused for being close; after several, make up no lateness."""
         even = self._even_refused
-        # One in twenty of the even slots is the limit, but two refused of a few say nothing yet.
+        # The limit is one in twenty of the even slots. Two refusals among a few say nothing yet.
         if slot not in self._close or sum(even) * 20 > max(40, len(even)):
             return False
-        # If close slots were refused before, a new try fails for the same reason: once is enough.
+        # If close slots were refused before, one more refusal is enough: the reason is the same.
         if sum(self._close_refused) >= (1 if self._was_too_close else _REFUSED):
             self._evenly, self._was_too_close = _AGAIN_AFTER, True
             self._close_refused.clear()
@@ -256,7 +256,7 @@ class Departure:
     """
     One request, from its slot until it leaves.
 
-    A client that knows when a request really leaves tells it here. For other clients, a request
+    A client that knows when a request really leaves reports it here. For other clients, a request
     departs at its slot.
 
     Attributes:

@@ -70,8 +70,8 @@ class DeliveryReceipt:
         return self.status == DeliveryStatus.DELIVERED_TO_TERMINAL
 
 
-# From less to more: a message never goes back. Impossible says more than uncertain, and a message
-# can still arrive after it (Orange); DeliveredToNetwork may be the last word or not.
+# From less to more: a message never goes back. DeliveryImpossible says more than DeliveryUncertain.
+# After it, a message can still arrive (Orange). DeliveredToNetwork may be the last word or not.
 _RANK: dict[str, int] = {
     status: rank
     for rank, status in enumerate(

@@ -25,7 +25,7 @@ class Remembered:
         self._asked_at = deque[float](maxlen=_TOKENS)
         self._since = -math.inf
         self._numbers = defaultdict[Hashable, set[int]](set)  # their hashes, by outbox
-        # Those of before, until when they were noted. A set takes eight times the memory.
+        # Earlier hashes, with the time when they were packed. A set takes eight times the memory.
         self._packed: deque[tuple[float, Hashable, array[int]]] = deque()
 
     def ask_for_token(self) -> None:
@@ -48,7 +48,7 @@ class Remembered:
 
         Args:
             to: its number.
-            place: the outbox it waited in; None if it waited in none.
+            place: the outbox it waited in; None without one.
         """
         now = self._now()
         numbers = self._numbers[place]

@@ -13,8 +13,8 @@ _GSM_7 = frozenset(
 )
 # ...and 6.2.1.1: its extension table, each character an escape and a second septet.
 _GSM_7_EXTENSION = frozenset("\f^{}\\[~]|€")
-# Most texts hold nothing else, so that their length is enough: a queue with listeners counts each
-# message.
+# Most texts contain only these, and then their length gives the count. That must be fast: a queue
+# with listeners counts each message.
 _PLAIN = re.compile(f"[{re.escape(''.join(sorted(_GSM_7)))}]*")
 
 
@@ -65,7 +65,7 @@ def count_segments(text: str) -> SegmentCount:
         return _plain(len(text))
     foreign = _unique(c for c in text if c not in _GSM_7 and c not in _GSM_7_EXTENSION)
     if foreign:
-        # An emoji is two units of UTF-16, which handsets read where UCS-2 is meant.
+        # Handsets read UCS-2 as UTF-16, where an emoji takes two units.
         widths = [2 if c > "\uffff" else 1 for c in text]
         return _count(Encoding.UCS_2, widths, foreign)
     widths = [2 if c in _GSM_7_EXTENSION else 1 for c in text]

@@ -55,9 +55,9 @@ class AiohttpEngine:
             connector_owner=lent is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
-            auto_decompress=False,  # aiohttp's own runs on a thread, and has no limit
+            auto_decompress=False,  # aiohttp would use a thread, and has no limit
         )
-        # By itself, aiohttp looks for proxies and netrc again for each request, on a thread.
+        # By itself, aiohttp would look for proxies and netrc for each request, on a thread.
         self._proxy = proxy_for(base_url)
         base = str(URL(base_url)).rstrip("/")
         # Encoded: aiohttp would write tel%3A as tel:.
@@ -94,7 +94,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connections. One on which data came while it was idle is not used again."""
+    """Connections. If data came on one while it was idle, it is not used again."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -107,7 +107,7 @@ class _Connector(aiohttp.TCPConnector):
             if protocol not in self._used:
                 self._used.add(protocol)  # on a new one, TLS itself may have left something unread
                 return connection
-            # aiohttp holds what it has read, the system what came since.
+            # aiohttp has what it has read; the system has what came since.
             line = cast("Transport", connection.transport).get_extra_info("socket")
             if not protocol.should_close and not has_come(line):
                 return connection

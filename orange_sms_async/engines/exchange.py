@@ -70,7 +70,7 @@ def _unpacked(packed: io.BytesIO, coding: str) -> bytes:
 
 
 class Socket(Protocol):
-    """What is used of a socket here."""
+    """The part of a socket that is used here."""
 
     def fileno(self) -> int: ...
 
@@ -96,7 +96,7 @@ class Exchange:
         target: path and query, exactly as sent on the wire.
         headers: those that the engine does not add by itself. Accept-Encoding is one of these.
         body: None for none.
-        on_left: called just before the body begins to leave. If it raises, the body stays here.
+        on_left: called just before the body begins to leave. If it raises, the body does not leave.
         left: whether the body has begun to leave. Until then the server has seen headers at most.
         head: the answer without its body, as soon as the engine has that much.
     """
@@ -117,7 +117,7 @@ class Exchange:
             line: the connection, if the engine knows it and has used it before.
 
         Raises:
-            ConnectionError: data came on the connection already, and would be taken for the answer.
+            ConnectionError: data came on the connection before, and would be taken for the answer.
         """
         if line is not None and has_come(line):
             raise ConnectionError("data came on the connection before the request left")
@@ -143,7 +143,7 @@ class Engine(Protocol):
 
         Raises:
             AnswerTooLong: the body of the answer was not read to its end.
-            Exception: of any class. `exchange` tells what it means, the class does not.
+            Exception: of any class. What it means is in `exchange`, not in the class.
         """
         ...
 

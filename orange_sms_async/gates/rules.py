@@ -21,7 +21,7 @@ class Hours:
     """
     The hours at which messages may leave, in the country they go to. At other hours they wait.
 
-    If a country has two time zones, it must be within the hours in both. No table of laws is
+    If a country has two time zones, the time must be within the hours in both. No table of laws is
     included: look up the law where you send.
 
     Args:
@@ -148,7 +148,7 @@ def _country(number: str) -> Country | None:
 
 
 def _next(local: datetime, opens: time, closes: time) -> datetime | None:
-    """Return when it opens next, on a country's clock; None while it is open."""
+    """Return when the hours begin next, on a country's clock; None during them."""
     clock = local.time()
     after, before = clock >= opens, clock < closes
     if (after and before) if opens < closes else (after or before):

@@ -112,7 +112,7 @@ def _hash(cell: str) -> str:
 
 
 def _column(file: TextIO) -> tuple[str, int, Iterable[list[str]]]:
-    """Find the column that holds the list; a spreadsheet may write ; between columns."""
+    """Find the column with the list; a spreadsheet may write ; between columns."""
     first = file.readline().removeprefix("\ufeff").strip()
     separator = ";" if ";" in first else ","
     names = [name.strip().lower() for name in next(csv.reader([first], delimiter=separator), [])]

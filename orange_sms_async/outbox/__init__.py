@@ -43,7 +43,7 @@ class Entry:
 @attrs.define(eq=False)
 class Claim:
     """
-    A message taken from its lane, to be attempted once. It is SENDING until its claim is over.
+    A message taken from its lane, to be attempted once. It is SENDING until the claim is over.
 
     Attributes:
         entry: the message, as it was submitted.
@@ -74,7 +74,7 @@ class Claim:
 @attrs.frozen
 class KeptMessage:
     """
-    A message as a durable outbox holds it.
+    A message as a durable outbox stores it.
 
     Attributes:
         to: the recipient; None once forgotten.
@@ -93,9 +93,9 @@ class Outbox(Protocol):
     What `SendQueue` needs from the place where its messages wait.
 
     Every change is kept when its await returns. Times are seconds on the queue's clock. Any number
-    of queues may submit to one outbox, withdraw, ask and store receipts. One at a time has the
-    turn, and claims. A claim names its owner and its attempt. Its result is kept only while it
-    holds, so that nobody settles or puts back a message that another has claimed since.
+    of queues may submit, withdraw and look up messages, and store receipts. One at a time has the
+    turn, and claims. A claim names its owner and its attempt. Its result is kept only while the
+    claim holds, so that nobody settles or puts back a message that another has claimed since.
     """
 
     durable: bool
@@ -118,7 +118,7 @@ class Outbox(Protocol):
     @property
     def guard(self) -> float | None:
         """
-        How much further apart slots are than the rate asks, as others learned; None if nobody did.
+        How much further apart slots are than the rate asks; None if no process has learned it.
 
         Read when the turn is taken. The process with the turn sets it to what it learns.
         """
@@ -162,7 +162,7 @@ class Outbox(Protocol):
         """
         Name the process that has the turn, and since when, if it sends nothing although it could.
 
-        For processes without the turn. None while messages leave, or none waits.
+        For processes without the turn. None while messages leave, or if none waits.
         """
         ...
 
@@ -231,8 +231,8 @@ class Outbox(Protocol):
         still settles an UNKNOWN message.
 
         Returns:
-            The outcome as stored, and those of others that this settled: a stored receipt may
-            show that an unknown message was sent. Nothing if another claim holds the message.
+            The outcome as stored, and those of other messages that this settled: a stored receipt
+            may show that an unknown message was sent. Nothing if another claim holds the message.
         """
         ...
 
@@ -249,8 +249,8 @@ class Outbox(Protocol):
         Store what a person found out about an UNKNOWN message. With None, it waits again.
 
         Returns:
-            The outcome as stored, and those of others that this settled. Nothing if there is no
-            such message.
+            The outcome as stored, and those of other messages that this settled. Nothing if there
+            is no such message.
         """
         ...
 

@@ -33,7 +33,7 @@ class _Held:
 class _Heap:
     """Messages in one state, the first on top. One that left the state is dropped when on top."""
 
-    # A heap cannot give up what is in its middle.
+    # Nothing can be taken out of the middle of a heap.
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -155,7 +155,7 @@ class MemoryOutbox:
         self.notes.over(outcome.reference, counts=counts)
 
     async def keep(self, receipt: DeliveryReceipt, now: float) -> tuple[Outcome, bool] | None:
-        return None  # what is sent is forgotten, so that a receipt belongs to none
+        return None  # sent messages are forgotten, so no receipt finds its message
 
     async def withdraw(self, outcome: Outcome, now: float) -> bool:
         held = self._held.get(outcome.reference)

@@ -39,8 +39,8 @@ class DeliveryCount:
     median_seconds: int | None
 
 
-# One integer identifies a group, as SQLite sorts it in half the time that columns take: the first
-# five digits, the seconds to the phone, and a digit for what the receipt says.
+# One integer identifies a group: the first five digits, the seconds to the phone, and a digit for
+# what the receipt says. SQLite sorts it in half the time that columns take.
 _NO_TIME = 99_999
 QUERY = """
 SELECT key, count(*) AS messages FROM (

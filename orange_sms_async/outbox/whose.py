@@ -11,7 +11,7 @@ from orange_sms_async.receipts import REPORTED_WITHIN
 @attrs.frozen
 class Doubtful:
     """
-    A message to a number. A receipt for that number has a resource id that no message has.
+    A message to a number for which a receipt came with a resource id that no message has.
 
     Attributes:
         reference: the message's reference.
@@ -30,7 +30,7 @@ class Doubtful:
     denied_at: float | None = None
 
     def fits(self, arrived_at: float) -> bool:
-        """Tell whether a receipt that came then may be its only answer."""
+        """Tell whether a receipt that came at this time may be the only answer to the message."""
         return (
             self.state is State.UNKNOWN
             and self.attempted_at is not None
@@ -38,7 +38,7 @@ class Doubtful:
         )
 
     def may_own(self, arrived_at: float) -> bool:
-        """Tell whether a receipt that came then may be its own, even if it fits another too."""
+        """Tell whether such a receipt may belong to the message, even if it fits another too."""
         return (
             self.state is State.SENDING
             or self.twice

@@ -30,12 +30,12 @@ class BookStatistics:
     A book at one moment.
 
     Attributes:
-        messages: those with remembered receipts; all without a resource id count as one.
+        messages: those with remembered receipts. All receipts without a resource id count as one.
         receipts: those remembered.
         waiting: calls of `delivered` that wait.
         readers: loops over the book.
         duplicates: receipts that said nothing new, since the book was made.
-        missed: receipts that readers were too slow for, all readers together.
+        missed: receipts dropped because a reader was too slow, summed over all readers.
     """
 
     messages: int
@@ -220,7 +220,7 @@ class _Reader:
         self._arrived = asyncio.Event()
 
     def put(self, receipt: DeliveryReceipt) -> bool:
-        """Take a receipt; return whether another was dropped for it."""
+        """Take a receipt; return whether an older one was dropped to make room."""
         full = len(self._receipts) == _BACKLOG
         self._receipts.append(receipt)
         self._arrived.set()

@@ -49,7 +49,7 @@ class ReceiverStatistics:
         not_found: wrong secret or wrong source (404).
         wrong_method: anything but POST (405).
         too_slow: the body took longer than 10 seconds (408).
-        too_large: the body was longer than `max_body`, or said so (413).
+        too_large: the body, or its declared length, was longer than `max_body` (413).
         unreadable: neither a receipt nor a reply (400).
         not_kept: the store failed (503).
         disconnected: the client disconnected in the middle of its body (not answered).
@@ -93,7 +93,7 @@ class ReceiptReceiver:
     An ASGI app that receives what Orange posts. Mount it in a framework, or serve it alone.
 
     A valid receipt is stored, answered with 200, and then passed to `on_receipt`, in this order
-    and in the same call. Duplicates are too. If a callback raises, the class of the error is logged
+    and in the same call. So is a duplicate. If a callback raises, the class of the error is logged
     and the answer stays 200. A sync callback blocks the event loop. A body may take 10 seconds.
 
     Args:
@@ -112,8 +112,8 @@ class ReceiptReceiver:
             Orange may post the receipt again.
 
     Raises:
-        ValueError: a secret is empty or holds a slash, an address cannot be read, or `max_body` is
-            less than 1.
+        ValueError: a secret is empty or contains a slash, an address cannot be read, or `max_body`
+            is less than 1.
     """
 
     def __init__(
@@ -165,8 +165,8 @@ class ReceiptReceiver:
         await self._hand_over(posted)
 
     def _let_in(self, scope: Scope) -> None:
-        # Both are always checked, so that neither the answer nor its time tells which was wrong.
-        # The method comes after them, because a 405 would tell that something is here.
+        # Both are always checked, so that neither the answer nor its timing shows which was wrong.
+        # The method comes after them, because a 405 would show that something is here.
         secret, source = self._knows_secret(scope), self._sources.allow(scope)
         if not (secret and source):
             raise _Refusal("not_found")
@@ -229,7 +229,7 @@ class ReceiptReceiver:
             if inspect.isawaitable(result):
                 await result
         except Exception as error:  # noqa: BLE001 -- their callback must not become Orange's 500
-            # Its own words may hold a number, and its traceback a secret.
+            # Its own words may contain a number, and its traceback a secret.
             self._counts["failed_callbacks"] += 1
             told = {"event": "callback_failed", "error": type(error).__name__}
             _log.error("%s raised %s", name, type(error).__name__, extra=told)

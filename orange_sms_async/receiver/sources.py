@@ -1,4 +1,4 @@
-"""Where a request comes from, behind proxies too, and whether it may."""
+"""Where a request comes from, even behind proxies, and whether that source is allowed."""
 
 import re
 from collections.abc import Iterable, MutableMapping
@@ -58,7 +58,7 @@ def _within(address: Address | None, networks: list[Network]) -> bool:
 
 
 # An address as proxies write it: 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1],
-# "[2001:db8::1]:80". "unknown" and names that hide an address (_gazonk) are none.
+# "[2001:db8::1]:80". "unknown" and names that hide an address (_gazonk) do not count.
 _NODE = re.compile(r"(?:\[([\w:.%]+)\]|([\d.]+))(?::(?:\d+|_[\w.-]+))?|([\w:.%]+)")
 
 

@@ -60,7 +60,8 @@ class Sandbox(Settings):
         sender_names: the names approved at the start.
         sender_name_error: the error for any other name; Orange does not say which.
         raw_sender: whether the path may contain a sender address as `tel:+...`.
-        longest_message: the most characters; more is SVC0280, whose limit Orange does not give.
+        longest_message: the most characters of a text. A longer one is refused with SVC0280; Orange
+            does not document the limit.
         subscriptions: whether to offer the operations that only old clients call.
         account_shape: "2021" answers contracts and purchases as before 2022.
         contracts: the contracts at the start: all 13 countries, with plenty of units.
@@ -73,7 +74,7 @@ class Sandbox(Settings):
             `statistics` counts them all.
         seed: makes chance repeatable, including resource ids.
         account: what was bought and is left; change it with `buy`, `expire`, `approve`, `withdraw`.
-        requests: all requests, in order of arrival; refused ones say what was `wrong`, and hold
+        requests: all requests, in order of arrival; refused ones say what was `wrong`, and have
             the `exchange`.
         faults: the faults to come.
         inbox: the messages with their evidence.
@@ -146,7 +147,7 @@ class Sandbox(Settings):
 
     @property
     def authorization(self) -> str:
-        """The ready-made Authorization header for the token endpoint, as Orange's portal shows."""
+        """The Authorization header for the token endpoint, as Orange's portal shows it."""
         return self.tokens.authorization
 
     # Faults.
@@ -166,7 +167,7 @@ class Sandbox(Settings):
         taken: bool = False,
     ) -> None:
         """
-        Answer the next requests with an error, whatever else may be wrong with them.
+        Answer the next requests with an error, even if they would be refused for another reason.
 
         The name of a fault that the page lists is enough: `fail_next("429/53", times=3)`. A status
         needs its parts: `fail_next(429, code=53, times=3)`.
@@ -186,7 +187,7 @@ class Sandbox(Settings):
 
         Raises:
             KeyError: no fault has that name.
-            ValueError: `times` is less than 1, or `on` no kind of request.
+            ValueError: `times` is less than 1, or `on` is no kind of request.
         """
         if isinstance(status, str):
             self.faults.add(on, KNOWN[status], times)
@@ -217,7 +218,7 @@ class Sandbox(Settings):
 
         Raises:
             KeyError: no fault has that name.
-            ValueError: `share` is out of its range, or `on` no kind of request.
+            ValueError: `share` is not from 0 to 1, or `on` is no kind of request.
         """
         self.faults.happen_sometimes(share, on, KNOWN[fault])
 
@@ -231,7 +232,7 @@ class Sandbox(Settings):
             taken: whether the request is first carried out.
 
         Raises:
-            ValueError: `times` is less than 1, or `on` no kind of request.
+            ValueError: `times` is less than 1, or `on` is no kind of request.
         """
         self.faults.add(on, KNOWN["drop" + " taken" * taken], times)
 
@@ -245,7 +246,7 @@ class Sandbox(Settings):
             taken: whether the request is first carried out.
 
         Raises:
-            ValueError: `times` is less than 1, or `on` no kind of request.
+            ValueError: `times` is less than 1, or `on` is no kind of request.
         """
         self.faults.add(on, KNOWN["hang" + " taken" * taken], times)
 
@@ -368,7 +369,7 @@ class Sandbox(Settings):
         if _is_for_page(scope):
             await self._control(scope, receive, send)
         elif scope["type"] == "http" and from_another_site(scope):
-            refusal = {"error": "no page of another site may call this Orange"}
+            refusal = {"error": "the page of another site may not call this sandbox"}
             await JSONResponse(refusal, 403)(scope, receive, send)
         else:
             await self._orange(scope, receive, send)

@@ -38,7 +38,7 @@ def tls_context(authority: str | os.PathLike[str], *names: str) -> ssl.SSLContex
     """
     import trustme  # noqa: PLC0415 -- loaded only for TLS
 
-    made = trustme.CA(organization_name="orange-sms sandbox, of no use elsewhere")
+    made = trustme.CA(organization_name="orange-sms sandbox, for tests only")
     Path(authority).write_bytes(made.cert_pem.bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.issue_cert(*dict.fromkeys((*_NAMES, *names))).configure_cert(context)

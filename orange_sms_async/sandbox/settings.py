@@ -21,7 +21,7 @@ SenderNameError = Literal["SVC0002", "SVC0001"]
 # Rules that most tests need not enforce; docs/sandbox.md says what each rests on.
 Rule = Literal["sender_names", "sender_addresses", "ivorian_numbers", "on_net", "request_rate"]
 
-# Orange's documented limit, for whoever keeps the defaults (D).
+# Orange's documented limit, and the default (D).
 ORANGE_RATE = 5.0
 
 # A choice: SVC0280 is documented and its limit is not; a sibling platform is said to take 1024.
@@ -169,8 +169,8 @@ class Settings:
     """
     The arguments of `Sandbox`, checked; its docstring explains them.
 
-    Orange and the page's API get only these, and so need not know the whole sandbox. Most are
-    fixed. The others are faults, and can be changed at any time.
+    Orange and the page's API get only these, so that they do not depend on the whole sandbox. Most
+    are fixed. The others are faults, and can be changed at any time.
 
     Attributes:
         on_change: called before one of them changes.

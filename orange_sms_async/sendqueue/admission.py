@@ -18,12 +18,12 @@ from orange_sms_async.sendqueue.watch import STEP, Watch
 
 class Admission:
     """
-    The door of a queue.
+    Admits and withdraws the messages of a queue.
 
     Args:
         outbox: where messages wait; open.
         watch: told who waits for each message.
-        arrived: called when a message may have come to wait.
+        arrived: called when a new message may be waiting.
         now: the queue's clock.
     """
 
@@ -96,18 +96,18 @@ class Admission:
         self._watch.listeners.tell(Reported, receipt=receipt, outcome=outcome)
         return outcome
 
-    # -- and back -------------------------------------------------------------------------------
+    # -- taken back -----------------------------------------------------------------------------
 
     async def withdraw(self, reference: str) -> bool:
         """Withdraw a waiting message; return whether it waited."""
         return await self._shielded(self._finish_waiting(withdrawn(reference)))
 
     def unwanted(self, reference: str) -> None:
-        """Withdraw a message soon, if all who submitted it have gone away."""
+        """Withdraw a message soon, if none of its submitters waits for it any more."""
         self._soon(self.withdraw_unwanted(reference))
 
     async def withdraw_unwanted(self, reference: str) -> bool:
-        """Withdraw a message, if all who submitted it have gone away."""
+        """Withdraw a message, if none of its submitters waits for it any more."""
         ticket = self._watch.tickets.get(reference)
         return (
             ticket is not None
@@ -116,7 +116,7 @@ class Admission:
         )
 
     async def resolve(self, reference: str, sent: ResourceId | None) -> bool:
-        """Settle an UNKNOWN message with what a person found out; return whether there is one."""
+        """Settle an UNKNOWN message with what a person found out; return False if there is none."""
         return await self._shielded(self._resolve(reference, sent))
 
     async def _resolve(self, reference: str, sent: ResourceId | None) -> bool:
@@ -138,7 +138,7 @@ class Admission:
             again = partial(self._expire_in_time, ticket, expires_at)
             ticket.expiry = self._loop.call_later(step, again)
         else:
-            # At once, even while the queue pauses or its lane is long. On the wire it is too late.
+            # At once, even while the queue pauses or the lane is long, unless it is on the wire.
             self._soon(self._finish_waiting(expired(ticket.message.reference)))
 
     async def _finish_waiting(self, outcome: Outcome) -> bool:
@@ -152,8 +152,8 @@ class Admission:
         return await asyncio.shield(self._soon(change))
 
     def _soon(self, change: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
-        # A task of its own, in case the caller goes away; and not the task group's, because
-        # anyio starts none where no task runs, as in a future's callback.
+        # A task of its own, in case the caller goes away. A task group could not start it: anyio
+        # starts none where no task runs, as in a future's callback.
         task = self._loop.create_task(change)
         self._background.add(task)
         task.add_done_callback(self._changed)

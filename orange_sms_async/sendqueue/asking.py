@@ -25,7 +25,7 @@ class Asking:
     """
     A queue's gate.
 
-    If it raises, it withholds. This is logged once, until it answers again.
+    If it raises, the message is withheld. This is logged once, until the gate answers again.
 
     Args:
         gate: the queue's gate. None lets everything pass.
@@ -90,7 +90,7 @@ class Asking:
             _at_once(self.admit(entry))
 
     async def _is_kept(self, entry: Entry) -> bool:
-        """Tell whether the message was admitted before, and so is not admitted now."""
+        """Tell whether the message was admitted before, so that it is not admitted again."""
         if not self._outbox.durable:
             return False
         try:
@@ -154,7 +154,7 @@ class Asking:
         return self._foreseen[1]
 
     def _held(self, lane: Priority, at: float) -> float:
-        """Return until when the gate would hold a lane at a time, by the messages seen last."""
+        """Return until when the gate would hold a lane back, judging by the last messages seen."""
         until = at
         if self._gate is None:
             return until
@@ -169,7 +169,7 @@ class Asking:
 def _checked(answer: object) -> float | Withheld | None:
     if isinstance(answer, datetime):
         if answer.tzinfo is None:
-            raise TypeError("a gate answers a datetime with a time zone")
+            raise TypeError("a datetime from a gate must have a time zone")
         return answer.timestamp()
     if answer is None or isinstance(answer, Withheld):
         return answer

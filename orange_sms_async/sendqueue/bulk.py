@@ -38,7 +38,7 @@ class SendReport:
     Attributes:
         message: the message.
         resource_id: Orange's id of it, if Orange accepted it.
-        error: why not, otherwise.
+        error: the error, if Orange did not accept it or the outcome is unknown.
         delivery: the receipt with the furthest status, in a bulk that waits for receipts.
     """
 
@@ -165,7 +165,7 @@ class Bulk:
 
     async def _delivered(self, number: int, resource_id: ResourceId, wait: Delivery) -> None:
         delivery = None
-        # The queue ends, or has forgotten the message: no more is known of it.
+        # The queue ends, or has forgotten the message: no more is known about it.
         with contextlib.suppress(OrangeSMSError, KeyError):
             delivery = await wait(self._unreported[number].reference)
         self._report(number, resource_id=resource_id, delivery=delivery)
@@ -202,7 +202,7 @@ async def delivery(
     reference: str,
     within: float,
 ) -> DeliveryReceipt | None:
-    """Wait for the final receipt of a message; after some seconds, return the furthest there is."""
+    """Wait for the final receipt of a message; if none comes in time, return the furthest."""
     try:
         return await delivered(reference, within)
     except TimeoutError:
@@ -211,7 +211,7 @@ async def delivery(
 
 def check_finite(name: str, seconds: float) -> None:
     """
-    Refuse what is not a time to wait.
+    Check a time to wait.
 
     Raises:
         ValueError: it is not a finite number of seconds.

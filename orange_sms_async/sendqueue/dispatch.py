@@ -41,7 +41,7 @@ class Dispatch:
     Claims messages and attempts them, until it is stopped.
 
     Args:
-        sender: posts them; None where this process only submits.
+        sender: posts them; None if this process only submits.
         outbox: where they wait; open.
         watch: gets the result of each message.
         asking: says whether a message may leave.
@@ -49,7 +49,7 @@ class Dispatch:
         now: the queue's clock.
 
     Attributes:
-        arrived: set when a message may have come to wait.
+        arrived: set when a new message may be waiting.
     """
 
     def __init__(
@@ -75,13 +75,13 @@ class Dispatch:
         self._pacing, self._waiting = anyio.CancelScope(), anyio.CancelScope()
         self._backoff = Backoff()
         self._refused_in_a_row = 0
-        self._latest = 0.0  # time that the wall clock has shown here
+        self._latest = 0.0  # the latest time that the wall clock has shown
         self._tidied = -math.inf  # on the loop's clock
 
     # -- beginning and ending -------------------------------------------------------------------
 
     async def begin(self) -> list[Outcome]:
-        """Take the turn at once if it is free, so that what this settles is known first."""
+        """Take the turn at once if it is free, and settle what an earlier sender left."""
         try:
             if self._sends:
                 check_rate(self._sender, self._outbox.rate)
@@ -130,7 +130,7 @@ class Dispatch:
         self._watch.stop(cause, why)
 
     async def finish(self) -> None:
-        """Wait for requests on the wire; cut those without end, so their outcome is unknown."""
+        """Wait for requests on the wire; cut those that do not end: their outcome is unknown."""
         await asyncio.wait({self._running}, timeout=_CUT)
         while not self._running.done():
             for task in (*self._requests, self._running):
@@ -165,11 +165,11 @@ class Dispatch:
     async def _wait_for_turn(self) -> None:
         while (settled := await self._take_turn()) is None:
             if self._outbox.away:
-                pass  # whoever follows the outbox reports it
+                pass  # the task that follows the outbox reports it
             elif words := await self._outbox.holder(self._now()):
                 self._watch.waits_for(WaitingFor.TURN, words=words)
             else:
-                self._watch.goes_on()  # what waits leaves from the process with the turn
+                self._watch.goes_on()  # waiting messages leave from the process with the turn
             await asyncio.sleep(_STANDBY)
         self._watch.goes_on()
         self._settled(settled)
@@ -202,7 +202,7 @@ class Dispatch:
         if ready_at is not None and now < self._latest - 1:
             self._watch.waits_for(WaitingFor.CLOCK)
         elif not self._requests:
-            self._watch.goes_on()  # nothing there could leave
+            self._watch.goes_on()  # no waiting message could leave now
 
     async def _slot(self) -> float:
         while True:
@@ -228,7 +228,7 @@ class Dispatch:
         self._watch.waits_for(WaitingFor.LINE if line else WaitingFor.ORANGE, error)
 
     async def _hand_out(self, slot: float) -> None:
-        # Counted from its slot on: other queues take slots while a durable outbox writes.
+        # The request counts from its slot: other queues take slots while a durable outbox writes.
         leaving, claim = Departure(self._pacer), None
         try:
             claim = await self._claim()
@@ -332,7 +332,7 @@ class Dispatch:
     ) -> None:
         leaving = departure.get()
         if leaving and not isinstance(error, NotSent):
-            leaving.left()  # for a client that does not tell when
+            leaving.left()  # for a client that does not report it
         self._tell(Answered, message=claim.message, attempt=claim.attempt, sent=sent, error=error)
 
     def _not_sent(self, error: NotSent, slot: float) -> None:
@@ -395,6 +395,6 @@ class Dispatch:
         except OutboxUnusable as error:
             # The outcome is right, but not stored. The next opening will call it unknown.
             self.stop(error)
-        if not settled:  # another process has it by now, and will report its outcome
+        if not settled:  # another process has it now, and will report its outcome
             self._given_up(claim, again=claim.again)
         self._settled(settled)

@@ -15,7 +15,7 @@ class Following:
     Args:
         outbox: where others submit, settle and keep receipts; open.
         watch: gets what they settled.
-        arrived: called when a message may have come to wait.
+        arrived: called when a new message may be waiting.
         failed: called with the reason why the outbox cannot be followed.
     """
 

@@ -80,7 +80,7 @@ class Listeners:
         """Report an event. It is not even made if nobody listens."""
         if listeners := self._listeners[event]:
             told = event(**fields)
-            for listener in listeners:  # as `_call`, which would cost a call for each event
+            for listener in listeners:  # as `_call` does, without the cost of a call for each event
                 try:
                     if (answer := listener(told)) is not None:
                         _close("on_event", answer)
@@ -108,4 +108,4 @@ def _close(name: str, answer: object) -> None:
     if asyncio.iscoroutine(answer):
         answer.close()
         fields = {"event": "listener_not_awaited"}
-        _log.error("%s is a coroutine, which nobody awaits", name, extra=fields)
+        _log.error("%s returned a coroutine, which nobody awaits", name, extra=fields)

@@ -44,7 +44,7 @@ class SendQueue:
 
     Args:
         client: a `Client`, or anything with its `ready`, `attempt`, `pacer` and `timeout`. With
-            None, this queue only submits and asks, and another process sends.
+            None, this queue only submits and looks up messages, and another process sends.
         capacity: messages of this process that may wait in each lane.
         workers: requests on the wire at once; by default enough for answers that take as long as
             the client's timeout, at most 200.
@@ -207,7 +207,7 @@ class SendQueue:
 
         Args:
             message: what to send.
-            **terms: as `submit`, which raises what this raises, and so does its future.
+            **terms: as `submit`. This raises what `submit` and its future raise.
         """
         future = await self.submit(message, **terms)
         return await future
@@ -234,7 +234,7 @@ class SendQueue:
             priority: their lane.
             expires_at: an aware datetime after which none of them leaves.
             delivered_within: seconds for which the report of an accepted message waits for its
-                final receipt, in a durable outbox. It then has the furthest receipt. At 5 a
+                final receipt, in a durable outbox. After that it has the furthest one. At 5 a
                 second, a window of 500 fills up if receipts take longer than 100 seconds.
 
         Raises:
@@ -304,7 +304,7 @@ class SendQueue:
 
         The receipt belongs to the message with its resource id. If no message has that id, the
         receipt settles an UNKNOWN message as SENT, provided that this is certain: it came within
-        24 hours after the attempt, and can belong to no other message to its number, even one
+        24 hours after the attempt, and can belong to no other message to its number, not even one
         sent from elsewhere in this process. Messages that another process sent without this
         outbox cannot be told apart.
 
@@ -391,7 +391,7 @@ class SendQueue:
                 why = await self._watch.drain(self._is_idle, patience, renewed=renewed)
         finally:
             self._dispatch.stop(why=why)
-            # No scope around the queue may cut this: what is on the wire finishes.
+            # No scope around the queue may cut this: requests on the wire finish.
             with anyio.CancelScope(shield=True):
                 await self._following.stop()
                 await self._dispatch.finish()

@@ -43,7 +43,7 @@ def check_sender(client: Sender) -> None:
     for name in ("ready", "attempt", "pacer", "timeout"):
         if not hasattr(client, name):
             all_four = "ready, attempt, pacer and timeout"
-            raise TypeError(f"client: has no {name}; a wrapper forwards {all_four}")
+            raise TypeError(f"client: has no {name}; a wrapper must forward {all_four}")
 
 
 def check_rate(client: Sender, theirs: float | None) -> None:
@@ -60,7 +60,7 @@ def check_rate(client: Sender, theirs: float | None) -> None:
 
 
 def workers_for(client: Sender) -> int:
-    """Return how many requests at once use all of the rate even if answers take their longest."""
+    """Return how many requests at once use the full rate even if each takes the whole timeout."""
     if math.isinf(client.pacer.rate):
         return _UNPACED_WORKERS
     return math.ceil(min(client.pacer.rate * client.timeout, _MOST_WORKERS))

@@ -28,7 +28,7 @@ class QueueStatistics:
             first attempt here.
         in_flight: messages on the wire.
         sent: accepted by Orange since the queue was opened. The next four count from then, too. A
-            message that was unknown until its receipt came counts as both.
+            message that was unknown until its receipt came counts as unknown and as sent.
         throttled: attempts that Orange throttled since the queue was opened.
         pace: slots a second at the current spacing; 0 if this process only submits.
         guard: how much further apart slots are than the rate requires, as a share.
@@ -92,7 +92,7 @@ def look(
 
 
 def _oldest(watch: Watch, waiting: Mapping[Priority, int]) -> dict[Priority, float]:
-    # As known here: others may have sent what waits again, as the process with the turn does.
+    # As known here. Another process may have had the turn and sent what waits again here.
     now = watch.time()
     since = dict.fromkeys(Priority, now)
     since |= {lane: at for lane, at in list(watch.waits_again.items()) if waiting.get(lane)}

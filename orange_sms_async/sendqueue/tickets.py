@@ -1,4 +1,4 @@
-"""Where a queue is in its life, and each message in the queue."""
+"""The phases of a queue's life, and where each of its messages is."""
 
 import asyncio
 import enum
@@ -12,7 +12,7 @@ from orange_sms_async.outcomes import Outcome, Priority
 
 
 class Phase(enum.IntEnum):
-    """The life of a queue, in the order in which it goes through it."""
+    """The phases of a queue's life, in their order."""
 
     NEW = 0
     OPEN = 1
@@ -39,15 +39,15 @@ class Place(enum.Enum):
 @attrs.define(eq=False)
 class Ticket:
     """
-    A message in the hands of this queue, until it has an outcome or is put back unwatched.
+    A message that this queue watches, until it has an outcome or is put back unwatched.
 
     Attributes:
         room: its lane's room, where it has a place until it is claimed for the first time.
         written: done once a durable outbox has stored it.
         futures: one for each time it was submitted here.
-        expiry: ends it in time, if it expires.
+        expiry: the timer that expires it, if it has an `expires_at`.
         on_given_up: called with its reference when one of the futures is cancelled or done.
-        not_before: from when on it may leave, in seconds since 1970; 0 for at once.
+        not_before: the earliest time it may leave, in seconds since 1970; 0 for at once.
         ready_at: when it became ready to leave, on the loop's clock.
         ours: whether it was submitted here.
     """
@@ -66,7 +66,7 @@ class Ticket:
 
     @property
     def unwanted(self) -> bool:
-        """Whether all who submitted it here have gone away."""
+        """Whether none of its submitters here waits for it any more."""
         return bool(self.futures) and all(map(asyncio.Future.cancelled, self.futures))
 
     def given_up(self, _: asyncio.Future[ResourceId]) -> None:

@@ -29,7 +29,7 @@ _WORDS = {
     WaitingFor.LINE: "no connection to Orange",
     WaitingFor.ORANGE: "Orange is over capacity or gives no token",
     WaitingFor.RATE: "Orange throttles one request after another",
-    WaitingFor.CLOCK: "the clock was set back, and scheduled messages wait for it",
+    WaitingFor.CLOCK: "the clock was set back, and scheduled messages wait until it has caught up",
     WaitingFor.DATABASE: "the outbox cannot be reached, or another program holds it",
     WaitingFor.TURN: "another process has the turn to send",
 }
@@ -42,7 +42,7 @@ _STOPPED = Phase.STOPPED  # read several times a message, and enum members are s
 
 class Watch:
     """
-    The messages of a queue and those who wait for them. It knows neither outbox nor client.
+    The messages of a queue and those who wait for them. No outbox and no client is known here.
 
     Args:
         capacity: messages that may wait in each lane.
@@ -55,7 +55,7 @@ class Watch:
         why_stopped: the same in words.
         waiting_for: why nothing leaves now; None while something does.
         waiting_words: the same in words.
-        waits_again: by lane, since when others' messages wait again after an attempt here.
+        waits_again: by lane, since when a message submitted elsewhere waits again after an attempt.
         time: the loop's clock.
         listeners: the callbacks of the queue.
     """
@@ -123,7 +123,7 @@ class Watch:
     async def enter(self, priority: Priority) -> None:
         """Wait for a place in a lane."""
         try:
-            self.enter_nowait(priority)  # waiting costs, even for nothing
+            self.enter_nowait(priority)  # awaiting takes time, even if there is room
         except anyio.WouldBlock:
             await self._rooms[priority].acquire()
 
@@ -132,12 +132,12 @@ class Watch:
         Take a place in a lane.
 
         Raises:
-            anyio.WouldBlock: there is none.
+            anyio.WouldBlock: the lane is full.
         """
         self._rooms[priority].acquire_nowait()
 
     def issue(self, message: OutboundMessage, priority: Priority) -> Ticket | None:
-        """Use a place in the lane for a message, or give it back if it needs none."""
+        """Use a place in the lane for a message; give the place back if it is not needed."""
         room, reference = self._rooms[priority], message.reference
         if self.phase is not Phase.OPEN or reference in self.tickets:
             room.release()
@@ -172,7 +172,7 @@ class Watch:
 
     def admitted(self, ticket: Ticket) -> None:
         """Note that a message is stored, and waits."""
-        if ticket.place is Place.BEING_KEPT:  # otherwise that was told when it was claimed
+        if ticket.place is Place.BEING_KEPT:  # otherwise this was reported when it was claimed
             ticket.place = Place.WAITING
             self.listeners.tell(
                 Admitted,
@@ -195,7 +195,7 @@ class Watch:
         return ticket
 
     def put_back(self, reference: str, *, again: bool, delay: float) -> None:
-        """Note that a claimed message waits, for `delay` seconds; `again`: perhaps sent before."""
+        """Note that a claimed message waits `delay` seconds; `again` if it may have been sent."""
         ticket = self.tickets[reference]
         ticket.place = Place.IN_DOUBT if again else Place.WAITING
         if delay:
@@ -228,7 +228,7 @@ class Watch:
         return ChainMap[str, object](self.tickets, self._awaiting)  # type: ignore[arg-type]
 
     def hear(self, outcome: Outcome) -> None:
-        """Note what another process settled, or how far a receipt has brought it."""
+        """Note what another process settled, or what a receipt says about it."""
         ticket = self.tickets.get(outcome.reference)
         if ticket and ticket.place is not Place.CLAIMED:  # else its answer is on its way here
             self.known(outcome.reference, outcome)
@@ -237,7 +237,7 @@ class Watch:
         self.inform(outcome)
 
     def look(self) -> None:
-        """Let those who wait for all to be settled look again."""
+        """Wake those who wait until all messages are settled, so that they check again."""
         self._changed.set()
 
     def abandon(self, reference: str, error: BaseException | None = None) -> None:
@@ -262,14 +262,14 @@ class Watch:
         return not any(ticket.futures for ticket in self.tickets.values())
 
     def _look_whether_all_settled(self) -> None:
-        # It is clear only while someone waits for it: otherwise each message would look.
+        # The event is clear only while someone waits for it: otherwise each message would check.
         if not self._changed.is_set() and self.all_settled():
             self._changed.set()
 
     # -- waiting and ending ---------------------------------------------------------------------
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Wait for something that needs all to be settled, or until the queue has stopped."""
+        """Wait until a condition on the messages holds, or the queue has stopped."""
         while not self.stopped and not reached():
             self._changed.clear()
             await self._changed.wait()
@@ -278,14 +278,14 @@ class Watch:
         self, reached: Callable[[], bool], patience: float, *, renewed: bool
     ) -> str | None:
         """
-        Wait for something, but not without end.
+        Wait until a condition on the messages holds, but not without end.
 
         Args:
             patience: seconds.
             renewed: whether they start again with each message that Orange accepts.
 
         Returns:
-            Why it gave up, in words; None if it did not.
+            Why this gave up, in words; None if it did not.
         """
         with anyio.move_on_after(patience) as scope:
             if renewed:
@@ -363,7 +363,7 @@ class Watch:
     def waits_for(
         self, reason: WaitingFor, error: OrangeSMSError | None = None, words: str | None = None
     ) -> None:
-        """Note why nothing leaves, and say it once; `words` names who keeps it from leaving."""
+        """Note why nothing leaves, and report it once; `words` says which process has the turn."""
         if self.waiting_for is not reason:
             self.goes_on()
             cause = f" ({in_words(error)})" if error else ""

@@ -6,7 +6,7 @@ from orange_sms_async.errors import OrangeSMSError, Withheld
 from orange_sms_async.receipts import DeliveryStatus
 
 OTHER = "other"
-"""Stands for what is in none of the sets, or unknown."""
+"""Stands for anything unknown, or in none of the sets."""
 
 ERRORS = tuple(
     sorted(

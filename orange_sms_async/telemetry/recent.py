@@ -10,10 +10,10 @@ class Recent(Generic[_Noted]):
     Notes by reference; the oldest are forgotten once there are too many.
 
     Args:
-        most: how many are kept at most. The newer half of that many always is.
+        most: the greatest number kept. The newer half of that number is always kept.
     """
 
-    # Two halves, as a dict whose first key is deleted again and again is slow to find the next.
+    # In two halves: a dict whose first key is deleted again and again is slow to find the next.
 
     def __init__(self, most: int = 20_000) -> None:  # more than an hour's at 5 a second
         self._half = most // 2

@@ -69,7 +69,7 @@ async def test_an_accepted_message_without_an_id(orange, ask):
     code, _, complaints = await ask("send", TO, "Bonjour")
 
     assert 5 == code
-    assert complaints.endswith("holds no resource id. Do not send it again.\n")
+    assert complaints.endswith("contains no resource id. Do not send it again.\n")
 
 
 class TestReceipts:

@@ -185,7 +185,7 @@ async def test_the_inbox_is_emptied(sandbox, client, send, control):
         (("POST", "account/contract"), {"country": "CIV", "expiration_date": FIRST_DAY}, "zone"),
         (("POST", "account/contract"), {"country": "CIV", "available_units": None}, "whole"),
         (("POST", "account/sender-names"), {"sender_name": "Trop long, ça"}, "1 to 11"),
-        (("DELETE", "account/sender-names"), {"sender_name": "X"}, "not one that is approved"),
+        (("DELETE", "account/sender-names"), {"sender_name": "X"}, "not approved"),
         (("POST", "faults"), {"next": {"fault": "sunshine"}}, "next.fault: one of those known"),
         (("POST", "faults"), {"next": {"fault": "drop", "times": 0}}, "next.times"),
         (("POST", "faults"), {"chance": {"fault": "drop", "share": 2}}, "chance.share"),

@@ -169,7 +169,7 @@ async def test_a_callback_that_would_have_to_be_awaited_is_refused(line, caplog,
     async with SendQueue(line, **unseen) as queue:
         await queue.send(sms("a"))
 
-    assert f"{name} is a coroutine, which nobody awaits" in caplog.messages
+    assert f"{name} returned a coroutine, which nobody awaits" in caplog.messages
 
 
 @pytest.mark.parametrize("sent", [ResourceId("found"), None])

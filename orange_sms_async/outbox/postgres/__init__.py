@@ -94,7 +94,7 @@ class PostgresOutbox:
             await self._count()
         except BaseException as error:
             await self._db.aclose()
-            if isinstance(error, AwayError):  # it was reached a moment ago
+            if isinstance(error, AwayError):  # reached a moment ago, and lost again
                 raise OutboxUnusable(f"{self._address.name}: it cannot be reached") from None
             raise
         self._sending = Sending(self._db, found, self._fence, self._lease)
@@ -139,7 +139,7 @@ class PostgresOutbox:
         """
         How much further apart slots are than the rate asks, as the previous sender learned.
 
-        None if there was none. The process with the turn sets it to what it learns.
+        None if there was no sender. The process with the turn sets it to what it learns.
         """
         return self._opened.guard
 

@@ -11,11 +11,11 @@ _MOST = 500
 
 class Batch(Generic[_Item, _Result]):
     """
-    One round trip at a time, for many callers that ask for the same.
+    One round trip at a time, for many callers with the same kind of request.
 
     Args:
-        done: does it for several. It is told whether it may have been done already, and returns a
-            result or an exception for each.
+        done: carries out several requests. It is told whether they may have been done already, and
+            returns a result or an exception for each.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Batch(Generic[_Item, _Result]):
         self._running: asyncio.Task[None] | None = None
 
     def ask(self, item: _Item) -> asyncio.Future[_Result]:
-        """Do it for one. It is done even if the caller goes away."""
+        """Request one. It is carried out even if the caller goes away."""
         future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         self._pending.append((item, future))
         if self._running is None:

@@ -29,7 +29,7 @@ _AWAY = (
     "53300",  # too many connections
     "55P03",  # lock not available
     "57",  # shutting down, starting up, cancelled
-    "25006",  # read-only: what was the primary until a failover
+    "25006",  # read-only: it was the primary until a failover
 )
 _IN_THE_WAY = ("40001", "40P01", "55P03")  # other transactions, not the database
 # A pooler may run a statement on another connection, where it was not prepared.
@@ -37,7 +37,7 @@ _UNPREPARED = ("26000", "42P05")
 READ_ONLY = (
     "it is a read-only replica: name the primary, or add target_session_attrs=read-write to the DSN"
 )
-NONE = "it holds no outbox: create one with `orange-sms outbox migrate`"
+NONE = "it contains no outbox: create one with `orange-sms outbox migrate`"
 _WORDS = {
     "28": "it refuses the user or the password",
     "3D000": "there is no such database",
@@ -146,8 +146,8 @@ class Connections:
         Run an operation, and do not try it again.
 
         Raises:
-            AwayError: the database is away; it may have been done.
-            OutboxUnusable: it cannot be done.
+            AwayError: the database is away; the operation may have been done.
+            OutboxUnusable: the operation cannot be done.
         """
         try:
             async with self._connection() as connection:
@@ -181,10 +181,10 @@ class Connections:
         Args:
             operation: also told whether it may have been done already.
             patience: seconds until this gives up.
-            begun: whether it may have been done before this call.
+            begun: whether the operation may have been done before this call.
 
         Raises:
-            OutboxUnusable: it cannot be done, or the database stays away.
+            OutboxUnusable: the operation cannot be done, or the database stays away.
         """
         late, tries = boot_time() + patience, 0
         while True:

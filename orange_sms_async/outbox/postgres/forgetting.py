@@ -3,7 +3,7 @@
 from orange_sms_async.outbox.postgres.connecting import Connection
 from orange_sms_async.receipts import REPORTED_WITHIN
 
-# If a receipt for the number may belong to another message, both must stay, or nobody can tell.
+# If a receipt for the number may belong to either of two messages, both must be kept.
 _IN_DOUBT = f"""EXISTS (SELECT 1 FROM orange_sms.message o
     WHERE o.account = m.account AND o.recipient = m.recipient
     AND (o.state IN ('unknown', 'sending') OR o.on_unknown = 'resent' OR o.denied_at IS NOT NULL)

@@ -92,14 +92,14 @@ class Floor:
             self._begin_at({row["priority"]: row["id"] for row in reversed(claimed)})
 
     def _begin_at(self, first: dict[int, int]) -> None:
-        # What comes to wait in a lane that is empty now has a higher id than what waits already.
+        # A message that enters a lane that is empty now has a higher id than all that wait now.
         last = max(first)
         for lane in range(last + 1):
             self._ids[lane] = first.get(lane, max(first.values()))
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it is time to look for what waits in front."""
+        """Whether it is time to look for messages below the id."""
         return any(self._ids) and boot_time() > self._looked_at + _LOOK_EVERY
 
     def looked(self, heads: dict[int, int], took: float) -> None:

@@ -48,7 +48,7 @@ WHERE NOT EXISTS (SELECT 1 FROM orange_sms.receipt
 
 async def adopt(db: Connection, account: int, number: str | None, now: float) -> list[Outcome]:
     """
-    Settle unknown messages to a number by receipts that came before it was certain whose they are.
+    Settle unknown messages to a number by earlier receipts, now that it is certain whose they are.
 
     A receipt may come while its message, or another one, is still on the wire.
     """
@@ -72,7 +72,7 @@ async def resolve(
     db: Connection, account: int, reference: str, sent: ResourceId | None, now: float
 ) -> list[Outcome]:
     """
-    Store what a person found out; return its outcome, and those of others that this settled.
+    Store what a person found out; return the outcome, and those of others that this settled.
 
     Raises:
         InvalidMessage: the resource id is empty, or another message has it.

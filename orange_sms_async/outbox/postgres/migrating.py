@@ -18,7 +18,7 @@ TOO_OLD = "made by an earlier version: run `orange-sms outbox migrate`, once for
 _RATE = 5.0  # "5 SMS per second" -- Orange
 _LOCK = 0x4F534D53  # "OSMS": one process at a time migrates a database
 
-# Two of its random uuids, so that no secret is printed.
+# Two of the server's random uuids, so that no secret is printed.
 _KEY = "decode(replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''), 'hex')"
 _ACCOUNT = """
 INSERT INTO orange_sms.account (name, rate, key) VALUES ({name}, {rate}, {key})
@@ -81,7 +81,7 @@ async def migrate(dsn: str, *, account: str = "default", rate: float | None = No
         OutboxUnusable: names the database and the cause.
         ValueError: the address, the rate or the account's name is wrong.
     """
-    sql(0, account, rate)  # or what is wrong with them
+    sql(0, account, rate)  # raises if one of them is wrong
     connections = Connections(Address(dsn, account))
     await connections.open()
 
@@ -130,7 +130,7 @@ def check(version: int, connections: Connections) -> None:
     Refuse tables made by a newer release.
 
     Raises:
-        OutboxUnusable: they were; the error says which tables.
+        OutboxUnusable: a newer release made them. The error names the outbox.
     """
     if version > len(VERSIONS):
         raise OutboxUnusable(

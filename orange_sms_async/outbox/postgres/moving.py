@@ -18,7 +18,7 @@ from orange_sms_async.outbox.postgres.rows import storable
 from orange_sms_async.outbox.sqlite import SqliteOutbox
 
 _AT_ONCE = 500
-# A process that waits to write while the file is renamed may still write into it, within this time.
+# A process that waits to write while the file is renamed may still write into it for this long.
 _LAST_WORDS = 0.5  # seconds
 _MESSAGE = {
     "reference": "text", "state": "text", "priority": "smallint", "not_before": "float8",
@@ -77,7 +77,7 @@ async def move(path: Path, dsn: str, *, account: str = "default") -> tuple[int, 
         account: the account that gets the messages.
 
     Returns:
-        How many messages the file holds, and its new name.
+        How many messages the file contains, and its new name.
 
     Raises:
         OutboxUnusable: a queue sends from the file, the database has a reference for another
@@ -164,7 +164,7 @@ def _message(row: tuple[Any, ...]) -> tuple[Any, ...]:
     it = dict(zip(_MESSAGE, row, strict=True))
     it = {name: storable(value) if isinstance(value, str) else value for name, value in it.items()}
     if not it["finished_at"] and it["text"] != row[list(_MESSAGE).index("text")]:
-        raise OutboxUnusable("the text of a message holds a NUL, which PostgreSQL cannot store")
+        raise OutboxUnusable("the text of a message contains NUL, which PostgreSQL cannot store")
     # The key of the file's hashes stays behind; an empty hash counts as the same message.
     it["fingerprint"] = None if it["fingerprint"] is None else b""
     it["not_before"], it["on_net"] = it["not_before"] or float("-inf"), bool(it["on_net"])

@@ -7,7 +7,7 @@ from orange_sms_async.outbox.postgres.connecting import boot_time
 from orange_sms_async.outcomes import Outcome, Priority
 
 _HEADS = 100  # of each lane: lanes are first in, first out
-_MORE = 100  # of all others, which are asked for in turn: scheduled ones, and those known before
+_MORE = 100  # of all others, asked for in turn: scheduled ones, and those submitted before
 _LONGEST = 1.0  # seconds between two questions, at least
 _SHORTEST = 0.25
 

@@ -7,7 +7,7 @@ from orange_sms_async.outbox.postgres import queries
 from orange_sms_async.outbox.postgres.connecting import Connection, Connections
 
 _PATIENCE = 5.0  # seconds that a caller waits for the database to come back
-_FRESH = 0.05  # share of the time it counts: before that, a count is left as it is
+_FRESH = 0.05  # share of a count's time; a younger count is left as it is
 
 
 class PostgresNotes:

@@ -64,7 +64,7 @@ class Turn:
 async def add(
     db: Connection, account: int, entries: list[Entry], *, repeated: bool
 ) -> list[Outcome | Exception | None]:
-    """Store messages; for each one stored before, return its outcome, or that it differs."""
+    """Store messages; for each one stored before, return its outcome, or an error if it differs."""
     columns = zip(*map(rows.entry_columns, entries), strict=True)
     added = {row["reference"] for row in await db.fetch(_ADD, account, *map(list, columns))}
     results: list[Outcome | Exception | None] = [None] * len(entries)
@@ -99,7 +99,7 @@ def _known(row: Row | None, repeated: bool) -> Outcome | Exception | None:
 async def settle(
     db: Connection, account: int, said: list[tuple[Claim, Outcome, float]], *, repeated: bool
 ) -> list[Settled]:
-    """Store outcomes of claims; return each one's state before, as stored, and where to look."""
+    """Store outcomes; return each state before, the outcome, and whether to look at receipts."""
     now = max(at for _, _, at in said)
     columns = [_settled_columns(claim, outcome) for claim, outcome, _ in said]
     found = {
@@ -165,7 +165,7 @@ async def put_back(
 
 
 async def disown(db: Connection, turn: Turn, known: list[int]) -> None:
-    """Put back what this opening claimed without hearing of it, as the connection was lost."""
+    """Put back what this opening claimed without learning of it: the connection was lost."""
     await db.execute(
         "UPDATE orange_sms.message SET state = 'queued', lease_until = NULL WHERE account = $1 "
         "AND state = 'sending' AND claimed_by = $2 AND id <> ALL ($3)",
@@ -197,7 +197,7 @@ AND on_unknown <> 'resent' RETURNING priority, orange_sms.durable()
 async def withdraw(
     db: Connection, account: int, outcome: Outcome, now: float, *, repeated: bool
 ) -> tuple[Priority | None, bool]:
-    """Finish a waiting message; return its lane if it waited, and whether it now ended so."""
+    """Finish a waiting message; return its lane if it waited, and whether it has this outcome."""
     row = await db.fetchrow(
         _WITHDRAW,
         account,

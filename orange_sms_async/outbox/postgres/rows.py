@@ -119,5 +119,5 @@ def error_columns(error: OrangeSMSError | None) -> tuple[str | None, str | None,
 
 
 def storable(text: str) -> str:
-    """Replace what JSON can hold and PostgreSQL cannot: half a character, and NUL."""
+    """Replace what JSON can contain and PostgreSQL cannot: half a character, and NUL."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

@@ -34,7 +34,7 @@ class Sending:
 
     Attributes:
         me: this opening's name in its claims.
-        guard: how much wider than the rate slots are spaced, as far as known.
+        guard: how much further apart slots are than the rate asks, as far as known.
         has_turn: whether this opening may claim, as far as known. Each claim checks.
         more: whether something waits, as far as known without asking.
         silent: the process that has the turn and sends nothing, although it could.
@@ -54,7 +54,7 @@ class Sending:
         """Give up the turn, and what was claimed ahead."""
         await self._settling.finish()
         self._renewing.cancel()
-        # If that cannot be done, both end by themselves.
+        # If this fails, the turn and the claims lapse by themselves.
         with contextlib.suppress(AwayError, OutboxUnusable, TimeoutError):
             async with asyncio.timeout(self._lease):
                 await self._put_back_ahead()
@@ -103,7 +103,7 @@ class Sending:
         return changed
 
     async def _heads(self) -> tuple[dict[int, int], float]:
-        """Return what waits in front in each lane, and how many seconds the look took."""
+        """Return the first waiting id of each lane, and how many seconds the look took."""
         began = boot_time()
         heads = await self._db.once(partial(queries.heads, account=self._found.account))
         return heads, boot_time() - began
@@ -113,7 +113,7 @@ class Sending:
             self.has_turn = self.more = False
 
     def begin_anew(self) -> None:
-        """Assume that something may wait in front of the last claim, or nothing at all."""
+        """Assume nothing about the first waiting message: look from the first row again."""
         self._floor.forget()
         self.more = False
 
@@ -124,7 +124,7 @@ class Sending:
                 await self._renew()
 
     async def _renew(self) -> None:
-        # A slot may be long in coming, and so may a token.
+        # Waiting for a slot or a token may take long.
         if self.has_turn and boot_time() >= self._renewed_at + _RENEW_EVERY:
             self._renewed_at = boot_time()
             self._note(had=await self._db.once(partial(queries.renew_turn, turn=self._turn)))

@@ -38,7 +38,7 @@ class Submission(NamedTuple):
     parameters: dict[str, object] | list[object]
 
     def __repr__(self) -> str:
-        return f"Submission(statement={self.statement!r})"  # the parameters show number and text
+        return f"Submission(statement={self.statement!r})"  # parameters show number and text
 
 
 def submission(
@@ -81,7 +81,7 @@ def submission(
         "on_net": message.on_net,
         "context": entry.context,
     }
-    # A driver may send a str or None without a type. The casts name the types it has to have.
+    # A driver may send a str or None without a type. The casts name the types that are needed.
     written = ", ".join(
         f"{name} => CAST({_placeholder(style, name, n)} AS {type_})"
         for n, (name, type_) in enumerate(_TYPES.items(), start=1)
@@ -104,6 +104,6 @@ def check_storable(entry: Entry) -> None:
     message = entry.message
     for name, value in (("text", message.text), ("reference", message.reference)):
         if "\0" in value:
-            raise InvalidMessage(f"{name}: holds a NUL character, which PostgreSQL cannot store")
+            raise InvalidMessage(f"{name}: contains a NUL character, which PostgreSQL cannot store")
     if len(message.reference.encode()) > _LONGEST:
         raise InvalidMessage(f"reference: at most {_LONGEST} bytes where an outbox is PostgreSQL")

@@ -81,7 +81,7 @@ BEGIN
     END IF;
     IF submit.sender_address IS NULL AND _country.calling_code IS NULL THEN
         PERFORM orange_sms.refuse('to: not in one of the 13 countries Orange sends to; '
-            'if your account does, give its sender_address');
+            'if your account sends there, give its sender_address');
     END IF;
     IF (submit.priority BETWEEN 0 AND 2) IS NOT TRUE THEN
         PERFORM orange_sms.refuse('priority: 0 (urgent), 1 (normal) or 2 (bulk)');

@@ -36,10 +36,11 @@ class SqliteOutbox:
     """
     A file that any number of processes of one machine may open.
 
-    Each process can submit, withdraw, ask and store receipts. One at a time has the turn, and
-    sends: it holds a lock on a file beside it, `NAME.turn`, which the operating system frees when
-    the process ends. Waiting changes are committed together, so many producers share one fsync.
-    The file holds numbers and texts, and only its owner can read it. `forget` deletes them.
+    Each process can submit, withdraw and look up messages, and store receipts. One at a time has
+    the turn, and sends: it holds a lock on a file beside it, `NAME.turn`, which the operating
+    system frees when the process ends. Waiting changes are committed together, so many producers
+    share one fsync. The file contains numbers and texts, and only its owner can read it. `forget`
+    deletes them.
 
     Args:
         path: of the file, which is created if there is none. It must not be on a network.
@@ -185,7 +186,7 @@ class SqliteOutbox:
         await self._file.write(statements.recount, persists=True)
 
     async def holder(self, now: float) -> str | None:
-        # Idle processes ask often, and a read costs ten times as much as the last glance.
+        # Idle processes ask often, and a read costs ten times as much as the counts at hand.
         if self.unfinished and await self._file.read(statements.ready_at) == 0.0:
             return await self._file.read(partial(openings.silent, now=now))
         return None
@@ -206,7 +207,7 @@ class SqliteOutbox:
     async def news(self, awaited: Collection[str]) -> list[Outcome]:
         def told(db: sqlite3.Connection) -> tuple[int, list[Outcome]]:
             last, references = statements.changes(db, self._heard)
-            # Too late, the file has forgotten some changes: look for all.
+            # After too long, the file has forgotten some changes: then ask for all.
             asked = awaited if references is None else dict.fromkeys(references)
             found = (statements.find(db, one) for one in asked if one in awaited)
             return last, [outcome for outcome in found if outcome and outcome.state.finished]
@@ -306,7 +307,7 @@ class SqliteOutbox:
             taken = not turn.LOCKS or turn.taken(self.path)
         except OSError as error:
             raise OUTBOX.unusable(self.path, str(error.strerror)) from error
-        # Of a process that was killed, the file still says that it has it.
+        # The file still names a process that was killed while it had the turn.
         found = await self._file.read(openings.holder) if taken else None
         return found and (f"process {found[0]}", found[1])
 

@@ -47,7 +47,7 @@ class Commits:
     Args:
         path: of the file.
         kind: the kind of file.
-        glance: called after each transaction, so that `glanced` is what the file then says.
+        glance: called after each transaction. What it returns is kept in `glanced`.
 
     Attributes:
         damaged: whether damage has shown since it was opened.
@@ -106,15 +106,15 @@ class Commits:
 
     def write(self, operation: Operation[_T], *, persists: bool = False) -> asyncio.Future[_T]:
         """
-        Run an operation in a transaction. Its result is there once that is on disk.
+        Run an operation in a transaction. The result comes once the transaction is on disk.
 
-        If it is requested before `aclose`, it is done before that returns. If another program
-        holds the file, it waits some seconds, or until `aclose` if it `persists`.
+        An operation requested before `aclose` is done before `aclose` returns. If another program
+        holds the file, the operation waits some seconds, or until `aclose` if it `persists`.
         """
         return self._ask(operation, writes=True, persists=persists)
 
     def read(self, operation: Operation[_T]) -> asyncio.Future[_T]:
-        """Read the file as earlier operations leave it. This keeps no other program waiting."""
+        """Read the file as earlier operations leave it. No other program has to wait for this."""
         return self._ask(operation, writes=False)
 
     def _ask(

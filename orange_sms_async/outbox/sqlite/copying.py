@@ -50,7 +50,7 @@ def _all(copy: Path) -> list[Path]:
 
 def _create(copy: Path) -> Path:
     copy = copy.absolute()  # SQLite may take a relative "file:…" for a URI
-    # An old log beside it would be taken for its own.
+    # An old log beside the copy would be taken for the copy's own.
     for beside in _all(copy):
         if os.path.lexists(beside):
             raise FileExistsError(errno.EEXIST, f"{beside.name} exists already")

@@ -17,7 +17,7 @@ _OURS: dict[int | None, str] = {
     sqlite3.SQLITE_PERM: "permission denied",
     sqlite3.SQLITE_READONLY: "the file is read-only",
 }
-# Our statements fit our tables. If they do not, the tables are not ours, or no longer.
+# Our statements fit our tables. If one fails, the tables are not ours, or are damaged.
 _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_CONSTRAINT,
@@ -85,9 +85,9 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def explained(error: Exception, kind: Format) -> str:
     """
-    Say what SQLite found, in our words. Its own can quote a row, and so a number or a text.
+    Say what SQLite found, in our words. Its own words can quote a row, and so a number or a text.
 
-    For the same reason it is raised `from None`.
+    For the same reason, errors with this text are raised `from None`.
     """
     if isinstance(error, DamagedError):
         return str(error)
@@ -98,6 +98,6 @@ def explained(error: Exception, kind: Format) -> str:
 
 
 def _code(error: Exception) -> int | None:
-    # Errors that Python's module finds have no code. Above the lowest byte is a finer reason.
+    # Errors from Python's own module have no code. The higher bytes give a finer reason.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code if code is None else code & 0xFF

@@ -121,10 +121,10 @@ class Opened:
 
     def version(self) -> int:
         """
-        Return a number that changes whenever anyone writes. No disk is read for it.
+        Return a number that changes whenever anyone writes. This reads no disk.
 
         Raises:
-            sqlite3.Error: it cannot be told.
+            sqlite3.Error: the number cannot be read.
         """
         if self._looking is None:
             return 0
@@ -231,7 +231,7 @@ def _create(path: Path) -> None:
 
 
 def _check_usable(path: Path) -> None:
-    # SQLite calls either a disk error.
+    # SQLite would report both errors below as a disk error.
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     effective = os.access in os.supports_effective_ids
@@ -250,7 +250,7 @@ def _check_kind(path: Path, kind: Format) -> None:
 
 
 def _check_log(path: Path, kind: Format) -> None:
-    """Check that a file and its log are from the same time; opening to write would merge them."""
+    """Check that a file and its log are from the same time: opening to write would merge them."""
     seen = Watermark(path.resolve()).read()
     if seen is None or seen[1] <= _commits(path, _WITHOUT_LOG):
         return
@@ -269,7 +269,7 @@ def _commits(path: Path, how: str) -> float:
 def _look(path: Path, how: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
     # A kill or a full disk in the middle of a checkpoint leaves the file shorter than its first
-    # page says, and the rest in the log, which may not be read here: no damage.
+    # page says, and the rest in the log, which may not be read here. That is no damage.
     db.execute("PRAGMA writable_schema = ON")
     return db
 
@@ -287,7 +287,7 @@ def _prepare(path: Path, db: sqlite3.Connection, kind: Format) -> None:
             f"this one knows {newest})",
         )
     if version == 0:
-        # Before it has a log: from now on, its own first page says whose it is.
+        # Before there is a log: from now on, the file's own first page says whose it is.
         _migrate(db, kind)
     journal.begin(db, _PATIENCE)
     if 0 < version < newest:

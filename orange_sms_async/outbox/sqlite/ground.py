@@ -9,7 +9,7 @@ _NETWORK = _DISTRIBUTED | _SHARED | {"fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"
 
 
 def network(path: Path) -> str | None:
-    """Name the network file system that a file is on; None if there is none, or nobody can tell."""
+    """Name the network file system that a file is on; None if it is on none, or that is unknown."""
     try:
         mounts = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:

@@ -3,7 +3,7 @@ The log (SQLite's WAL) beside a file: started, and written back into it from tim
 
 SQLite 3.7.0 to 3.51.2 (but 3.50.7 and 3.44.6) can corrupt a file when one connection writes its log
 back at the instant at which another commits. SQLite does so by itself after a commit, when others
-may commit already. Here it never does: the log is written back while this process holds the right
+may be committing. Here it never does: the log is written back while this process holds the right
 to write, so that nobody else can commit meanwhile.
 """
 
@@ -77,5 +77,5 @@ class Log:
 
     def empty(self, db: sqlite3.Connection) -> None:
         """Write the log back and overwrite what it held."""
-        # This kind takes the right to write by itself, and first.
+        # This kind of checkpoint takes the right to write by itself, before anything else.
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

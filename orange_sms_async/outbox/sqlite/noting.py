@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # slow to import, and `put` needs no loop
 
     from orange_sms_async.outbox.sqlite.commits import Commits
 
-_FRESH = 0.05  # share of the time it counts: before that, a count is left as it is
+_FRESH = 0.05  # share of a count's time; a younger count is left as it is
 _SOME = 5  # names tidied with each count: more than a count adds
 
 

@@ -20,8 +20,8 @@ class ReceiptFile:
     """
     A store for a `ReceiptReceiver`. Receipts are on disk before Orange is answered.
 
-    Use it in `async with`. Several processes may write to one file. The file holds numbers, and is
-    created so that only its owner can read it.
+    Use it in `async with`. Several processes may write to one file. The file contains numbers, and
+    is created so that only its owner can read it.
 
     Args:
         path: of the file, which is created if there is none.

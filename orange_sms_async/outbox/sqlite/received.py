@@ -7,7 +7,7 @@ from orange_sms_async.messages import ResourceId
 from orange_sms_async.receipts import DeliveryReceipt, rank
 
 # Seconds. A clock may start out wrong. So retention counts from a time that the file recorded this
-# long ago, and behind which the clock has not gone since: only that time is certainly past.
+# long ago, if the clock has not gone back behind it: only such a time is certainly past.
 SURE_AFTER = 86_400.0
 _AT_ONCE = 10  # old receipts that are forgotten with each new one
 
@@ -52,8 +52,8 @@ def forget_old(db: sqlite3.Connection, now: float, retention: float) -> None:
 
 
 def _seen(db: sqlite3.Connection, first: int, until: float) -> float:
-    """Return about when the last receipt by a time came; `first` is the id of the oldest one."""
-    # By halves, as in the order of ids they came, and there is no index of times.
+    """Return roughly when the last receipt before a time came; `first` is the id of the oldest."""
+    # By halves: ids are in order of arrival, and there is no index of times.
     (last,) = db.execute("SELECT max(id) FROM receipt").fetchone()
     query = "SELECT id, arrived_at FROM receipt WHERE id <= ? ORDER BY id DESC LIMIT 1"
     seen = -math.inf
@@ -88,7 +88,7 @@ def page(db: sqlite3.Connection, after: int) -> list[tuple[int, DeliveryReceipt,
 
 
 def storable(text: str) -> str:
-    # JSON can hold half of a character (a lone surrogate), a file cannot.
+    # JSON can contain half a character (a lone surrogate), a file cannot.
     return text.encode(errors="backslashreplace").decode()
 
 

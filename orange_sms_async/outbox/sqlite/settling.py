@@ -49,19 +49,20 @@ def settle_claimed(
     Store the outcome of a claimed message, unless it is stored already.
 
     Returns:
-        The outcome as stored, and those of others that this settled; else nothing.
+        The outcome as stored, and those of other messages that this settled; otherwise nothing.
     """
     before = statements.held_in(db, claim)
     really = outcome.state is State.SENT or (
         outcome.state is State.FAILED and before is State.UNKNOWN
     )
-    # A process that thought the sender dead put it back or called it unknown: the answer counts.
+    # Another process thought the sender dead and put the message back or called it unknown. The
+    # answer counts.
     late = before in (State.UNKNOWN, State.QUEUED) and really
     return settle(db, outcome, now) if before is State.SENDING or late else []
 
 
 def settle(db: sqlite3.Connection, outcome: Outcome, now: float) -> list[Outcome]:
-    """Store the outcome of a message; return it as stored, and others that this settled."""
+    """Store the outcome of a message; return it, and the other outcomes that this settled."""
     statements.settle(db, outcome, now)
     if outcome.resource_id is not None:
         advanced = _advanced(db, storable(outcome.resource_id))
@@ -83,7 +84,7 @@ def resolve(
     db: sqlite3.Connection, reference: str, sent: ResourceId | None, now: float
 ) -> list[Outcome]:
     """
-    Store what a person found out; return its outcome, and those of others that this settled.
+    Store what a person found out; return the outcome, and those of others that this settled.
 
     Raises:
         InvalidMessage: the resource id is empty, or another message has it.
@@ -209,7 +210,7 @@ def _settle_as_sent(
 
 def _adopt(db: sqlite3.Connection, number: str, now: float) -> list[Outcome]:
     """
-    Settle unknown messages to a number by receipts that came before it was certain whose they are.
+    Settle unknown messages to a number by earlier receipts, now that it is certain whose they are.
 
     A receipt may come while its message, or another one, is still on the wire.
     """

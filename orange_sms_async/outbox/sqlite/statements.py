@@ -19,7 +19,7 @@ from orange_sms_async.receipts import REPORTED_WITHIN, DeliveryReceipt
 _OUTCOME = (
     "id, reference, state, resource_id, error, reason, details, settled_by, delivery, recipient"
 )
-# If a receipt for the number may belong to another message, both must stay, or nobody can tell.
+# If a receipt for the number may belong to either of two messages, both must be kept.
 _IN_DOUBT = " OR ".join(
     "EXISTS (SELECT 1 FROM message AS other WHERE other.recipient = message.recipient "
     f"AND message.attempted_at <= other.attempted_at + {REPORTED_WITHIN} "
@@ -133,7 +133,7 @@ def _kept(db: sqlite3.Connection, message: OutboundMessage) -> Outcome:
 
 
 def oldest(db: sqlite3.Connection, now: float) -> float | None:
-    """Return since when the oldest message could leave; None if none could, or nobody noted."""
+    """Return since when the oldest message could leave; None if none could, or not recorded."""
     query = (
         "SELECT min(max(created_at, not_before)) FROM message "
         "WHERE state IN ('queued', 'scheduled') AND not_before <= ?"
@@ -295,7 +295,7 @@ def find(db: sqlite3.Connection, reference: str) -> Outcome | None:
 
 
 def advance(db: sqlite3.Connection, resource_id: str, status: str) -> Outcome | None:
-    """Store how far the message with an id has come; return its outcome, if there is one."""
+    """Store how far the message with an id has come; return its outcome, or None without one."""
     updated = db.execute(
         "UPDATE message SET delivery = :status, delivered_at = (SELECT min(arrived_at) "
         "FROM receipt WHERE receipt.resource_id = :id AND status = 'DeliveredToTerminal') "

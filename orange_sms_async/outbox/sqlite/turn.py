@@ -74,7 +74,7 @@ def identity(file: int | Path) -> tuple[int, int]:
 def _open(beside: Path, path: Path) -> int:
     with contextlib.suppress(FileExistsError):
         file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        own_as(file, like=path)  # all that may open the outbox may take its turn
+        own_as(file, like=path)  # anyone who may open the outbox may take its turn
         return file
     return os.open(beside, os.O_RDWR)
 

@@ -11,8 +11,8 @@ class Watermark:
     The number of the last transaction of a file, in `NAME.mark`, and of the last one written back.
 
     Each is written after what it notes, never before. A file behind its mark has lost transactions:
-    its log is gone or was cut, or a copy was put in its place. So has a file that, without its log,
-    is behind what was written back: that copy and that log are from different times.
+    its log is gone or was cut, or a copy was put in its place. If the file without its log is
+    behind what was written back, it is a copy, and the log is from another time.
     """
 
     def __init__(self, path: Path) -> None:

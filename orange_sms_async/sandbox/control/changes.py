@@ -126,7 +126,7 @@ class Changes:
         try:
             self.account.withdraw(fields.text("sender_name"))
         except KeyError:
-            raise HTTPException(404, "sender_name: not one that is approved") from None
+            raise HTTPException(404, "sender_name: not approved") from None
 
     def outdate_tokens(self, fields: Fields) -> None:
         fields.only()
@@ -185,7 +185,7 @@ class Changes:
                 409, "there is nowhere to post it: no receipt URL was set"
             ) from None
         except KeyError:
-            raise HTTPException(404, "resource_id: no message that is remembered") from None
+            raise HTTPException(404, "resource_id: no such message is remembered") from None
         return JSONResponse({"answer": receipt.answer, "error": receipt.error})
 
     def _contract(self, fields: Fields) -> Contract:

@@ -25,11 +25,12 @@ _ALWAYS = {
 @attrs.define(eq=False)
 class Guard:
     """
-    Another site's page, open in the same browser, can send requests here but read nothing.
+    Refuses changes by another site's page, which may be open in the same browser.
 
-    Every change needs a token, which only this page and programs can read. A site whose name was
-    later pointed at this machine (DNS rebinding) gives itself away by its `Host`, which is a name.
-    A page opened by an IP address cannot be moved to another one.
+    Such a page can send requests here but read nothing. Every change needs a token, which only this
+    page and programs can read. A site whose name was later pointed at this machine (DNS rebinding)
+    gives itself away by its `Host`, which is a name. A page opened by an IP address cannot be moved
+    to another one.
 
     Attributes:
         inside: the app behind the guard.
@@ -53,12 +54,12 @@ class Guard:
         headers, server = Headers(scope=scope), scope.get("server")
         host = _name(headers.get("host", ""))
         if server and _is_loopback(server[0]) and not (_is_address(host) or host == "localhost"):
-            return "the Host of a sandbox on this machine is localhost or an IP address"
+            return "the Host of a sandbox on this machine must be localhost or an IP address"
         if scope["method"] in {"GET", "HEAD"}:
             return None
         offered = headers.get("x-sandbox-token", "")
         if not hmac.compare_digest(offered.encode(), self._token.encode()):
-            return "X-Sandbox-Token is missing or old: GET /_sandbox/token says what it is"
+            return "X-Sandbox-Token is missing or old: GET /_sandbox/token returns the current one"
         return None
 
 
@@ -66,7 +67,7 @@ def from_another_site(scope: Scope) -> bool:
     """
     Say whether a browser sends a request on behalf of another site's page.
 
-    Such a page can read no answer and has no token, but 50 token requests would use up the minute.
+    Such a page can read no answer and has no token, but it could use up the 50 tokens of a minute.
     """
     headers = Headers(scope=scope)
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:

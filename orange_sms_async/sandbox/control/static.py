@@ -10,7 +10,7 @@ from starlette.routing import Route
 _FILES = Path(__file__).parent.parent / "page"
 _LANGUAGES = ("en", "fr")
 
-# Not what the machine's own table says, which can be anything.
+# Not from the machine's own table, which can say anything.
 _KINDS = {
     ".css": "text/css",
     ".js": "text/javascript",
@@ -30,7 +30,7 @@ async def _index(request: Request) -> Response:
 
 
 async def _file(request: Request) -> Response:
-    # Read here and not in a thread, which on a clock that jumps would always be too slow.
+    # Read here, not in a thread: on a clock that jumps, a thread is always too slow.
     for path in _FILES.iterdir():
         if path.name == request.path_params["name"] and path.suffix in _KINDS:
             return Response(path.read_bytes(), media_type=_KINDS[path.suffix])

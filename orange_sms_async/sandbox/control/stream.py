@@ -28,7 +28,7 @@ def stream(events: Feed, last_id: str) -> StreamingResponse:
 async def _told(events: Feed, last_id: str) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     async for news in events.watch(last_id):
-        # A comment keeps the line alive, and shows whether somebody still listens.
+        # A comment keeps the connection open, and shows whether somebody still listens.
         yield "".join(map(_written, news)) or ":\n\n"
 
 

@@ -97,7 +97,7 @@ class Views:
         try:
             message = self.inbox.find(request.path_params["resource_id"])
         except KeyError:
-            raise HTTPException(404, "resource_id: no message that is remembered") from None
+            raise HTTPException(404, "resource_id: no such message is remembered") from None
         return JSONResponse(_in_full(message))
 
     async def show_requests(self, request: Request) -> Response:
@@ -119,7 +119,7 @@ class Views:
         for one in reversed(self.requests):
             if one.request_id == request_id and one.exchange is not None:
                 return JSONResponse(one.shown() | _exchanged(one.exchange))
-        raise HTTPException(404, "request_id: no refused request that is remembered")
+        raise HTTPException(404, "request_id: no such refused request is remembered")
 
     async def show_recipients(self, request: Request) -> Response:
         found = _recipients(self.inbox, request.query_params.get("q", ""))

@@ -6,7 +6,7 @@ from typing import Any
 from orange_sms_async.sandbox.orange.ledger import Account, PurchaseOrder
 from orange_sms_async.sandbox.settings import ALL_NETWORKS, AccountShape, Contract
 
-# Each country's currency; and, of the modes of payment that were seen, one (a choice).
+# Each country's currency, and one of the modes of payment that were seen (a choice).
 _MONEY = {
     "BWA": ("BWP", "Airtime"),
     "BFA": ("XOF", "OrangeMoney"),

@@ -7,7 +7,7 @@ import attrs
 
 from orange_sms_async.sandbox.orange.limits import ROUNDING
 
-_STRIP = 60.0  # seconds that are remembered, and of those at most so many arrivals
+_STRIP = 60.0  # seconds that are remembered, with at most `_MOST` arrivals
 _MOST = 30_000
 
 
@@ -44,7 +44,7 @@ class Arrivals:
         self._recent.append((moment, status))
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all arrivals."""
         self._recent.clear()
 
     def last_minute(self) -> list[tuple[float, int | None]]:

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
 
 def masked(text: str) -> str:
-    """Mask a number but for its first three and last two digits: `+225******04`."""
+    """Mask a number except for its first three and last two digits: `+225******04`."""
     return _NUMBER.sub(lambda digits: "*" * len(digits[0]), text)
 
 
@@ -108,7 +108,7 @@ class Request:
         return any(sought in word.casefold() for word in said if word)
 
     def shown(self) -> dict[str, Any]:
-        """Return what a list of requests shows of it."""
+        """Return what a list of requests shows about it."""
         return {
             "number": self.number,
             "request_id": self.request_id,
@@ -222,7 +222,7 @@ class Reply:
     error: str | None
 
     def shown(self) -> dict[str, Any]:
-        """Return all of it, with the wall-clock time."""
+        """Return the whole reply, with the wall-clock time."""
         shown = attrs.asdict(self) | {"time": self.wall_time}
         del shown["wall_time"]
         return shown

@@ -26,7 +26,7 @@ class Silence(enum.Enum):
     """The two ways not to answer."""
 
     DROP = "the connection is closed"
-    HANG = "nothing ever comes"
+    HANG = "no answer ever comes"
 
 
 @attrs.frozen
@@ -184,7 +184,7 @@ def _documented() -> list[Fault]:
             ("POL0001", ("insufficient credits",), "No units are left"),
             ("POL0003", ("address",), "More than one recipient"),
             ("SVC0001", (), "A service error"),
-            ("SVC0001", ("timeout",), "A time-out inside: it may have been sent"),
+            ("SVC0001", ("timeout",), "A time-out inside Orange: it may have been sent"),
             ("SVC0002", ("senderName",), "A value that is not valid"),
             ("SVC0003", ("senderName", "MonService"), "A value that is not in the list"),
             ("SVC0004", ("address",), "No valid address"),
@@ -211,8 +211,8 @@ def _documented() -> list[Fault]:
     silent = [
         Fault("drop", Silence.DROP, label="The connection is closed"),
         Fault("drop taken", Silence.DROP, taken=True, label="Sent, and the connection is closed"),
-        Fault("hang", Silence.HANG, label="Nothing ever comes"),
-        Fault("hang taken", Silence.HANG, taken=True, label="Sent, and nothing ever comes"),
+        Fault("hang", Silence.HANG, label="No answer ever comes"),
+        Fault("hang taken", Silence.HANG, taken=True, label="Sent, and no answer ever comes"),
     ]
     return sorted(gateway + again, key=lambda fault: fault.name) + backend + token + bare + silent
 

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 _REMEMBERED = 4_000  # events, for all who watch together
-_TURN = 0.05  # seconds in which what happens is told together
+_TURN = 0.05  # seconds whose events are reported together
 _HEARTBEAT = 15.0
 
 

@@ -110,7 +110,7 @@ class Gateway:
         Find the operation that a request is for.
 
         Raises:
-            RefusalError: there is none at its path, or none with its method.
+            RefusalError: Orange has no operation at its path, or none with its method.
         """
         known = False
         for method, path, on, answer in self._operations:
@@ -136,8 +136,8 @@ class Gateway:
 
     def _send(self, incoming: Incoming, now: float, sender: str) -> Answer:
         self.tokens.check(incoming, now)
-        # A choice: whether Orange counts what it then refuses is not documented; a gateway,
-        # which counts before anyone has looked at the body, does.
+        # A choice: Orange does not document whether it counts a message that it then refuses. A
+        # gateway, which counts before anyone has looked at the body, does.
         if self._limit is not None and not self._limit.admit(now):
             refusal = gateway_error(53, status=self.settings.throttle_status)
             raise RefusalError(refusal, Wrong.TOO_FAST)

@@ -65,7 +65,7 @@ class Message:
         )
 
     def shown(self) -> dict[str, Any]:
-        """Return what a list of messages shows of it."""
+        """Return what a list of messages shows about it."""
         sent = self.sent
         return {
             "number": self.number,

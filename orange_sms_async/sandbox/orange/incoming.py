@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.types import Receive, Scope
 
-# A choice: Orange documents error 66 and not what is too large.
+# A choice: Orange documents error 66, but not what is too large.
 LARGEST_BODY = 64 * 1024
 
-PATIENCE = 30.0  # seconds for a body: a choice, as Orange documents error 63 and no time
+PATIENCE = 30.0  # seconds for a body: a choice, as Orange documents error 63 but no time
 
 
 @attrs.frozen(eq=False)
@@ -159,7 +159,7 @@ async def read_body(request: Request) -> bytes | Wrong:
         async with asyncio.timeout(PATIENCE):
             async for chunk in request.stream():
                 size += len(chunk)
-                # What is too much is read and thrown away, or the client could not read the answer.
+                # The excess is read and thrown away, or the client could not read the answer.
                 if size <= LARGEST_BODY:
                     chunks.append(chunk)
     except TimeoutError:

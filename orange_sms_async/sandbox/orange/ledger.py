@@ -134,7 +134,7 @@ class Account:
             The contract itself.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such contract.
         """
         return self._contracts[country, offer_name]
 
@@ -217,7 +217,7 @@ class Account:
             refusal = backend_error("POL0001", "No contract found for the given country")
             raise RefusalError(refusal, Wrong.NO_CONTRACT)
         key = (offer_name, contract.country)
-        # A choice: usage also counts what was refused. Only captured: it is the larger one.
+        # A choice: usage also counts refused messages. The captures show only that it is larger.
         self.usage[key] += units
         if contract.status == "EXPIRED":
             raise RefusalError(backend_error("POL0001", "Expired contract"), Wrong.EXPIRED_CONTRACT)

@@ -21,12 +21,12 @@ class Notifier:
     """
     Posts receipts, and remembers the endpoint's answers.
 
-    A receipt is posted once, unless `receipt_faults` say otherwise: whether Orange repeats it after
-    another answer than 200 is not documented, and reports conflict.
+    A receipt is posted once, unless `receipt_faults` say otherwise. Orange does not document
+    whether it repeats a receipt that is not answered with 200, and reports conflict.
 
     Attributes:
         settings: where and when receipts go, and what goes wrong with them. At most `keep`
-            messages wait for their receipts; those of any more are lost.
+            messages wait for their receipts; the receipts of any more are lost.
         chance: decides which receipts go wrong.
         url_for: returns the URL for the receipts of a sender address; None for none.
         on_posted: called for each receipt.

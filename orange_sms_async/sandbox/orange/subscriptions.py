@@ -35,13 +35,13 @@ class Subscriptions:
         return len(self._kept)
 
     def url_for(self, sender_address: str) -> str | None:
-        """Say where the receipts of this sender's messages go; the newest subscription counts."""
+        """Return the URL for the receipts of this sender; the newest subscription counts."""
         sender = _digits(sender_address)
         urls = (url for of, url in reversed(self._urls.values()) if of == sender)
         return next(urls, None)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all subscriptions."""
         self._kept.clear()
         self._urls.clear()
 
@@ -80,7 +80,7 @@ class Subscriptions:
         Return a subscription.
 
         Raises:
-            RefusalError: there is none of that key.
+            RefusalError: there is no subscription with that key.
         """
         if key not in self._kept:
             raise RefusalError(gateway_error(60), Wrong.NO_SUCH_SUBSCRIPTION)
@@ -91,7 +91,7 @@ class Subscriptions:
         Forget a subscription.
 
         Raises:
-            RefusalError: there is none of that key.
+            RefusalError: there is no subscription with that key.
         """
         if self._kept.pop(key, None) is None:
             raise RefusalError(gateway_error(60), Wrong.NO_SUCH_SUBSCRIPTION)

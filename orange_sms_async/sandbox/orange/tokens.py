@@ -164,7 +164,7 @@ class Tokens:
 
     @property
     def newest_first(self) -> list[Issued]:
-        """All of them."""
+        """All tokens, newest first."""
         return list(reversed(self._issued.values()))
 
 
@@ -180,7 +180,7 @@ def _basic(authorization: str) -> str:
     except (binascii.Error, ValueError):
         pair = ""
     if scheme.lower() != "basic" or ":" not in pair:
-        # That it has words of its own was seen; which ones is a choice.
+        # Seen: this error has words of its own. These words are a choice.
         words = "The Authorization header could not be decoded."
         raise RefusalError(token_error(401, "invalid_client", words), Wrong.BASIC)
     return pair

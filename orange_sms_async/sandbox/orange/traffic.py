@@ -105,7 +105,7 @@ class Traffic:
             on, coming = route.on, self.faults.next(route.on)
             if coming is not None and not coming.fault.taken:
                 return self._struck(on, coming)
-            # A fault that wants its message taken waits for one that can be.
+            # A fault whose message is taken waits for a message that can be taken.
             self.gateway.admit(incoming, now)
             answer = route.answer(incoming, now, **route.parts)
         except RefusalError as refusal:
@@ -150,7 +150,7 @@ class Traffic:
         )
         self.requests.append(request)
         if refused:
-            shown = request.shown()  # now: what is told must not keep all of a forgotten request
+            shown = request.shown()  # now, so that the event does not keep the whole request
             self.events.publish("request", lambda: shown)
 
     def _take(
