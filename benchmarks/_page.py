@@ -12,7 +12,7 @@ Row = tuple[str, ...]
 
 
 def accounts(results: dict[str, Any]) -> Iterator[Row]:
-    yield "", "lowest share of its rate that an account used", "most in 1 s"
+    yield "", "share of the rate, slowest account", "most in 1 s"
     for case in results["accounts"]:
         yield case["case"], f"{case['least']:.2%}", str(case["most_in_1s"])
 

@@ -15,24 +15,24 @@ from typing import Any
 import yaml
 
 SITE = yaml.safe_load((Path(__file__).parents[1] / "mkdocs.yml").read_text("utf-8"))
-# A line for each page of the navigation, which the page has as its description.
+# A line for each page of the navigation. It is also the description of the page.
 ABOUT = {
     "index.md": "What the package does, a first program, and what an error means.",
     "start.md": "A first SMS to the sandbox, an account with Orange, and a first SMS to a phone.",
     "web.md": "One outbox for all workers of FastAPI, Django, Flask and others, ASGI or WSGI.",
-    "campaigns.md": "A CSV file of people: check it, send it, read the results, go on later.",
-    "rules.md": "Rules: hours, opt-outs, limits a person, units; one-time codes, campaigns.",
+    "campaigns.md": "A CSV file of people: check it, send it, resume it, read the results.",
+    "rules.md": "Rules: hours, opt-outs, limits per person, units; one-time codes, campaigns.",
     "errors.md": "Every error: whether the SMS was sent, whether to send it again, what to do.",
     "account.md": "Contracts, usage statistics and purchase orders of the account.",
     "segments.md": "How many SMS a text takes, in GSM-7 and UCS-2, and how long they take to send.",
     "receipts.md": "The endpoint for delivery receipts, how to await them, and its secret.",
-    "outbox.md": "Messages in a SQLite file: crashes, references, many processes, copies, damage.",
+    "outbox.md": "Messages in an SQLite file: crashes, references, many processes, copies, damage.",
     "fleet.md": "Messages in PostgreSQL: many machines, and submitting inside a transaction.",
-    "monitoring.md": "Prometheus metrics, alerts and a Grafana page, OpenTelemetry, logging.",
+    "monitoring.md": "Prometheus metrics, alerts and a Grafana dashboard, OpenTelemetry, logging.",
     "sandbox.md": "Orange's API simulated: its page, faults and receipts, and the pytest plugin.",
     "pacing.md": "How a queue keeps to 5 messages a second, why nothing leaves, priorities.",
     "security.md": "Which secrets and personal data are kept where, and who can read them.",
-    "why.md": "The way of a message through the code, and the reasons for the design.",
+    "why.md": "The path of a message through the code, and the reasons for the design.",
     "measured.md": "Throughput, waiting times and costs, as measured.",
     "benchmarks.md": "What each benchmark measures, and what it does not.",
     "commands.md": "Every command of orange-sms, with its options and exit codes.",
