@@ -151,16 +151,20 @@ def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
     return kept, sentences
 
 
-_TITLES = re.compile(
-    r"^(Usage|Options|Arguments|Commands):|\[(?:default:|required\])", re.MULTILINE
-)
+_TITLES = re.compile(r"^(Usage|Options|Arguments|Commands):", re.MULTILINE)
 _IN_FRENCH = {
     "Usage:": "Utilisation\u00a0:",
     "Options:": "Options\u00a0:",
     "Arguments:": "Arguments\u00a0:",
     "Commands:": "Commandes\u00a0:",
-    "[default:": "[par défaut\u00a0:",
-    "[required]": "[obligatoire]",
+}
+# "[env var: X; default: 5; required]"; a line may break anywhere between two words.
+_FACTS = re.compile(r"\[(?:env\s+var:|default:|required\b)[^]]*\]")
+_FACTS_IN_FRENCH = {
+    r"\benv\s+var:": "variable\u00a0:",
+    r"\bdefault:": "par défaut\u00a0:",
+    r"\brequired\]": "obligatoire]",
+    ";": "\u202f;",
 }
 
 
@@ -186,4 +190,11 @@ def help_key(parameter: Any) -> str:
 
 def _titled(shown: Callable[[Any], str], context: Any) -> str:
     text = _TITLES.sub(lambda found: _IN_FRENCH[found[0]], shown(context))
+    text = _FACTS.sub(lambda found: _facts(found[0]), text)
     return text.replace("Show this message and exit.", french()["help"]["--help"])
+
+
+def _facts(bracketed: str) -> str:
+    for english, translated in _FACTS_IN_FRENCH.items():
+        bracketed = re.sub(english, translated, bracketed)
+    return bracketed

@@ -139,6 +139,23 @@ def test_help_is_french(invoke, command):
     assert not re.search(r"\b(the|with|and|of)\b", said)
 
 
+def paths(command, path=""):
+    """Yield the words that call a command, and each command in it."""
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from paths(inner, f"{path} {name}".strip())
+
+
+@pytest.mark.parametrize("command", [*paths(typer.main.get_command(app))])
+def test_what_is_known_of_an_option_is_said_in_french(invoke, command):
+    """
+    Its default, its variable, and that it is required.
+    """
+    said = invoke("--lang", "fr", *command.split(), "--help").output
+
+    assert not re.search(r"\[[^]]*(\b(default|env\s+var):|\brequired\b|\w;)", said)
+
+
 MISTAKES = {
     "bulk": "il manque FILE.csv",
     "bulk nowhere.csv": "impossible de lire nowhere.csv\u00a0: fichier introuvable",
