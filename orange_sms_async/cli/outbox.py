@@ -100,7 +100,11 @@ def resolve(
 
     A message that was not sent waits again: the next queue or campaign with this outbox sends it.
     """
-    if sent == "" or (sent is None) is not not_sent:
+    if sent == "":
+        raise typer.BadParameter("may not be empty", param_hint="--sent")
+    if sent is not None and not_sent:
+        raise typer.BadParameter("give only one of them", param_hint="--sent, --not-sent")
+    if sent is None and not not_sent:
         raise typer.BadParameter(
             "needs either --sent RESOURCE_ID or --not-sent", param_hint="REFERENCE"
         )

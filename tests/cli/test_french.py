@@ -47,7 +47,7 @@ def constants():
 OF_OTHERS = re.compile(
     r"Missing (argument|command)|No such|Option '|Permission|Is a dir|Address already|No space"
     r"|Cannot assign|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
-    r"|more than|^\{|^  |^\.\.\."
+    r"|more than|but a file|^(file|path) \{|does not take|^\{|^  |^\.\.\."
 )
 
 
@@ -97,6 +97,16 @@ def test_french_is_typeset():
         ),
         ("1 row: 1 accepted.", "1 ligne\u00a0: 1 acceptée."),
         ("--hours holds back 1 row until 8:00", "--hours retient 1 ligne jusqu’au 8:00"),
+        ("path 'x' is not readable", "accès refusé, en lecture\u00a0: 'x'"),
+        ("path 'x' is not writable", "accès refusé, en écriture\u00a0: 'x'"),
+        (
+            "s.csv: line 1: names no column to, number or hash",
+            "s.csv\u00a0: ligne 1\u00a0: ne nomme aucune colonne to, number ou hash",
+        ),
+        (
+            "gave up: no connection to x. Try again.",
+            "abandon\u00a0: pas de connexion à x. Réessayez.",
+        ),
         ("nothing that is known", "nothing that is known"),
     ],
 )
@@ -165,10 +175,22 @@ MISTAKES = {
     "sent": "commande inconnue\u00a0: sent",
     "balance --country FRA": "--country\u00a0: un pays d’Orange",
     "--lang de": "--lang\u00a0: en ou fr",
-    "outbox migrate sms.db": "dsn\u00a0: doit commencer par postgresql://",
+    "outbox migrate sms.db": "DSN\u00a0: doit commencer par postgresql://",
     "outbox migrate postgresql://127.0.0.1:9/x": "compte default\u00a0: pas de connexion",
-    "outbox migrate postgresql://127.0.0.1:9/x --rate 0": "rate\u00a0: un nombre de messages",
+    "outbox migrate postgresql://127.0.0.1:9/x --rate 0": "--rate\u00a0: un nombre de messages",
     "outbox move nowhere.db postgresql:///x": "le fichier 'nowhere.db' n’existe pas",
+    "outbox migrate postgresql://127.0.0.1:9/x --rate x": "--rate\u00a0: un nombre. Voir",
+    "outbox migrate postgresql://127.0.0.1:9/x --account=": "--account\u00a0: un nom",
+    "outbox migrate postgresql://127.0.0.1:x/x": "le DSN est illisible",
+    "outbox move . postgresql:///x": "'.' est un dossier, pas un fichier",
+    "outbox backup postgresql:///x c.db": "SMS.db\u00a0: il faut un fichier",
+    "outbox resolve c.db r --sent u --not-sent": "--sent, --not-sent\u00a0: l’un ou l’autre",
+    "outbox resolve c.db r --sent=": "--sent\u00a0: ne peut pas être vide",
+    "send +2250701020304 x --wait": "Voir `orange-sms send --help`",
+    "send +2250701020304 x --on-net=1": "--on-net ne prend pas de valeur. Voir `orange-sms send",
+    "outbox show c.db --state": "Voir `orange-sms outbox show --help`",
+    "sandbox --data .": ".\u00a0: c’est un dossier",
+    "work c.db --account a": "il faut postgresql://… Voir",
     "outbox show mysql://x": "doit être un fichier, ou commencer par postgresql://",
     "receipts --secret a/b": "--secret\u00a0: un texte non vide",
     "sandbox --seed nowhere.json": "impossible de lire nowhere.json\u00a0: fichier introuvable",
