@@ -17,6 +17,7 @@ LANGUAGES = ("en", "fr")
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in gettext's order
 _HOLE = re.compile(r"\{(\w+)\}")
 _NUMBER = re.compile(r"\d{1,3}(,\d{3})+")
+_AMOUNT = re.compile(r"-?\d{1,3}(,?\d{3})*(\.\d+)?( [A-Z]{3})?")
 
 
 @attrs.define
@@ -117,8 +118,10 @@ class _Sentence:
 
 
 def number(cell: str) -> str:
-    """Write a number in the reader's language; anything else stays as it is."""
-    return _grouped(cell) if speaks_french() else cell
+    """Write a number or a price in the reader's language; anything else stays as it is."""
+    if not (speaks_french() and _AMOUNT.fullmatch(cell)):
+        return cell
+    return cell.replace(",", "\u202f").replace(".", ",").replace(" ", "\u00a0")
 
 
 def _grouped(text: str) -> str:

@@ -11,7 +11,7 @@ from cli.served import environment
 
 import orange_sms_async
 from orange_sms_async.cli.commands import app
-from orange_sms_async.cli.words import french, help_key, in_french
+from orange_sms_async.cli.words import french, help_key, in_french, number, speaking
 
 GOOD = "+2250700000001"
 PACKAGE = Path(orange_sms_async.__file__).parent
@@ -115,6 +115,29 @@ def test_a_sentence_is_found_again(english, expected):
     Numbers keep their place, and what is not known stays as it is.
     """
     assert expected == in_french(english)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("4,350 XOF", "4\u202f350\u00a0XOF"),
+        ("1,234,567.50 MGA", "1\u202f234\u202f567,50\u00a0MGA"),
+        ("1,200", "1\u202f200"),
+        ("2.5", "2,5"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("CIV SMS_OCB", "CIV SMS_OCB"),
+    ],
+)
+def test_numbers_of_a_table_are_french(cell, expected):
+    with speaking("fr"):
+        assert expected == number(cell)
+    assert cell == number(cell)
+
+
+def test_a_price_is_french(invoke):
+    said = invoke("--lang", "fr", "purchases", "--country", "CIV").stdout
+
+    assert "1\u202f450\u00a0XOF" in said  # of two bundles
 
 
 @pytest.mark.parametrize(
