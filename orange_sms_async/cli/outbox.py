@@ -176,8 +176,8 @@ def restore(place: OutboxPlace) -> None:
     """
     Make an outbox from a copy, or from a file that lost its last changes. Nothing is sent twice.
 
-    Waiting messages that may have been sent since become unknown, until you settle them. Messages
-    scheduled for later still wait.
+    A waiting message that may have been sent since then becomes unknown, until you settle it. A
+    message scheduled for later still waits.
     """
     path = place.file_alone()
     check_file(path)
