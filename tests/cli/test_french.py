@@ -43,11 +43,12 @@ def constants():
                 yield node.value
 
 
-# Said by typer or the system, or put together of pieces with no hole between them.
+# Said by typer or the system, named by a counter, or put together of pieces with no hole between.
 OF_OTHERS = re.compile(
     r"Missing (argument|command)|No such|Option '|Permission|Is a dir|Address already|No space"
     r"|Cannot assign|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
-    r"|more than|but a file|^(file|path) \{|does not take|^\{|^  |^\.\.\."
+    r"|more than|but a file|^(file|path) \{|does not take"
+    r"|^(not (found|kept)|wrong method|too (slow|large))$|^\{|^  |^\.\.\."
 )
 
 
@@ -106,6 +107,13 @@ def test_french_is_typeset():
         (
             "gave up: no connection to x. Try again.",
             "abandon\u00a0: pas de connexion à x. Réessayez.",
+        ),
+        (
+            "2 receipts, 2 DeliveredToTerminal, 3 refused (not found)",
+            (
+                "2 accusés de réception, 2 DeliveredToTerminal, "
+                "3 refusés (mauvais secret ou mauvaise source)"
+            ),
         ),
         ("nothing that is known", "nothing that is known"),
     ],
@@ -212,7 +220,7 @@ MISTAKES = {
     "send +2250701020304 x --wait": "Voir `orange-sms send --help`",
     "send +2250701020304 x --on-net=1": "--on-net ne prend pas de valeur. Voir `orange-sms send",
     "outbox show c.db --state": "Voir `orange-sms outbox show --help`",
-    "sandbox --data .": ".\u00a0: c’est un dossier",
+    "sandbox --port 0 --data .": ".\u00a0: c’est un dossier",
     "work c.db --account a": "il faut postgresql://… Voir",
     "outbox show mysql://x": "doit être un fichier, ou commencer par postgresql://",
     "receipts --secret a/b": "--secret\u00a0: un texte non vide",

@@ -438,7 +438,7 @@ WRONG_USE = {
     "resolve c.db": "Missing argument 'REFERENCE'",
     "resolve c.db U1": "Error: REFERENCE: needs either --sent",
     "resolve c.db U1 --sent r-1 --not-sent": "Error: --sent, --not-sent: give only one",
-    "resolve c.db U1 --sent ''": "Error: REFERENCE: needs either --sent",
+    "resolve c.db U1 --sent ''": "Error: --sent: may not be empty",
     "resolve c.db U1 --sent 'r\t1'": "Error: REFERENCE, --sent: contains an unprintable",
     "forget c.db --state sent": "No such option: --state",
     "c.db": "No such command 'c.db'",
