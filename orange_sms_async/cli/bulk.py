@@ -131,7 +131,7 @@ def bulk(
     are two messages. A row without a reference is given one: a hash that only this outbox can
     compute. A changed row that keeps its own reference is invalid.
 
-    Exit codes; if several apply, the first of 2, 130, 4, 3, 5 and 1:
+    Exit codes. If several apply, it is the first of 2, 130, 4, 3, 5, 1.
 
     0: all rows were accepted.
 

@@ -26,6 +26,9 @@ _PLAINER = (
     (r"Value error, ", ""),
     (r"Input should be a valid integer.*", "a whole number"),
     (r"'.*' is not a valid (int|integer)( range)?$", "a whole number"),
+    (r"Input should be a valid number.*", "a number"),
+    (r"'.*' is not a valid float$", "a number"),
+    (r"(^|: )F(?=ile '.*' (does|is) )", r"\1f"),
     (r"Input should be greater than or equal to (\S+)", r"\1 or more"),
     (r"Input should be less than or equal to (\S+)", r"\1 or less"),
     (r"'?[^' ]+'? is not in the range (\d+)<=x\.$", r"\1 or more"),
@@ -60,7 +63,7 @@ class OneLine(TyperGroup):
         try:
             code = super().main(given, **settings)
         except _UsageError as error:
-            return _complain(error)
+            return _complain(error, _called(self, given))
         except typer.Abort:
             return ExitCode.INTERRUPTED
         return code if isinstance(code, int) else ExitCode.ALL_ACCEPTED
@@ -83,18 +86,28 @@ def _placed(where: str, rule: str) -> str:
     return f"{where}{said(': ')}{said(rule)}" if where else said(rule)
 
 
-def _complain(error: Any) -> int:
+def _called(group: Any, given: list[str]) -> str:
+    """Name the command that a command line calls, as far as it is one."""
+    path, commands = ["orange-sms"], group.commands
+    for word in given:
+        if word in commands:
+            path.append(word)
+            commands = getattr(commands[word], "commands", {})
+    return " ".join(path)
+
+
+def _complain(error: Any, called: str) -> int:
     if error.ctx and error.format_message() == error.ctx.get_help():  # no command was given
         error.show()
         return ExitCode.USAGE
-    command = error.ctx.command_path if error.ctx else "orange-sms"
+    command = error.ctx.command_path if error.ctx else called
     where, _, rule = plainer(error.format_message()).rpartition("\0")
     _complain_of(command, _placed(where, rule))
     return ExitCode.USAGE
 
 
 def _complain_of(command: str, line: str) -> None:
-    stop = "" if line.endswith("?") else "."
+    stop = "" if line.endswith(("?", "…")) else "."
     echo(f"Error: {line}{stop} See `{command} --help`", err=True)
 
 

@@ -1,7 +1,7 @@
 """`orange-sms outbox migrate`: create or upgrade the tables of an outbox in PostgreSQL."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,12 @@ Dsn = Annotated[
         help="postgresql://user@host/database. In ORANGE_SMS_OUTBOX, process lists do not show it.",
     ),
 ]
+
+
+def refuse(error: ValueError) -> NoReturn:
+    """Name the argument or option of a wrong value as the command line does."""
+    field, _, rule = str(error).partition(": ")
+    raise typer.BadParameter(rule, param_hint="DSN" if field == "dsn" else f"--{field}") from None
 
 
 def migrate(
@@ -47,8 +53,10 @@ def migrate(
             typer.echo(asyncio.run(migrating.printed(dsn, account=account, rate=rate)), nl=False)
             return
         version = asyncio.run(migrating.migrate(dsn, account=account, rate=rate))
-    except (OutboxUnusable, ValueError) as error:
+    except OutboxUnusable as error:
         stop_with(str(error))
+    except ValueError as error:
+        refuse(error)
     newest = len(migrating.VERSIONS)
     there = f"The outbox is at version {newest}"
     upgraded = f"The outbox was migrated from version {version} to {newest}"

@@ -8,7 +8,7 @@ import typer
 
 from orange_sms_async import OutboxUnusable
 from orange_sms_async.cli.exits import stop_with
-from orange_sms_async.cli.migrate import Dsn
+from orange_sms_async.cli.migrate import Dsn, refuse
 from orange_sms_async.cli.place import Account
 from orange_sms_async.cli.stdout import console
 from orange_sms_async.outbox.postgres import moving
@@ -33,6 +33,8 @@ def move(
     """
     try:
         many, renamed = asyncio.run(moving.move(path, dsn, account=account))
-    except (OutboxUnusable, ValueError) as error:
+    except OutboxUnusable as error:
         stop_with(str(error))
+    except ValueError as error:
+        refuse(error)
     console().print(f"Messages moved: {many}. The file is now {renamed}.")

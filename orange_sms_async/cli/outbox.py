@@ -100,7 +100,11 @@ def resolve(
 
     A message that was not sent waits again: the next queue or campaign with this outbox sends it.
     """
-    if sent == "" or (sent is None) is not not_sent:
+    if sent == "":
+        raise typer.BadParameter("may not be empty", param_hint="--sent")
+    if sent is not None and not_sent:
+        raise typer.BadParameter("give only one of them", param_hint="--sent, --not-sent")
+    if sent is None and not not_sent:
         raise typer.BadParameter(
             "needs either --sent RESOURCE_ID or --not-sent", param_hint="REFERENCE"
         )
@@ -172,8 +176,8 @@ def restore(place: OutboxPlace) -> None:
     """
     Make an outbox from a copy, or from a file that lost its last changes. Nothing is sent twice.
 
-    Waiting messages that may have been sent since become unknown, until you settle them. Messages
-    scheduled for later still wait.
+    A waiting message that may have been sent since then becomes unknown, until you settle it. A
+    message scheduled for later still waits.
     """
     path = place.file_alone()
     check_file(path)

@@ -90,7 +90,9 @@ class Place:
             typer.BadParameter: it is a database.
         """
         if self.file is None:
-            raise typer.BadParameter("needs a file; a database has its own tools for that")
+            raise typer.BadParameter(
+                "needs a file; a database has its own tools for that", param_hint="SMS.db"
+            )
         return self.file
 
     @property

@@ -163,7 +163,9 @@ def show_end(
 ) -> None:
     """Show the results, and say what to do about them."""
     tally = campaign.tally
-    counts = ", ".join(f"{times:,} {state}" for state, times in tally.counts())
+    # "Waiting" would be read as: in the outbox, where few of them are when a campaign stops early.
+    unsent = {RowState.WAITING: "not sent yet"}
+    counts = ", ".join(f"{n:,} {unsent.get(state, state)}" for state, n in tally.counts())
     screen.print(f"{many(tally.rows, 'rows')}: {counts}.")
     if told:
         screen.print("Receipts: " + ", ".join(f"{n} {status}" for status, n in told.items()) + ".")
@@ -176,7 +178,7 @@ def show_end(
     if outbox and (tally.states[RowState.WAITING] or campaign.waiting):
         screen.print(
             "Run the same command to resume. "
-            f"Waiting in {outbox}: {many(campaign.waiting, 'messages')}."
+            f"Already in {outbox}: {many(campaign.waiting, 'messages')}."
         )
     if not outbox and tally.states[RowState.NOT_SENT]:
         screen.print(

@@ -63,8 +63,8 @@ def receipts(
 
     Orange posts only to https on port 443: put a proxy with a certificate in front. RECEIPTS.db
     contains numbers, and only you can read it. `orange-sms outbox import CAMPAIGN.db RECEIPTS.db`
-    adds its receipts to the messages of a campaign, even while this command runs. Every few
-    seconds, a line counts what has arrived. Ctrl-C stops the command.
+    adds its receipts to the messages of a campaign, even while this command runs. Every 5 seconds,
+    if there is anything new, a line counts what has arrived. Ctrl-C stops the command.
     """
     taken = Counter[str]()
     file = ReceiptFile(store) if store else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -24,10 +25,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        # Python adds the address, which our line names already.
-        if error.errno and not isinstance(error, socket.gaierror):
-            raise OSError(error.errno, os.strerror(error.errno)) from None
-        raise
+        # Below 0, there is no such host. Python adds the address, which our line names already.
+        number = error.errno if error.errno and error.errno > 0 else errno.EADDRNOTAVAIL
+        raise OSError(number, os.strerror(number)) from None
     # asyncio does so only where a socket names its protocol. Without it, an answer's body waits
     # 40 ms for the client to acknowledge its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -17,6 +17,7 @@ LANGUAGES = ("en", "fr")
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in gettext's order
 _HOLE = re.compile(r"\{(\w+)\}")
 _NUMBER = re.compile(r"\d{1,3}(,\d{3})+")
+_AMOUNT = re.compile(r"-?\d{1,3}(,?\d{3})*(\.\d+)?( [A-Z]{3})?")
 
 
 @attrs.define
@@ -117,8 +118,10 @@ class _Sentence:
 
 
 def number(cell: str) -> str:
-    """Write a number in the reader's language; anything else stays as it is."""
-    return _grouped(cell) if speaks_french() else cell
+    """Write a number or a price in the reader's language; anything else stays as it is."""
+    if not (speaks_french() and _AMOUNT.fullmatch(cell)):
+        return cell
+    return cell.replace(",", "\u202f").replace(".", ",").replace(" ", "\u00a0")
 
 
 def _grouped(text: str) -> str:
@@ -151,16 +154,20 @@ def _catalogue() -> tuple[dict[str, str], list[_Sentence]]:
     return kept, sentences
 
 
-_TITLES = re.compile(
-    r"^(Usage|Options|Arguments|Commands):|\[(?:default:|required\])", re.MULTILINE
-)
+_TITLES = re.compile(r"^(Usage|Options|Arguments|Commands):", re.MULTILINE)
 _IN_FRENCH = {
     "Usage:": "Utilisation\u00a0:",
     "Options:": "Options\u00a0:",
     "Arguments:": "Arguments\u00a0:",
     "Commands:": "Commandes\u00a0:",
-    "[default:": "[par défaut\u00a0:",
-    "[required]": "[obligatoire]",
+}
+# "[env var: X; default: 5; required]"; a line may break anywhere between two words.
+_FACTS = re.compile(r"\[(?:env\s+var:|default:|required\b)[^]]*\]")
+_FACTS_IN_FRENCH = {
+    r"\benv\s+var:": "variable\u00a0:",
+    r"\bdefault:": "par défaut\u00a0:",
+    r"\brequired\]": "obligatoire]",
+    ";": "\u202f;",
 }
 
 
@@ -186,4 +193,11 @@ def help_key(parameter: Any) -> str:
 
 def _titled(shown: Callable[[Any], str], context: Any) -> str:
     text = _TITLES.sub(lambda found: _IN_FRENCH[found[0]], shown(context))
+    text = _FACTS.sub(lambda found: _facts(found[0]), text)
     return text.replace("Show this message and exit.", french()["help"]["--help"])
+
+
+def _facts(bracketed: str) -> str:
+    for english, translated in _FACTS_IN_FRENCH.items():
+        bracketed = re.sub(english, translated, bracketed)
+    return bracketed

@@ -69,14 +69,14 @@ def work(
 
     Use it under systemd or in a container, beside applications that only put messages into the
     file. Any number of processes may have the file open: one sends, the others stand by. The file
-    is created if there is none. Finished messages are forgotten after 30 days.
+    is created if there is none. Finished messages are deleted after 30 days.
 
     Once a minute, a line counts the messages settled here and those waiting. When nothing can
-    leave, a line says why at once. A lost connection or an outage of Orange does not stop it.
-    SIGTERM and Ctrl-C finish the requests in progress and leave the rest in the file; a second one
-    stops at once.
+    leave, a line says why at once. A lost connection or an outage of Orange does not stop the
+    command. SIGTERM and Ctrl-C finish the requests in progress and leave the rest in the file; a
+    second signal stops at once.
 
-    Exit codes; if several apply, the first of 2, 3, 130, 5 and 1:
+    Exit codes. If several apply, it is the first of 2, 3, 130, 5, 1.
 
     0: told to stop or, with --until-empty, nothing waits any more.
 

@@ -90,7 +90,7 @@ class PerRecipient:
         what = f"{self._name} {asked.message.to}"
         if await asked.count(what, most=self._most, within=self._within):
             return None
-        why = f"the recipient has reached the limit of {self._most} within {self._within}"
+        why = f"the recipient has reached the limit of {self._most} within {_period(self._within)}"
         return Withheld(why, rule="per recipient")
 
 
@@ -137,7 +137,9 @@ class Budget:
         units = count_segments(asked.message.text).segments
         if await asked.count(self._name, units, most=most, within=self._within):
             return None
-        return Withheld(f"too few units left of {most} within {self._within}", rule="budget")
+        return Withheld(
+            f"too few units left of {most} within {_period(self._within)}", rule="budget"
+        )
 
 
 def _country(number: str) -> Country | None:
@@ -163,6 +165,16 @@ def _check_zones(country: Country) -> None:
             ZoneInfo(zone)
         except ZoneInfoNotFoundError:
             raise ValueError(f"no time zone {zone} on this machine: pip install tzdata") from None
+
+
+def _period(within: timedelta) -> str:
+    """Say a period as people do: "24 hours", "7 days"."""
+    seconds = within.total_seconds()
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = seconds / length
+        if count.is_integer() and (unit, count) != ("day", 1):
+            return f"1 {unit}" if count == 1 else f"{count:,.0f} {unit}s"
+    return f"{seconds:,g} seconds"
 
 
 def _named(lanes: Collection[Priority]) -> str:

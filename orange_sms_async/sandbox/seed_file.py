@@ -47,7 +47,7 @@ def read_seed(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _arguments(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise HTTPException(400, "the file: a JSON object")
+        raise HTTPException(400, "must be a JSON object")
     Fields(content).only("contracts", "sender_names")
     told: dict[str, Any] = {}
     if "contracts" in content:

@@ -11,7 +11,7 @@ from cli.served import environment
 
 import orange_sms_async
 from orange_sms_async.cli.commands import app
-from orange_sms_async.cli.words import french, help_key, in_french
+from orange_sms_async.cli.words import french, help_key, in_french, number, speaking
 
 GOOD = "+2250700000001"
 PACKAGE = Path(orange_sms_async.__file__).parent
@@ -43,11 +43,12 @@ def constants():
                 yield node.value
 
 
-# Said by typer or the system, or put together of pieces with no hole between them.
+# Said by typer or the system, named by a counter, or put together of pieces with no hole between.
 OF_OTHERS = re.compile(
     r"Missing (argument|command)|No such|Option '|Permission|Is a dir|Address already|No space"
     r"|Cannot assign|digits|seven or|^[01] |HTTPS_PROXY|or damaged|expired on|Nothing was sent"
-    r"|more than|^\{|^  |^\.\.\."
+    r"|more than|but a file|^(file|path) \{|does not take"
+    r"|^(not (found|kept)|wrong method|too (slow|large))$|^\{|^  |^\.\.\."
 )
 
 
@@ -97,6 +98,23 @@ def test_french_is_typeset():
         ),
         ("1 row: 1 accepted.", "1 ligne\u00a0: 1 acceptée."),
         ("--hours holds back 1 row until 8:00", "--hours retient 1 ligne jusqu’au 8:00"),
+        ("path 'x' is not readable", "accès refusé, en lecture\u00a0: 'x'"),
+        ("path 'x' is not writable", "accès refusé, en écriture\u00a0: 'x'"),
+        (
+            "s.csv: line 1: names no column to, number or hash",
+            "s.csv\u00a0: ligne 1\u00a0: ne nomme aucune colonne to, number ou hash",
+        ),
+        (
+            "gave up: no connection to x. Try again.",
+            "abandon\u00a0: pas de connexion à x. Réessayez.",
+        ),
+        (
+            "2 receipts, 2 DeliveredToTerminal, 3 refused (not found)",
+            (
+                "2 accusés de réception, 2 DeliveredToTerminal, "
+                "3 refusés (mauvais secret ou mauvaise source)"
+            ),
+        ),
         ("nothing that is known", "nothing that is known"),
     ],
 )
@@ -105,6 +123,29 @@ def test_a_sentence_is_found_again(english, expected):
     Numbers keep their place, and what is not known stays as it is.
     """
     assert expected == in_french(english)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("4,350 XOF", "4\u202f350\u00a0XOF"),
+        ("1,234,567.50 MGA", "1\u202f234\u202f567,50\u00a0MGA"),
+        ("1,200", "1\u202f200"),
+        ("2.5", "2,5"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("CIV SMS_OCB", "CIV SMS_OCB"),
+    ],
+)
+def test_numbers_of_a_table_are_french(cell, expected):
+    with speaking("fr"):
+        assert expected == number(cell)
+    assert cell == number(cell)
+
+
+def test_a_price_is_french(invoke):
+    said = invoke("--lang", "fr", "purchases", "--country", "CIV").stdout
+
+    assert "1\u202f450\u00a0XOF" in said  # of two bundles
 
 
 @pytest.mark.parametrize(
@@ -139,6 +180,23 @@ def test_help_is_french(invoke, command):
     assert not re.search(r"\b(the|with|and|of)\b", said)
 
 
+def paths(command, path=""):
+    """Yield the words that call a command, and each command in it."""
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from paths(inner, f"{path} {name}".strip())
+
+
+@pytest.mark.parametrize("command", [*paths(typer.main.get_command(app))])
+def test_what_is_known_of_an_option_is_said_in_french(invoke, command):
+    """
+    Its default, its variable, and that it is required.
+    """
+    said = invoke("--lang", "fr", *command.split(), "--help").output
+
+    assert not re.search(r"\[[^]]*(\b(default|env\s+var):|\brequired\b|\w;)", said)
+
+
 MISTAKES = {
     "bulk": "il manque FILE.csv",
     "bulk nowhere.csv": "impossible de lire nowhere.csv\u00a0: fichier introuvable",
@@ -148,10 +206,22 @@ MISTAKES = {
     "sent": "commande inconnue\u00a0: sent",
     "balance --country FRA": "--country\u00a0: un pays d’Orange",
     "--lang de": "--lang\u00a0: en ou fr",
-    "outbox migrate sms.db": "dsn\u00a0: doit commencer par postgresql://",
+    "outbox migrate sms.db": "DSN\u00a0: doit commencer par postgresql://",
     "outbox migrate postgresql://127.0.0.1:9/x": "compte default\u00a0: pas de connexion",
-    "outbox migrate postgresql://127.0.0.1:9/x --rate 0": "rate\u00a0: un nombre de messages",
+    "outbox migrate postgresql://127.0.0.1:9/x --rate 0": "--rate\u00a0: un nombre de messages",
     "outbox move nowhere.db postgresql:///x": "le fichier 'nowhere.db' n’existe pas",
+    "outbox migrate postgresql://127.0.0.1:9/x --rate x": "--rate\u00a0: un nombre. Voir",
+    "outbox migrate postgresql://127.0.0.1:9/x --account=": "--account\u00a0: un nom",
+    "outbox migrate postgresql://127.0.0.1:x/x": "le DSN est illisible",
+    "outbox move . postgresql:///x": "'.' est un dossier, pas un fichier",
+    "outbox backup postgresql:///x c.db": "SMS.db\u00a0: il faut un fichier",
+    "outbox resolve c.db r --sent u --not-sent": "--sent, --not-sent\u00a0: l’un ou l’autre",
+    "outbox resolve c.db r --sent=": "--sent\u00a0: ne peut pas être vide",
+    "send +2250701020304 x --wait": "Voir `orange-sms send --help`",
+    "send +2250701020304 x --on-net=1": "--on-net ne prend pas de valeur. Voir `orange-sms send",
+    "outbox show c.db --state": "Voir `orange-sms outbox show --help`",
+    "sandbox --port 0 --data .": ".\u00a0: c’est un dossier",
+    "work c.db --account a": "il faut postgresql://… Voir",
     "outbox show mysql://x": "doit être un fichier, ou commencer par postgresql://",
     "receipts --secret a/b": "--secret\u00a0: un texte non vide",
     "sandbox --seed nowhere.json": "impossible de lire nowhere.json\u00a0: fichier introuvable",

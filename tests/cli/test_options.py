@@ -1,6 +1,8 @@
-"""Numbers that options refuse, before anything is sent or served."""
+"""Numbers that options refuse, before anything is sent or served, and those that help names."""
 
 import pytest
+
+from orange_sms_async.cli import receipts
 
 RATE = "a number from 0.0001 to 1,000,000 (messages a second), or off"
 SECONDS = "a number from 0 to 31,536,000 (seconds)"
@@ -35,3 +37,14 @@ def test_a_number_that_makes_no_sense(invoke, option, number):
 
     assert 2 == ended.exit_code
     assert f"Error: {option.split()[-1]}: {OPTIONS[option]}. See" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("receipts", f"Every {receipts._EVERY:g} seconds"),
+        ("work", "Finished messages are deleted after 30 days"),
+    ],
+)
+def test_help_says_how_often_and_how_long(invoke, command, words):
+    assert words in " ".join(invoke(command, "--help").output.split())

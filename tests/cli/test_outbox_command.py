@@ -123,7 +123,7 @@ def test_ctrl_c_leaves_the_rest_waiting(start, run, campaign, results, received)
 
     assert 130 == process.returncode
     assert {"accepted", "waiting"} == first.keys()
-    assert f"{first['waiting']} waiting." in said
+    assert f"{first['waiting']} not sent yet." in said
     assert "Run the same command to resume" in said
     assert (0, {"accepted": 400}) == (ended.returncode, states(results(path)))
     assert [1] * 400 == list(received("Arrêtée").values())
@@ -229,6 +229,8 @@ def test_wrong_credentials_leave_it_waiting(run, campaign, results, sandbox, cou
     refused = run("bulk", path, "--outbox", "c.db", settings=settings)
 
     assert (3, {"waiting": 10}) == (refused.returncode, states(results(path)))
+    assert "10 rows: 0 accepted, 10 not sent yet." in refused.stdout
+    assert "to resume. Already in c.db: " in refused.stdout
     assert 0 == run("bulk", path, "--outbox", "c.db", "--rate", "off").returncode
     assert 10 == counts()["sent"]
 
@@ -435,8 +437,8 @@ def content(path):
 WRONG_USE = {
     "resolve c.db": "Missing argument 'REFERENCE'",
     "resolve c.db U1": "Error: REFERENCE: needs either --sent",
-    "resolve c.db U1 --sent r-1 --not-sent": "Error: REFERENCE: needs either --sent",
-    "resolve c.db U1 --sent ''": "Error: REFERENCE: needs either --sent",
+    "resolve c.db U1 --sent r-1 --not-sent": "Error: --sent, --not-sent: give only one",
+    "resolve c.db U1 --sent ''": "Error: --sent: may not be empty",
     "resolve c.db U1 --sent 'r\t1'": "Error: REFERENCE, --sent: contains an unprintable",
     "forget c.db --state sent": "No such option: --state",
     "c.db": "No such command 'c.db'",

@@ -53,7 +53,9 @@ def _create(copy: Path) -> Path:
     # An old log beside the copy would be taken for the copy's own.
     for beside in _all(copy):
         if os.path.lexists(beside):
-            raise FileExistsError(errno.EEXIST, f"{beside.name} exists already")
+            raise FileExistsError(
+                errno.EEXIST, f"{beside.name} exists already: choose another name"
+            )
     os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     return copy
 

@@ -26,7 +26,7 @@ _PATIENCE = 5.0  # seconds to wait for another process's turn to write
 # waited longest is served last.
 _AGAIN = 0.001
 _OLDER = (
-    "older than what was sent from it: it is a copy, or the log beside it is gone or damaged. "
+    "lacks some of what was sent from it: it is a copy, or the log beside it is gone or damaged. "
     "Messages waiting in it may have been sent since. `orange-sms outbox restore` and "
     "SqliteOutbox(path, restore=True) open it anyway, and mark those messages as unknown"
 )
