@@ -113,7 +113,7 @@ class TooLate(NotSent):
     """
     The message could not leave before it expired, or while this process still had the turn.
 
-    Only a queue sees this error: it puts the message back.
+    Only a queue sees this error: it settles the message if it has expired, or else puts it back.
     """
 
 

@@ -174,7 +174,8 @@ def bulk(
                 show_earlier(earlier, outbox, screen)
                 show_others(earlier.not_in(file, defaults), file, screen)
             replace = force or (earlier is not None and earlier.results)
-            with _results_file(path, {file, kept_file or file}, replace=replace) as written:
+            inputs = {file, kept_file or file}
+            with _results_file(path, inputs, replace=replace, like=rows.delimiter) as written:
                 sending = send_rows(
                     client,
                     rows,
@@ -278,12 +279,12 @@ async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, 
         return told
 
 
-def _results_file(path: Path, others: set[Path], *, replace: bool) -> ResultsFile:
+def _results_file(path: Path, others: set[Path], *, replace: bool, like: str) -> ResultsFile:
     if path.exists() and any(path.samefile(other) for other in others):
         raise UnwritableFileError(
             f"{path} is an input of this command: choose another with --results"
         )
-    return ResultsFile(path, replace=replace)
+    return ResultsFile(path, replace=replace, like=like)
 
 
 def _earlier(outbox: Place | None, results: Path) -> EarlierRuns | None:

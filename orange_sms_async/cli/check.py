@@ -178,6 +178,12 @@ class Preflight:
         for broken, rows in survey.invalid.items():
             line = f"{rows:,} x {broken}; first in row {survey.first[broken]:,}"
             yield Finding(False, f"{line}. {way}." if (way := way_out_of_rules(broken)) else line)
+        if survey.repeated.rows:
+            yield Finding(
+                True,
+                f"{many(survey.repeated.rows, 'rows')} to the number of an earlier row; "
+                f"first in row {survey.repeated.first:,}",
+            )
         if survey.landlines.rows:
             yield Finding(
                 True,

@@ -36,7 +36,7 @@ _PLAINER = (
     (r"Invalid value: ", ""),
     (
         r"Got unexpected extra argument.*",
-        "Too many arguments: put quotes around a text with spaces",
+        "Too many arguments: put quotes around an argument with spaces",
     ),
     (r"'.*' is not one of (.*)", r"one of \1"),
 )

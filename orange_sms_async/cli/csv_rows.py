@@ -86,14 +86,19 @@ def open_rows(path: Path, defaults: Defaults) -> Iterator["Rows"]:
     with opened(path) as file, contextlib.closing(References()) as references:
         lines = Lines(file)
         columns, delimiter = header(path, lines)
-        _check_columns(path, columns, defaults.text)
-        yield Rows(columns, defaults, references, _records(lines, delimiter))
+        text = defaults.text and defaults.text.of_file(columns)
+        _check_columns(path, columns, text)
+        defaults = attrs.evolve(defaults, text=text)
+        yield Rows(delimiter, columns, defaults, references, _records(lines, delimiter))
 
 
 def _check_columns(path: Path, columns: list[str], text: Template | None) -> None:
-    if not set(columns) & {*_REQUIRED}:
+    required = _REQUIRED if text is None else ("to", *text.columns)
+    if not set(columns) & {*_REQUIRED, *required}:
         # Not shown: without a header the first row is somebody's number and text.
-        raise UnreadableFileError(f"{path}: the first row must name the columns, such as to,text")
+        raise UnreadableFileError(
+            f"{path}: the first row must name the columns, such as {','.join(required)}"
+        )
     named = [name for name in columns if name]
     unknown = [name for name in named if name not in _COLUMNS]
     if unknown and text is None:
@@ -101,8 +106,12 @@ def _check_columns(path: Path, columns: list[str], text: Template | None) -> Non
             f'{path}: unknown column "{unknown[0]}"; the columns are {", ".join(_COLUMNS)}. '
             f'--text "... {{{unknown[0]}}} ..." puts it into the text'
         )
-    required = _REQUIRED if text is None else ("to", *text.columns)
-    if missing := [name for name in required if name not in named]:
+    missing = [name for name in required if name not in named]
+    if "to" in missing:
+        raise UnreadableFileError(
+            f'{path}: the column "to" is missing: give this name to the column with the numbers'
+        )
+    if missing:
         raise UnreadableFileError(f'{path}: the column "{missing[0]}" is missing')
     if len(set(named)) < len(named):
         raise UnreadableFileError(f"{path}: two columns have the same name")
@@ -159,10 +168,11 @@ class References:
         """
         # Keyed: whoever knows the text could find the number of a plain hash by trying them all.
         content = hashlib.blake2b(f"{to}\n{text}".encode(), key=key, digest_size=8).hexdigest()
-        times = self._times(content)
+        times = self.times(content)
         return content if times == 1 else f"{content}-{times}"
 
-    def _times(self, content: str) -> int:
+    def times(self, content: str) -> int:
+        """Count this one, and return how often it has been counted."""
         counted = self._seen.execute(
             "INSERT INTO alike VALUES (?, 1) "
             "ON CONFLICT (content) DO UPDATE SET times = times + 1 RETURNING times",
@@ -180,9 +190,11 @@ class Rows:
     The rows of a file, each read on demand.
 
     Attributes:
+        delimiter: the separator of the file's columns.
         key: makes a reference for a row without one, the same each time.
     """
 
+    delimiter: str
     _columns: list[str]
     _defaults: Defaults
     _references: References
@@ -191,6 +203,10 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         return (self._row(number, cells) for number, cells in self._records)
+
+    def repeats(self, to: str) -> bool:
+        """Tell whether an earlier row goes to this number; asked once for each row."""
+        return self._references.times(to) > 1
 
     def _row(self, number: int, cells: list[str] | None) -> Row:
         named = dict(zip(self._columns, cells or [], strict=False))

@@ -26,7 +26,7 @@ from orange_sms_async.cli.exits import (
 )
 from orange_sms_async.cli.place import Place
 from orange_sms_async.cli.results import RowState
-from orange_sms_async.cli.words import echo, many, said
+from orange_sms_async.cli.words import echo, many, number, said
 
 _BAR_EVERY, _LINE_EVERY = 0.25, 5.0  # seconds
 _RATE_OVER = 10.0  # seconds over which the rate is averaged
@@ -86,7 +86,12 @@ class _Course:
         counts = [f"{times} {state}" for state, times in tally.counts() if state in _SETTLED]
         if deliveries := self.campaign.deliveries:
             counts.insert(1, f"{deliveries.delivered} delivered")
-        parts = [f"{tally.done}{of}", f"{self._rate:.1f}/s", *map(said, counts), *self._left]
+        parts = [
+            f"{tally.done}{of}",
+            f"{number(f'{self._rate:.1f}')}/s",
+            *map(said, counts),
+            *self._left,
+        ]
         return "  ".join(parts)
 
     def trouble(self) -> str:

@@ -45,6 +45,7 @@ _COLUMNS = (
     "delivery",
 )
 _AT_ONCE = 500  # rows whose outcome is asked for together
+_LONGEST = 100  # characters of the first line
 
 
 class UnwritableFileError(Exception):
@@ -60,13 +61,20 @@ class PrivateCsv:
         columns: its first line.
         replace: whether to replace an existing file.
         instead: what to do if a file exists and may not be replaced.
+        delimiter: between columns.
 
     Raises:
         UnwritableFileError: it exists and may not be replaced, or it cannot be written.
     """
 
     def __init__(
-        self, path: Path, columns: Iterable[str], *, replace: bool = False, instead: str
+        self,
+        path: Path,
+        columns: Iterable[str],
+        *,
+        replace: bool = False,
+        instead: str,
+        delimiter: str = ",",
     ) -> None:
         self._path = path
         try:
@@ -84,7 +92,7 @@ class PrivateCsv:
             errors="backslashreplace",
             newline="",
         )
-        self._lines = csv.writer(self._file, lineterminator="\n")
+        self._lines = csv.writer(self._file, delimiter=delimiter, lineterminator="\n")
         self.write(columns)
 
     def __enter__(self) -> Self:
@@ -252,13 +260,20 @@ class ResultsFile(PrivateCsv):
     """
     The results of a campaign, in order of arrival.
 
+    Args:
+        path: the file.
+        replace: whether to replace an existing file.
+        like: the separator of the campaign's own file, whose spreadsheet is to read this one, too.
+
     Raises:
         UnwritableFileError: it exists and may not be replaced, or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, replace: bool) -> None:
+    def __init__(self, path: Path, *, replace: bool, like: str) -> None:
         instead = "--force replaces it, --results chooses another"
-        super().__init__(path, _COLUMNS, replace=replace, instead=instead)
+        # Tabs are what Excel puts into UTF-16, and does not expect in UTF-8.
+        delimiter = ";" if like == ";" else ","
+        super().__init__(path, _COLUMNS, replace=replace, instead=instead, delimiter=delimiter)
 
     def write_result(self, result: Result) -> None:
         row, error = result.row, type(result.cause).__name__ if result.cause else ""
@@ -299,18 +314,23 @@ async def fill_in(path: Path, find: Callable[[str], Awaitable[Outcome]]) -> Coun
 async def _filled_in(
     path: Path, beside: Path, find: Callable[[str], Awaitable[Outcome]]
 ) -> Counter[str]:
-    settled = Counter[str]()
+    settled, delimiter = Counter[str](), _delimiter(path)
     with (
         path.open(encoding="utf-8-sig", newline="") as file,
-        ResultsFile(beside, replace=True) as new,
+        ResultsFile(beside, replace=True, like=delimiter) as new,
     ):
-        lines = csv.DictReader(file)
+        lines = csv.DictReader(file, delimiter=delimiter)
         while batch := list(itertools.islice(lines, _AT_ONCE)):
             told = await asyncio.gather(*(_told(line, find) for line in batch))
             settled.update(reason for reason in told if reason)
             for line in batch:
                 new.write(line.values())
     return settled
+
+
+def _delimiter(results: Path) -> str:
+    with results.open(encoding="utf-8-sig") as file:
+        return ";" if ";" in file.readline(_LONGEST) else ","
 
 
 async def _told(line: dict[str, str], find: Callable[[str], Awaitable[Outcome]]) -> str:
@@ -338,7 +358,7 @@ def first_outcome(path: Path) -> tuple[str, str] | None:
         raise LookupError(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file)
+            lines = csv.DictReader(file, delimiter=_delimiter(path))
             if tuple(lines.fieldnames or ()) != _COLUMNS:
                 raise LookupError(path)
             asked = (line for line in lines if line["state"] in _ASKED)

@@ -1,6 +1,7 @@
 """The rows of a campaign, counted before anything is sent."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 
 import attrs
@@ -44,6 +45,7 @@ class Survey:
         beyond: rows beyond that limit.
         sender_names: the first few.
         landlines: how many numbers are landlines, and the first row with one.
+        repeated: how many rows go to the number of an earlier row, and the first that does.
         costs: how many rows take each number of SMS, and the first row that does.
         one_character: how many rows take more SMS because of each character alone, and the first.
         latest: the latest `not_before` of any row.
@@ -59,6 +61,7 @@ class Survey:
     beyond: int = 0
     sender_names: set[str] = attrs.field(factory=set)
     landlines: Rowed = attrs.field(factory=Rowed)
+    repeated: Rowed = attrs.field(factory=Rowed)
     costs: dict[int, Rowed] = attrs.field(factory=dict)
     one_character: dict[str, Rowed] = attrs.field(factory=dict)
     latest: datetime | None = None
@@ -102,18 +105,25 @@ async def surveyed(rows: Rows, outbox: Place | None, rules: Rules) -> Survey:
     """Count rows; those that were settled in an outbox, which must exist, cost nothing more."""
     survey = Survey(max_units=rules.max_units)
     if outbox is None:
-        for row in rows:
+        for row in _noticed(survey, rows):
             await _add(survey, row, rules, Notebook())
         return survey
     kept_in = outbox.outbox()
     async with open_outbox(kept_in):
         rows.key = await kept_in.key()
-        for row in rows:
+        for row in _noticed(survey, rows):
             if row.message and await _is_settled(kept_in, row.reference):
                 survey.settled += 1
             else:
                 await _add(survey, row, rules, kept_in.notes)
     return survey
+
+
+def _noticed(survey: Survey, rows: Rows) -> Iterator[Row]:
+    for row in rows:
+        if row.message and rows.repeats(row.message.to):
+            survey.repeated.add(row)
+        yield row
 
 
 async def _add(survey: Survey, row: Row, rules: Rules, notes: gates.Notes) -> None:

@@ -1,7 +1,8 @@
 """The text of a campaign, with a column of the CSV file in each pair of braces."""
 
 import string
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -35,6 +36,13 @@ class Template:
             parts.append((before, None if field is None else field.strip().lower()))
         return cls(tuple(parts), tuple(dict.fromkeys(name for _, name in parts if name)))
 
+    def of_file(self, names: Iterable[str]) -> "Template":
+        """Name the columns as a file does: "{prenom}" finds "prénom", and the reverse."""
+        written = {_bare(name): name for name in names} | {name: name for name in names}
+        found = {name: written.get(name, written.get(_bare(name), name)) for name in self.columns}
+        parts = tuple((before, name and found[name]) for before, name in self._parts)
+        return Template(parts, tuple(dict.fromkeys(found.values())))
+
     def fill(self, cells: Mapping[str, str]) -> str:
         """
         Put the cells of a row into the text.
@@ -47,3 +55,8 @@ class Template:
         return "".join(
             before + (cells[name].strip() if name else "") for before, name in self._parts
         )
+
+
+def _bare(name: str) -> str:
+    apart = unicodedata.normalize("NFD", name)
+    return "".join(mark for mark in apart if not unicodedata.combining(mark))

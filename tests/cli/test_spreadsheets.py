@@ -96,6 +96,44 @@ def test_a_text_is_filled_from_the_columns(rows_file):
     assert 'text: the column "prenom" is empty in this row' == str(empty.error)
 
 
+@pytest.mark.parametrize("braces", ["{prenom}", "{Prénom}"])
+@pytest.mark.parametrize("column", ["Prénom", "prenom"])
+def test_accents_make_no_other_column(rows_file, braces, column):
+    path = rows_file(f"to;{column}\n{GOOD};Awa\n")
+
+    (row,) = read(path, text=Template.of(f"Bonjour {braces}"))
+
+    assert "Bonjour Awa" == row.message.text
+
+
+def test_the_column_of_the_numbers_is_asked_for(invoke, rows_file):
+    """
+    A header without it is one, if it names what the text asks for.
+    """
+    path = rows_file(f"Prénom;Téléphone\nAwa;{GOOD}\n")
+
+    ended = invoke("check", path, "--text", "Bonjour {prenom}")
+
+    assert 2 == ended.exit_code
+    assert 'rows.csv: the column "to" is missing: give this name to the column' in ended.stderr
+
+
+def test_results_have_the_separator_of_their_rows(run, rows_file):
+    """
+    A French spreadsheet reads both; a campaign that goes on reads its own.
+    """
+    path = rows_file(f"to;text\n{GOOD};Bonjour; vous\n{GOOD};Bonsoir\n")
+
+    for _ in range(2):
+        ended = run("bulk", path, "--rate", "off", "--outbox", "sms.db")
+        header, *lines = path.with_suffix(".results.csv").read_text("utf-8-sig").splitlines()
+
+        assert (1, "row;reference;to;state") == (ended.returncode, header[:22])
+        assert ["invalid", "accepted"] == sorted(
+            (line.split(";")[3] for line in lines), reverse=True
+        )
+
+
 def test_a_column_that_is_missing_is_named_before_anything_is_sent(run, rows_file, sandbox):
     before = len(sandbox.shown("sent"))
 
