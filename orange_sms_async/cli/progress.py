@@ -86,12 +86,8 @@ class _Course:
         counts = [f"{times} {state}" for state, times in tally.counts() if state in _SETTLED]
         if deliveries := self.campaign.deliveries:
             counts.insert(1, f"{deliveries.delivered} delivered")
-        parts = [
-            f"{tally.done}{of}",
-            f"{number(f'{self._rate:.1f}')}/s",
-            *map(said, counts),
-            *self._left,
-        ]
+        rate = number(f"{self._rate:.1f}")
+        parts = [f"{tally.done}{of}", f"{rate}/s", *map(said, counts), *self._left]
         return "  ".join(parts)
 
     def trouble(self) -> str:
