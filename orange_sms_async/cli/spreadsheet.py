@@ -10,6 +10,7 @@ from typing import TextIO
 
 _LONGEST_LINE = 100_000
 _BLOCK = 1 << 20
+_EMPTY = ';,\t" \r\n'  # a spreadsheet writes an empty row as separators only
 SURROGATE = re.compile("[\ud800-\udfff]")
 """A character that stands for a byte that is not UTF-8."""
 # Zip, as in .xlsx, .ods and .numbers; the older .xls.
@@ -86,14 +87,12 @@ def _eight_bits(lines: Iterator[bytes]) -> str:
 
 
 def count_rows(path: Path) -> int | None:
-    """Count the lines below the header: the rows, if no text has several lines."""
+    """Count the lines below the header that are not empty: the rows, if no text has several."""
     if not path.is_file():
         return None  # a pipe can be read only once
     with opened(path) as file:
-        newlines, last = 0, "\n"
-        for block in iter(partial(file.read, _BLOCK), ""):
-            newlines, last = newlines + block.count("\n"), block[-1:]
-    return max(0, newlines + (last != "\n") - 1)
+        lines = iter(partial(file.readline, _LONGEST_LINE), "")
+        return max(0, sum(bool(line.strip(_EMPTY)) for line in lines) - 1)
 
 
 class Lines:

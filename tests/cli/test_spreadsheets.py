@@ -22,9 +22,9 @@ def read(path, **defaults):
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_whatever_a_spreadsheet_saves_is_read(rows_file, encoding, separator):
     """
-    In each encoding, with each separator and Windows' line ends.
+    In each encoding, with each separator, Windows' line ends and an empty row.
     """
-    text = f"to{separator}text\r\n{GOOD}{separator}Réunion à 15 h…\r\n"
+    text = f"to{separator}text\r\n{GOOD}{separator}Réunion à 15 h…\r\n{separator}\r\n"
     path = rows_file(text, encoding=encoding)
 
     [row] = read(path)
