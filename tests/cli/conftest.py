@@ -163,8 +163,9 @@ def rows_file(tmp_path):
 def results():
     """Read the results file beside a file of rows: row number to its line."""
 
-    def results(path):
+    def results(path, delimiter=","):
         with path.with_suffix(".results.csv").open(encoding="utf-8-sig", newline="") as file:
-            return {int(line["row"]): line for line in csv.DictReader(file)}
+            lines = csv.DictReader(file, delimiter=delimiter)
+            return {int(line["row"]): line for line in lines}
 
     return results

@@ -139,7 +139,7 @@ def test_excel_in_french_is_read(run, rows_file, results):
     ended = run("bulk", path, "--rate", "off")
 
     assert 0 == ended.returncode
-    assert "accepted" == results(path)[2]["state"]
+    assert "accepted" == results(path, delimiter=";")[2]["state"]
 
 
 UNREADABLE = {
