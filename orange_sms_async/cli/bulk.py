@@ -175,7 +175,8 @@ def bulk(
                 show_others(earlier.not_in(file, defaults), file, screen)
             replace = force or (earlier is not None and earlier.results)
             inputs = {file, kept_file or file}
-            with _results_file(path, inputs, replace=replace, like=rows.delimiter) as written:
+            written = _results_file(path, inputs, replace=replace, rows_delimiter=rows.delimiter)
+            with written:
                 sending = send_rows(
                     client,
                     rows,
@@ -279,12 +280,14 @@ async def _told(outbox: Place, results: Path | None, tally: Tally) -> dict[str, 
         return told
 
 
-def _results_file(path: Path, others: set[Path], *, replace: bool, like: str) -> ResultsFile:
+def _results_file(
+    path: Path, others: set[Path], *, replace: bool, rows_delimiter: str
+) -> ResultsFile:
     if path.exists() and any(path.samefile(other) for other in others):
         raise UnwritableFileError(
             f"{path} is an input of this command: choose another with --results"
         )
-    return ResultsFile(path, replace=replace, like=like)
+    return ResultsFile(path, replace=replace, rows_delimiter=rows_delimiter)
 
 
 def _earlier(outbox: Place | None, results: Path) -> EarlierRuns | None:

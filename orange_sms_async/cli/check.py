@@ -181,7 +181,7 @@ class Preflight:
         if survey.repeated.rows:
             yield Finding(
                 True,
-                f"{many(survey.repeated.rows, 'rows')} to the number of an earlier row; "
+                f"{many(survey.repeated.rows, 'rows')} with the number of an earlier row; "
                 f"first in row {survey.repeated.first:,}",
             )
         if survey.landlines.rows:

@@ -168,10 +168,10 @@ class References:
         """
         # Keyed: whoever knows the text could find the number of a plain hash by trying them all.
         content = hashlib.blake2b(f"{to}\n{text}".encode(), key=key, digest_size=8).hexdigest()
-        times = self.times(content)
+        times = self.count(content)
         return content if times == 1 else f"{content}-{times}"
 
-    def times(self, content: str) -> int:
+    def count(self, content: str) -> int:
         """Count this one, and return how often it has been counted."""
         counted = self._seen.execute(
             "INSERT INTO alike VALUES (?, 1) "
@@ -204,9 +204,9 @@ class Rows:
     def __iter__(self) -> Iterator[Row]:
         return (self._row(number, cells) for number, cells in self._records)
 
-    def repeats(self, to: str) -> bool:
-        """Tell whether an earlier row goes to this number; asked once for each row."""
-        return self._references.times(to) > 1
+    def note(self, to: str) -> bool:
+        """Note a row's number; tell whether an earlier row had it."""
+        return self._references.count(to) > 1
 
     def _row(self, number: int, cells: list[str] | None) -> Row:
         named = dict(zip(self._columns, cells or [], strict=False))

@@ -263,16 +263,16 @@ class ResultsFile(PrivateCsv):
     Args:
         path: the file.
         replace: whether to replace an existing file.
-        like: the separator of the campaign's own file, whose spreadsheet is to read this one, too.
+        rows_delimiter: of the campaign's own file; the same spreadsheet is to read both.
 
     Raises:
         UnwritableFileError: it exists and may not be replaced, or it cannot be written.
     """
 
-    def __init__(self, path: Path, *, replace: bool, like: str) -> None:
+    def __init__(self, path: Path, *, replace: bool, rows_delimiter: str) -> None:
         instead = "--force replaces it, --results chooses another"
         # Tabs are what Excel puts into UTF-16, and does not expect in UTF-8.
-        delimiter = ";" if like == ";" else ","
+        delimiter = ";" if rows_delimiter == ";" else ","
         super().__init__(path, _COLUMNS, replace=replace, instead=instead, delimiter=delimiter)
 
     def write_result(self, result: Result) -> None:
@@ -317,7 +317,7 @@ async def _filled_in(
     settled, delimiter = Counter[str](), _delimiter(path)
     with (
         path.open(encoding="utf-8-sig", newline="") as file,
-        ResultsFile(beside, replace=True, like=delimiter) as new,
+        ResultsFile(beside, replace=True, rows_delimiter=delimiter) as new,
     ):
         lines = csv.DictReader(file, delimiter=delimiter)
         while batch := list(itertools.islice(lines, _AT_ONCE)):

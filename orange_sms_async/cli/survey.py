@@ -45,7 +45,7 @@ class Survey:
         beyond: rows beyond that limit.
         sender_names: the first few.
         landlines: how many numbers are landlines, and the first row with one.
-        repeated: how many rows go to the number of an earlier row, and the first that does.
+        repeated: how many rows have the number of an earlier row, and the first that does.
         costs: how many rows take each number of SMS, and the first row that does.
         one_character: how many rows take more SMS because of each character alone, and the first.
         latest: the latest `not_before` of any row.
@@ -121,7 +121,7 @@ async def surveyed(rows: Rows, outbox: Place | None, rules: Rules) -> Survey:
 
 def _noticed(survey: Survey, rows: Rows) -> Iterator[Row]:
     for row in rows:
-        if row.message and rows.repeats(row.message.to):
+        if row.message and rows.note(row.message.to):
             survey.repeated.add(row)
         yield row
 

@@ -65,7 +65,7 @@ async def test_go(ask, rows_file):
     assert lines[0].startswith("go     3 messages, 4 SMS, counted as 1 unit each")
     assert "cheapest: 2 rows at 1 SMS; longest: 1 row at 2 SMS; first in row 3" in lines[1]
     assert 'go     more SMS only because of "ê": 1 row; first in row 3' == lines[2]
-    assert "go     1 row to the number of an earlier row; first in row 3" == lines[3]
+    assert "go     1 row with the number of an earlier row; first in row 3" == lines[3]
     assert lines[4].startswith("go     about 0:00:03 at 1/s: until ")
     assert [
         "go     the credentials work",
